@@ -1,0 +1,76 @@
+"""Keys and values of one conversation, kept between decoding steps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+MIN_CAPACITY_TOKENS = 128
+
+
+class KVCache:
+    """Preallocated keys and values of every decoder layer; nothing is copied on append.
+
+    A layer's storage is made on its first append, with that layer's dtype and device. It doubles
+    when it is full, so a caller that knows the final length states it as ``capacity``.
+
+    Attributes:
+        length: tokens stored in every layer; advanced by the model, once per forward.
+    """
+
+    def __init__(self, num_layers: int, capacity: int = 0) -> None:
+        self.length = 0
+        self._capacity = max(capacity, MIN_CAPACITY_TOKENS)
+        self._k: list[Tensor | None] = [None] * num_layers
+        self._v: list[Tensor | None] = [None] * num_layers
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store keys and values after the first ``length`` tokens; return all of them.
+
+        Args:
+            layer: index of the decoder layer.
+            k: (B, K, T, D).
+            v: (B, K, T, D).
+
+        Returns:
+            k, v: (B, K, length + T, D). Views of the storage, so valid until the next append.
+            While gradients are recorded, stored tokens count as constants and new ones do not.
+        """
+        end = self.length + k.shape[2]
+        past_k, past_v = self._reserve(layer, end, k)
+        past_k[:, :, self.length : end] = k.detach()
+        past_v[:, :, self.length : end] = v.detach()
+        if self.length == 0:
+            return k, v
+        if k.requires_grad or v.requires_grad:
+            old_k, old_v = past_k[:, :, : self.length], past_v[:, :, : self.length]
+            return torch.cat((old_k, k), dim=2), torch.cat((old_v, v), dim=2)
+        return past_k[:, :, :end], past_v[:, :, :end]
+
+    def advance(self, tokens: int) -> None:
+        """Count ``tokens`` that every layer has appended."""
+        self.length += tokens
+
+    def truncate(self, length: int) -> None:
+        """Forget all tokens after the first ``length``."""
+        if not 0 <= length <= self.length:
+            raise ValueError(f"the cache holds {self.length} tokens; it can't be cut to {length}")
+        self.length = length
+
+    def _reserve(self, layer: int, tokens: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the layer's storage, (B, K, >= tokens, D), made or grown as needed."""
+        k, v = self._k[layer], self._v[layer]
+        if k is not None and v is not None and tokens <= k.shape[2]:
+            return k, v
+        while self._capacity < tokens:
+            self._capacity *= 2
+        batch, heads, _, head_dim = like.shape
+        shape = (batch, heads, self._capacity, head_dim)
+        grown = []
+        for old in (k, v):
+            new = torch.empty(shape, dtype=like.dtype, device=like.device)
+            if old is not None:
+                new[:, :, : self.length] = old[:, :, : self.length]
+            grown.append(new)
+        self._k[layer], self._v[layer] = grown
+        return grown[0], grown[1]

@@ -1,0 +1,178 @@
+"""The language decoder: embeddings, decoder layers, final norm."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model.attention import Glm4vMoeAttention, attention_mask_of
+from model.cache import KVCache
+from model.config import Glm4vMoeConfig, Glm4vMoeTextConfig
+from model.layers import GatedMLP, RMSNorm
+from model.moe import MoE
+from model.outputs import TextModelOutput
+from model.rope import TextRotaryEmbedding
+from model.weights import initialize
+
+
+class Glm4vMoeDecoderLayer(nn.Module):
+    """``x += attention(norm(x)); x += feed_forward(norm(x))``; the first layers are dense."""
+
+    def __init__(self, config: Glm4vMoeTextConfig, layer: int) -> None:
+        super().__init__()
+        self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.self_attn = Glm4vMoeAttention(config, layer)
+        self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp: nn.Module = (
+            GatedMLP(config.hidden_size, config.intermediate_size, config.hidden_act)
+            if layer < config.first_k_dense_replace
+            else MoE(config)
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        rope: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        past_key_values: KVCache | None,
+        output_attentions: bool = False,
+    ) -> tuple[Tensor, Tensor | None]:
+        """(B, T, C) -> (B, T, C) and, if asked for, the attention weights (B, H, T, S)."""
+        attended, weights = self.self_attn(
+            self.input_layernorm(x), rope, mask, past_key_values, output_attentions
+        )
+        x = x + attended
+        return x + self.mlp(self.post_attention_layernorm(x)), weights
+
+
+class Glm4vMoeTextModel(nn.Module):
+    """Decoder without a head.
+
+    Args:
+        config: the text section, or a whole config, whose text section is taken.
+    """
+
+    def __init__(self, config: Glm4vMoeTextConfig | Glm4vMoeConfig) -> None:
+        super().__init__()
+        self.config = config.text_config if isinstance(config, Glm4vMoeConfig) else config
+        text = self.config
+        self.embed_tokens = nn.Embedding(text.vocab_size, text.hidden_size, text.pad_token_id)
+        self.layers = nn.ModuleList(
+            Glm4vMoeDecoderLayer(text, layer) for layer in range(text.num_hidden_layers)
+        )
+        self.norm = RMSNorm(text.hidden_size, text.rms_norm_eps)
+        self.rotary_emb = TextRotaryEmbedding(text)
+        initialize(self, text.initializer_range)
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: KVCache | None = None,
+        inputs_embeds: Tensor | None = None,
+        use_cache: bool | None = None,
+        cache_position: Tensor | None = None,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+        return_dict: bool = True,
+    ) -> TextModelOutput | tuple:
+        """Run the decoder over T new tokens.
+
+        Args:
+            input_ids: (B, T) int64; or ``inputs_embeds``.
+            attention_mask: (B, S) over cached and new tokens, 1 for real tokens, 0 for padding.
+            position_ids: (B, T), or (3, B, T) for the time, row and column planes; None counts real
+                tokens.
+            past_key_values: tokens before these; gets these appended.
+            inputs_embeds: (B, T, C) instead of ``input_ids``.
+            use_cache: return a cache; None for the config's ``use_cache``, off in training.
+            cache_position: (T,) positions of the new tokens in the sequence, contiguous; cached
+                tokens from its first on are forgotten.
+            output_hidden_states: return the embeddings and each layer's output.
+            output_attentions: return each layer's weights; slower.
+            return_dict: False for a tuple of what is not None.
+
+        Raises:
+            ValueError: neither or both of ``input_ids`` and ``inputs_embeds``, or lengths that don't
+                fit together.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("give either input_ids or inputs_embeds")
+        x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        batch, tokens = x.shape[:2]
+        past = past_length(past_key_values, cache_position, tokens)
+        padding = padding_of(attention_mask, batch, past + tokens)
+        if position_ids is None:
+            position_ids = text_positions(padding, batch, past, tokens, x.device)
+        if position_ids.ndim == 2:
+            position_ids = position_ids.expand(3, *position_ids.shape)
+        if use_cache is None:
+            use_cache = self.config.use_cache and not self.training
+        if use_cache and past_key_values is None:
+            past_key_values = KVCache(self.config.num_hidden_layers)
+
+        mask = attention_mask_of(padding, tokens, past + tokens, x.device)
+        rope = self.rotary_emb(position_ids, x.dtype)
+        hidden_states, attentions = [x], []
+        for layer in self.layers:
+            x, weights = layer(x, rope, mask, past_key_values, output_attentions)
+            hidden_states.append(x)
+            attentions.append(weights)
+        if past_key_values is not None:
+            past_key_values.advance(tokens)
+        hidden_states[-1] = x = self.norm(x)
+        output = TextModelOutput(
+            last_hidden_state=x,
+            past_key_values=past_key_values if use_cache else None,
+            hidden_states=tuple(hidden_states) if output_hidden_states else None,
+            attentions=tuple(attentions) if output_attentions else None,
+        )
+        return output if return_dict else output.to_tuple()
+
+
+def past_length(cache: KVCache | None, cache_position: Tensor | None, tokens: int) -> int:
+    """Return how many tokens come before the new ones, cutting the cache if it holds more.
+
+    Raises:
+        ValueError: ``cache_position`` is not contiguous or leaves a gap after the cached tokens.
+    """
+    stored = cache.length if cache is not None else 0
+    if cache_position is None:
+        return stored
+    positions = cache_position.tolist()
+    if len(positions) != tokens or positions != list(range(positions[0], positions[0] + tokens)):
+        raise ValueError(f"cache_position must be {tokens} contiguous positions, got {positions}")
+    if positions[0] > stored:
+        raise ValueError(
+            f"cache_position starts at {positions[0]}; the cache holds {stored} tokens"
+        )
+    if cache is not None:
+        cache.truncate(positions[0])
+    return positions[0]
+
+
+def padding_of(attention_mask: Tensor | None, batch: int, length: int) -> Tensor | None:
+    """Return (B, S) bool, True for real tokens; None if nothing is padding.
+
+    Raises:
+        ValueError: the mask doesn't cover cached and new tokens.
+    """
+    if attention_mask is None:
+        return None
+    if attention_mask.shape != (batch, length):
+        raise ValueError(
+            f"attention_mask is {tuple(attention_mask.shape)}; expected {(batch, length)}: one "
+            "column for each cached and each new token"
+        )
+    padding = attention_mask.bool()
+    return None if bool(padding.all()) else padding
+
+
+def text_positions(
+    padding: Tensor | None, batch: int, past: int, tokens: int, device: torch.device
+) -> Tensor:
+    """Positions (B, T) of the new tokens: how many real tokens come before each."""
+    if padding is None:
+        return torch.arange(past, past + tokens, device=device).expand(batch, -1)
+    return (padding.long().cumsum(-1) - 1).clamp(min=0)[:, past:].to(device)

@@ -1,0 +1,257 @@
+"""Prompt to tokens: a batch at once, or a stream that stops computing when it is closed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from model.cache import KVCache
+from model.config import Glm4vMoeConfig
+from model.sampling import Sampling, pick
+
+if TYPE_CHECKING:
+    from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationConfig:
+    """A checkpoint's defaults for generation, as in ``generation_config.json``.
+
+    Attributes:
+        sampling: how tokens are picked.
+        eos_token_id: tokens that end an answer.
+        pad_token_id: fills up rows that ended early.
+    """
+
+    sampling: Sampling = Sampling()
+    eos_token_id: tuple[int, ...] = ()
+    pad_token_id: int | None = None
+
+    @classmethod
+    def from_model_config(cls, config: Glm4vMoeConfig) -> GenerationConfig:
+        """Greedy, with the stop and padding tokens that ``config.json`` names."""
+        text = config.text_config
+        eos = (
+            text.eos_token_id if text.eos_token_id is not None else config.extra.get("eos_token_id")
+        )
+        return cls(eos_token_id=_as_tuple(eos), pad_token_id=text.pad_token_id)
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path) -> GenerationConfig:
+        """Read ``generation_config.json`` in folder ``path``; what it lacks is in ``config.json``."""
+        base = cls.from_model_config(Glm4vMoeConfig.from_pretrained(path))
+        file = Path(path) / "generation_config.json"
+        if not file.is_file():
+            return base
+        raw = json.loads(file.read_text(encoding="utf-8"))
+        names = ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty")
+        values = {name: raw[name] for name in names if raw.get(name) is not None}
+        eos = _as_tuple(raw.get("eos_token_id")) or base.eos_token_id
+        pad = raw.get("pad_token_id", base.pad_token_id)
+        return cls(Sampling(**values), eos, pad)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of ``generation_config.json``."""
+        raw: dict[str, Any] = {"do_sample": self.sampling.do_sample}
+        if self.sampling.do_sample:
+            raw["temperature"] = self.sampling.temperature
+            raw["top_k"] = self.sampling.top_k
+            raw["top_p"] = self.sampling.top_p
+        if self.sampling.repetition_penalty != 1:
+            raw["repetition_penalty"] = self.sampling.repetition_penalty
+        if self.eos_token_id:
+            raw["eos_token_id"] = list(self.eos_token_id)
+        if self.pad_token_id is not None:
+            raw["pad_token_id"] = self.pad_token_id
+        return raw
+
+
+def _as_tuple(ids: int | Sequence[int] | None) -> tuple[int, ...]:
+    if ids is None:
+        return ()
+    return (ids,) if isinstance(ids, int) else tuple(ids)
+
+
+def check_prompt_length(tokens: int, config: Glm4vMoeConfig) -> None:
+    """Raise ValueError if a prompt of ``tokens`` leaves no room for an answer."""
+    context = config.text_config.max_position_embeddings
+    if tokens >= context:
+        raise ValueError(
+            f"the prompt has {tokens} tokens and the model's context holds {context}; shorten the "
+            "conversation, or attach fewer or smaller images"
+        )
+
+
+class _Generation:
+    """State of one request: the text so far, its cache, who has finished."""
+
+    def __init__(
+        self,
+        model: Glm4vMoeForConditionalGeneration,
+        input_ids: Tensor,
+        attention_mask: Tensor | None,
+        media: dict[str, Tensor | None],
+        sampling: Sampling,
+        stop: Tensor,
+        pad: int,
+        seed: int | None,
+        capacity: int,
+    ) -> None:
+        self.model = model
+        self.ids = input_ids
+        padded = attention_mask is not None and not bool(attention_mask.all())
+        self.mask = attention_mask if padded else None
+        self.media = media
+        self.sampling = sampling
+        self.stop = stop
+        self.pad = pad
+        self.cache = KVCache(model.config.text_config.num_hidden_layers, capacity)
+        self.rope_deltas: Tensor | None = None
+        self.finished = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
+        self.generator: torch.Generator | None = None
+        if sampling.do_sample:
+            self.generator = torch.Generator(device=input_ids.device)
+            if seed is None:
+                self.generator.seed()
+            else:
+                self.generator.manual_seed(seed)
+
+    @torch.inference_mode()
+    def step(self) -> Tensor:
+        """Compute the next token of every row, (B,); rows that have finished get padding."""
+        out = self.model(
+            self.ids[:, self.cache.length :],
+            self.mask,
+            past_key_values=self.cache,
+            rope_deltas=self.rope_deltas,
+            logits_to_keep=1,
+            use_cache=True,
+            **self.media,
+        )
+        self.media, self.rope_deltas = {}, out.rope_deltas
+        token = pick(out.logits[:, -1], self.sampling, self.ids, self.generator)
+        token = token.masked_fill(self.finished, self.pad)
+        self.finished |= torch.isin(token, self.stop)
+        self.ids = torch.cat((self.ids, token[:, None]), dim=1)
+        if self.mask is not None:
+            self.mask = torch.cat((self.mask, torch.ones_like(self.mask[:, :1])), dim=1)
+        return token
+
+
+def stream_tokens(
+    model: Glm4vMoeForConditionalGeneration,
+    input_ids: Tensor,
+    attention_mask: Tensor | None = None,
+    *,
+    pixel_values: Tensor | None = None,
+    pixel_values_videos: Tensor | None = None,
+    image_grid_thw: Tensor | None = None,
+    video_grid_thw: Tensor | None = None,
+    mm_token_type_ids: Tensor | None = None,
+    max_new_tokens: int | None = None,
+    do_sample: bool | None = None,
+    temperature: float | None = None,
+    top_p: float | None = None,
+    top_k: int | None = None,
+    repetition_penalty: float | None = None,
+    eos_token_id: int | Sequence[int] | None = None,
+    seed: int | None = None,
+) -> Iterator[Tensor]:
+    """Yield the next token of every row, step by step, until all rows have stopped.
+
+    All of the request's state is in the iterator: closing it frees everything and stops computing.
+    None means the checkpoint's default (``model.generation_config``).
+
+    Args:
+        model: in evaluation mode.
+        input_ids: (B, T) int64; shorter rows padded on the left.
+        attention_mask: (B, T), 0 for padding.
+        pixel_values: as `Glm4vMoeModel.forward`; so are the other media.
+        max_new_tokens: None for as many as the context holds.
+        do_sample: as `Sampling`; so are the next four.
+        eos_token_id: tokens that stop a row; the stop token is yielded too.
+        seed: makes sampling repeatable.
+
+    Yields:
+        (B,) int64; ``pad_token_id`` for rows that have stopped.
+
+    Raises:
+        ValueError: an empty prompt or one that fills the context, or a setting out of range; before
+            anything is computed.
+    """
+    if input_ids.ndim != 2 or input_ids.numel() == 0:
+        raise ValueError(f"input_ids must be (batch, tokens), got {tuple(input_ids.shape)}")
+    check_prompt_length(input_ids.shape[1], model.config)
+    defaults = model.generation_config
+    given = {
+        "do_sample": do_sample,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "repetition_penalty": repetition_penalty,
+    }
+    sampling = replace(defaults.sampling, **{k: v for k, v in given.items() if v is not None})
+    eos = defaults.eos_token_id if eos_token_id is None else _as_tuple(eos_token_id)
+    pad = defaults.pad_token_id
+    if pad is None:
+        pad = eos[0] if eos else 0
+    room = model.config.text_config.max_position_embeddings - input_ids.shape[1]
+    steps = room if max_new_tokens is None else min(max_new_tokens, room)
+    media = {
+        "pixel_values": pixel_values,
+        "pixel_values_videos": pixel_values_videos,
+        "image_grid_thw": image_grid_thw,
+        "video_grid_thw": video_grid_thw,
+        "mm_token_type_ids": mm_token_type_ids,
+    }
+    generation = _Generation(
+        model,
+        input_ids,
+        attention_mask,
+        media,
+        sampling,
+        torch.tensor(eos, dtype=torch.int64, device=input_ids.device),
+        pad,
+        seed,
+        capacity=input_ids.shape[1] + min(steps, 1024),
+    )
+    return _run(generation, steps)
+
+
+def _run(generation: _Generation, steps: int) -> Iterator[Tensor]:
+    for _ in range(steps):
+        yield generation.step()
+        if bool(generation.finished.all()):
+            return
+
+
+def generate(
+    model: Glm4vMoeForConditionalGeneration,
+    input_ids: Tensor,
+    attention_mask: Tensor | None = None,
+    **options: Any,
+) -> Tensor:
+    """Return prompts with their answers.
+
+    Args:
+        model: in evaluation mode.
+        input_ids: (B, T) int64; shorter rows padded on the left.
+        attention_mask: (B, T), 0 for padding.
+        options: as `stream_tokens`.
+
+    Returns:
+        (B, T + new) int64; rows that stopped early are filled up with ``pad_token_id``.
+
+    Raises:
+        ValueError: as `stream_tokens`.
+    """
+    tokens = [
+        token[:, None] for token in stream_tokens(model, input_ids, attention_mask, **options)
+    ]
+    return torch.cat((input_ids, *tokens), dim=1)

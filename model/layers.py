@@ -1,0 +1,106 @@
+"""Layers that both the language decoder and the vision tower are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Activation = Callable[[Tensor], Tensor]
+
+
+def _quick_gelu(x: Tensor) -> Tensor:
+    return x * torch.sigmoid(1.702 * x)
+
+
+def _tanh_gelu(x: Tensor) -> Tensor:
+    return F.gelu(x, approximate="tanh")
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    "silu": F.silu,
+    "swish": F.silu,
+    "gelu": F.gelu,
+    "gelu_new": _tanh_gelu,
+    "gelu_fast": _tanh_gelu,
+    "gelu_pytorch_tanh": _tanh_gelu,
+    "quick_gelu": _quick_gelu,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "leaky_relu": F.leaky_relu,
+    "mish": F.mish,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+}
+
+
+def activation(name: str) -> Activation:
+    """Return the activation that ``hidden_act`` names.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"hidden_act {name!r} is unknown; known: {', '.join(sorted(ACTIVATIONS))}")
+    return ACTIVATIONS[name]
+
+
+class KeepsFloat32(nn.Module):
+    """Module whose buffers in ``FLOAT32_BUFFERS`` change device, never dtype.
+
+    ``model.to(torch.bfloat16)`` converts every floating-point buffer; RoPE frequencies and the
+    router's balancing bias are wrong in bfloat16.
+    """
+
+    FLOAT32_BUFFERS: ClassVar[tuple[str, ...]] = ()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        before = {name: self._buffers[name] for name in self.FLOAT32_BUFFERS}
+        super()._apply(fn, recurse)
+        for name, exact in before.items():
+            moved = self._buffers[name]
+            assert exact is not None and moved is not None
+            if moved.dtype != torch.float32:
+                # converted: take the exact values again, on the new device
+                empty = exact.is_meta or moved.is_meta
+                self._buffers[name] = (
+                    torch.empty_like(moved, dtype=torch.float32)
+                    if empty
+                    else exact.to(moved.device)
+                )
+        return self
+
+
+class RMSNorm(nn.Module):
+    """Scale to unit root mean square, computed in float32, then times ``weight``."""
+
+    def __init__(self, hidden_size: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(hidden_size))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) -> (..., C), in the dtype of ``x``.
+
+        The normalised value is rounded to the dtype of ``x`` before it meets the weight, as in the
+        reference.
+        """
+        return self.weight * F.rms_norm(x.float(), (x.shape[-1],), eps=self.eps).to(x.dtype)
+
+
+class GatedMLP(nn.Module):
+    """Gated feed-forward layer: ``down(act(gate(x)) * up(x))``."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int, hidden_act: str) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
+        self.up_proj = nn.Linear(hidden_size, intermediate_size, bias=False)
+        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=False)
+        self.act = activation(hidden_act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        return self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))

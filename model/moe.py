@@ -1,0 +1,243 @@
+"""Mixture of experts: which experts a token goes to, what they compute, how their load is kept even."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.config import Glm4vMoeTextConfig
+from model.layers import Activation, GatedMLP, KeepsFloat32, activation
+
+# Up to this many rows, experts are visited token by token: sorting costs more than it saves.
+FEW_ROWS = 4
+
+
+def route(
+    logits: Tensor,
+    bias: Tensor,
+    top_k: int,
+    *,
+    n_group: int = 1,
+    topk_group: int = 1,
+    norm_topk_prob: bool = True,
+    scaling_factor: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """Pick ``top_k`` experts per token and their mixing weights.
+
+    The bias steers *which* experts win but not *how much* each one counts: the weights come from
+    the unbiased scores (DeepSeek-V3, arXiv 2412.19437, section 2.1.2).
+
+    Args:
+        logits: (N, E) float32 router outputs.
+        bias: (E,) float32 load-balancing bias, ``e_score_correction_bias``.
+        top_k: experts kept per token.
+        n_group: equal groups that the experts form, in order.
+        topk_group: groups kept per token, by the sum of their two best biased scores.
+        norm_topk_prob: make the weights of a token sum to 1 before scaling.
+        scaling_factor: multiplies the weights.
+
+    Returns:
+        ids: (N, top_k) int64 expert indices, in no particular order.
+        weights: (N, top_k) float32.
+    """
+    scores = logits.sigmoid()
+    choice = scores + bias
+    if n_group > 1:
+        grouped = choice.unflatten(-1, (n_group, -1))  # (N, groups, E / groups)
+        strength = grouped.topk(2, dim=-1).values.sum(dim=-1)
+        kept = strength.topk(topk_group, dim=-1, sorted=False).indices
+        dropped = torch.ones_like(strength, dtype=torch.bool).scatter_(-1, kept, False)
+        choice = grouped.masked_fill(dropped[..., None], float("-inf")).flatten(1)
+    ids = choice.topk(top_k, dim=-1, sorted=False).indices
+    weights = scores.gather(-1, ids)
+    if norm_topk_prob:
+        weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
+    return ids, weights * scaling_factor
+
+
+def run_experts_reference(
+    x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
+) -> Tensor:
+    """Sum of the chosen experts' outputs, every expert on every token; slow and obviously right.
+
+    Args:
+        x: (N, C).
+        ids: (N, top_k) int64.
+        weights: (N, top_k) float32.
+        gate_up: (E, 2 * I, C), gate rows then up rows.
+        down: (E, C, I).
+        act: activation of the gate.
+
+    Returns:
+        (N, C) in the dtype of ``x``.
+    """
+    out = torch.zeros_like(x)
+    for expert in range(gate_up.shape[0]):
+        share = (weights * (ids == expert)).sum(dim=-1, keepdim=True)  # (N, 1)
+        gate, up = F.linear(x, gate_up[expert]).chunk(2, dim=-1)
+        out = out + (F.linear(act(gate) * up, down[expert]) * share).to(x.dtype)
+    return out
+
+
+def _run_few(
+    x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
+) -> Tensor:
+    """Row by row, straight on views of the experts' weights: no weight is copied."""
+    gate_up_of, down_of = gate_up.unbind(0), down.unbind(0)
+    rows = []
+    for row, chosen, share in zip(x.split(1), ids.tolist(), weights.to(x.dtype), strict=True):
+        total: Tensor | None = None
+        for slot, expert in enumerate(chosen):
+            gate, up = F.linear(row, gate_up_of[expert]).chunk(2, dim=-1)
+            part = F.linear(act(gate) * up, down_of[expert]) * share[slot]
+            total = part if total is None else total + part
+        assert total is not None
+        rows.append(total)
+    return torch.cat(rows)
+
+
+def _run_sorted(
+    x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
+) -> Tensor:
+    """Sort (token, expert) pairs by expert, so that each expert computes one matrix product."""
+    top_k = ids.shape[1]
+    order = ids.flatten().argsort(stable=True)  # (N * top_k,)
+    token = order // top_k
+    counts = torch.bincount(ids.flatten(), minlength=gate_up.shape[0])
+    rows = x[token]
+    if x.is_cuda and x.dtype == torch.bfloat16:
+        ends = counts.cumsum(0).to(torch.int32)
+        gate, up = F.grouped_mm(rows, gate_up.mT, offs=ends).chunk(2, dim=-1)
+        parts = F.grouped_mm(act(gate) * up, down.mT, offs=ends)
+    else:
+        pieces = []
+        gate_up_of, down_of = gate_up.unbind(0), down.unbind(0)
+        for expert, piece in enumerate(rows.split(counts.tolist())):
+            if len(piece):
+                gate, up = F.linear(piece, gate_up_of[expert]).chunk(2, dim=-1)
+                pieces.append(F.linear(act(gate) * up, down_of[expert]))
+        parts = torch.cat(pieces)
+    parts = parts * weights.flatten()[order, None].to(x.dtype)
+    return torch.zeros_like(x).index_add_(0, token, parts)
+
+
+def run_experts(
+    x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
+) -> Tensor:
+    """`run_experts_reference`, each expert only on the tokens that chose it."""
+    run = _run_few if len(x) <= FEW_ROWS and not x.is_cuda else _run_sorted
+    return run(x, ids, weights, gate_up, down, act)
+
+
+class Router(KeepsFloat32):
+    """Scores every expert for every token, in float32, and picks."""
+
+    FLOAT32_BUFFERS: ClassVar[tuple[str, ...]] = ("e_score_correction_bias",)
+    e_score_correction_bias: Tensor
+
+    def __init__(self, config: Glm4vMoeTextConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.weight = nn.Parameter(torch.empty(config.n_routed_experts, config.hidden_size))
+        bias = torch.zeros(config.n_routed_experts, dtype=torch.float32)
+        self.register_buffer("e_score_correction_bias", bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, C) -> ids (N, top_k) int64 and weights (N, top_k) float32, as `route`."""
+        # float32, as in the reference: rounded scores tie, and a tie picks another expert
+        logits = F.linear(x.float(), self.weight.float())
+        config = self.config
+        return route(
+            logits,
+            self.e_score_correction_bias,
+            config.num_experts_per_tok,
+            n_group=config.n_group,
+            topk_group=config.topk_group,
+            norm_topk_prob=config.norm_topk_prob,
+            scaling_factor=config.routed_scaling_factor,
+        )
+
+
+class Experts(nn.Module):
+    """The routed experts' weights, stacked: ``gate_up_proj`` (E, 2I, C), ``down_proj`` (E, C, I)."""
+
+    def __init__(self, config: Glm4vMoeTextConfig) -> None:
+        super().__init__()
+        experts, hidden = config.n_routed_experts, config.hidden_size
+        inner = config.moe_intermediate_size
+        self.gate_up_proj = nn.Parameter(torch.empty(experts, 2 * inner, hidden))
+        self.down_proj = nn.Parameter(torch.empty(experts, hidden, inner))
+        self.act = activation(config.hidden_act)
+
+    def forward(self, x: Tensor, ids: Tensor, weights: Tensor) -> Tensor:
+        """(N, C) -> (N, C); ids and weights as `route` returns them."""
+        return run_experts(x, ids, weights, self.gate_up_proj, self.down_proj, self.act)
+
+
+class MoE(nn.Module):
+    """Routed experts plus the shared ones, which see every token."""
+
+    def __init__(self, config: Glm4vMoeTextConfig) -> None:
+        super().__init__()
+        self.gate = Router(config)
+        self.experts = Experts(config)
+        shared_size = config.moe_intermediate_size * config.n_shared_experts
+        self.shared_experts = GatedMLP(config.hidden_size, shared_size, config.hidden_act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, C) -> (B, T, C)."""
+        rows = x.flatten(0, 1)
+        ids, weights = self.gate(rows)
+        return self.experts(rows, ids, weights).view_as(x) + self.shared_experts(x)
+
+
+class ExpertLoad:
+    """Counts how many tokens each expert gets while the context is open, for every `Router` inside.
+
+    The counts belong to whoever trains, not to the model::
+
+        with ExpertLoad(model) as load:
+            model(**batch).loss.backward()
+        load.balance(rate=1e-3)
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._routers = [module for module in model.modules() if isinstance(module, Router)]
+        self.counts = [torch.zeros(router.weight.shape[0]) for router in self._routers]
+        self._hooks: list[Any] = []
+
+    def __enter__(self) -> ExpertLoad:
+        for index, router in enumerate(self._routers):
+            self._hooks.append(router.register_forward_hook(self._counter(index)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+
+    def _counter(self, index: int) -> Any:
+        def count(router: nn.Module, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
+            experts = len(self.counts[index])
+            self.counts[index] += torch.bincount(output[0].flatten(), minlength=experts).cpu()
+
+        return count
+
+    @torch.no_grad()
+    def balance(self, rate: float) -> None:
+        """Raise the bias of experts below the mean load and lower that of those above, by ``rate``.
+
+        Source: DeepSeek-V3 (arXiv 2412.19437), section 2.1.2, auxiliary-loss-free balancing.
+        """
+        for router, counts in zip(self._routers, self.counts, strict=True):
+            step = rate * torch.sign(counts.mean() - counts)
+            router.e_score_correction_bias += step.to(router.e_score_correction_bias.device)

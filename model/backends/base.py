@@ -1,0 +1,107 @@
+"""What answers a conversation: one protocol, and the events that an answer consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+# {"role": ..., "content": [{"type": "image", "image": PIL.Image}, {"type": "text", "text": ...}]}
+Message: TypeAlias = dict[str, Any]
+
+
+class BackendError(RuntimeError):
+    """Something the user must know; the message says what happened and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingDelta:
+    """The next piece of the thought."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerDelta:
+    """The next piece of the answer, as the model wrote it (box markers included)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerWasThinking:
+    """All answer text so far was the thought: a closing tag came that no opening tag announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The last event of a stream. Times are seconds from the start of the computation."""
+
+    reason: Literal["stop", "length"]
+    prompt_tokens: int
+    new_tokens: int
+    first_token_s: float
+    total_s: float
+
+
+Event: TypeAlias = ThinkingDelta | AnswerDelta | AnswerWasThinking | Finished
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Whether a backend can answer now, in words for the user."""
+
+    state: Literal["loading", "ready", "failed"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingOptions:
+    """How to pick tokens; None means the checkpoint's own default."""
+
+    max_new_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = None
+
+
+class ChatBackend(Protocol):
+    """Answers conversations; holds nothing of a single conversation."""
+
+    @property
+    def name(self) -> str:
+        """What to call this backend on the page."""
+
+    def status(self) -> Status:
+        """Say whether the backend is loading, ready or failed; returns at once."""
+
+    def stream(
+        self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
+    ) -> Iterator[Event]:
+        """Yield the answer as it comes, ending with ``Finished``; closing it ends all work.
+
+        Raises:
+            BackendError: the conversation cannot be answered.
+        """
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer being put together from the events of one stream."""
+
+    thinking: str = ""
+    answer: str = ""
+    finished: Finished | None = None
+
+    def add(self, event: Event) -> None:
+        """Take the next event of the stream in."""
+        if isinstance(event, ThinkingDelta):
+            self.thinking += event.text
+        elif isinstance(event, AnswerDelta):
+            self.answer += event.text
+        elif isinstance(event, AnswerWasThinking):
+            self.thinking, self.answer = self.thinking + self.answer, ""
+        else:
+            self.finished = event

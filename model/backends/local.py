@@ -1,0 +1,209 @@
+"""Our own engine as a backend: a checkpoint on this machine, loaded while the page is open."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model.backends.base import (
+    BackendError,
+    Event,
+    Finished,
+    Message,
+    SamplingOptions,
+    Status,
+)
+from model.backends.thinking import OPENING_TAG, ThinkingSplitter
+
+if TYPE_CHECKING:
+    from model import Glm4vMoeForConditionalGeneration, Glm4vProcessor
+
+logger = logging.getLogger(__name__)
+
+# How long a question asked during loading waits before it is turned away.
+LOADING_PATIENCE_S = 30.0
+# An answer's length where the caller sets none (the official demo's value).
+DEFAULT_MAX_NEW_TOKENS = 8192
+MEDIA_INPUTS = ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    model: Glm4vMoeForConditionalGeneration
+    processor: Glm4vProcessor
+
+
+def _load_checkpoint(path_or_hub_id: str, device: str, dtype: str) -> _Loaded:
+    # imported here, in the loading thread: torch alone takes seconds, and the page opens meanwhile
+    import torch
+
+    from model import Glm4vMoeForConditionalGeneration, Glm4vProcessor
+
+    looks_like_a_path = path_or_hub_id.startswith((".", "/", "~")) or path_or_hub_id.count("/") != 1
+    if looks_like_a_path and not Path(path_or_hub_id).expanduser().is_dir():
+        raise FileNotFoundError("there is no such folder")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    processor = Glm4vProcessor.from_pretrained(path_or_hub_id)
+    model = Glm4vMoeForConditionalGeneration.from_pretrained(
+        path_or_hub_id, dtype=dtype, device_map="auto" if device == "cuda" else {"": device}
+    )
+    return _Loaded(model, processor)
+
+
+def _build_inputs(
+    processor: Glm4vProcessor, messages: list[Message], enable_thinking: bool
+) -> tuple[dict[str, Any], bool]:
+    """Return the model's inputs, and whether the prompt ends inside an opened thought."""
+    text = processor.apply_chat_template(messages, enable_thinking=enable_thinking, tokenize=False)
+    inputs = processor.apply_chat_template(messages, enable_thinking=enable_thinking, tokenize=True)
+    return inputs, text.rstrip().endswith(OPENING_TAG)
+
+
+def _room_for_answer(model: Glm4vMoeForConditionalGeneration, prompt_tokens: int) -> int:
+    """How many tokens fit after the prompt; refuses a prompt that leaves no room."""
+    limit = model.config.text_config.max_position_embeddings
+    if prompt_tokens >= limit:
+        raise BackendError(
+            f"This conversation takes {prompt_tokens:,} tokens and the model reads at most "
+            f"{limit:,}. Start a new conversation, or send fewer or smaller images."
+        )
+    return limit - prompt_tokens
+
+
+def _generate(
+    loaded: _Loaded, inputs: dict[str, Any], options: SamplingOptions, limit: int, *, inside: bool
+) -> Iterator[Event]:
+    from model.generate import stream_tokens
+    from model.processing import StreamDecoder
+
+    started = time.perf_counter()
+    first_token_s, token_id, new_tokens = 0.0, -1, 0
+    stop_ids = loaded.model.generation_config.eos_token_id
+    decoder, splitter = StreamDecoder(loaded.processor.tokenizer), ThinkingSplitter(inside=inside)
+    media = {key: inputs[key] for key in MEDIA_INPUTS if key in inputs}
+    tokens = stream_tokens(
+        loaded.model,
+        inputs["input_ids"],
+        inputs["attention_mask"],
+        **media,
+        max_new_tokens=limit,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        top_k=options.top_k,
+        repetition_penalty=options.repetition_penalty,
+        seed=options.seed,
+    )
+    with closing(tokens):
+        for token in tokens:
+            token_id = int(token)
+            new_tokens += 1
+            first_token_s = first_token_s or time.perf_counter() - started
+            if token_id in stop_ids:
+                break
+            yield from splitter.push(decoder.push(token_id))
+    yield from splitter.push(decoder.flush())
+    yield from splitter.flush()
+    yield Finished(
+        reason="stop" if token_id in stop_ids else "length",
+        prompt_tokens=inputs["input_ids"].shape[1],
+        new_tokens=new_tokens,
+        first_token_s=first_token_s,
+        total_s=time.perf_counter() - started,
+    )
+
+
+class LocalBackend:
+    """A checkpoint run by this process. Holds weights and a count of free places, no conversation.
+
+    Loading starts at once, in a thread of its own: ``status`` tells how far it is, and the
+    imports of the network (torch) happen in that thread too, so the page need not wait for them.
+    """
+
+    def __init__(
+        self,
+        path_or_hub_id: str,
+        *,
+        name: str,
+        device: str = "auto",
+        dtype: str = "auto",
+        max_conversations: int = 1,
+    ) -> None:
+        """
+        Args:
+            path_or_hub_id: folder of a checkpoint, or its id on the Hugging Face hub.
+            name: what to call it on the page.
+            device: "auto" (accelerators if there are any), or a torch device such as "cpu".
+            dtype: "auto" (as in the checkpoint), or a torch dtype such as "float32".
+            max_conversations: how many answers may be computed at the same time; more wait.
+        """
+        self._name = name
+        self._places = threading.BoundedSemaphore(max_conversations)
+        self._settled = threading.Event()  # loading ended, well or not
+        self._loaded: _Loaded | None = None
+        self._status = Status("loading", "Loading the weights")
+        threading.Thread(
+            target=self._load, args=(path_or_hub_id, device, dtype), name="loading", daemon=True
+        ).start()
+
+    @property
+    def name(self) -> str:
+        """What to call this backend on the page."""
+        return self._name
+
+    def status(self) -> Status:
+        """Say whether the weights are loading, ready, or could not be loaded and why."""
+        return self._status
+
+    def wait_until_settled(self, timeout_s: float | None = None) -> Status:
+        """Wait for loading to end, well or not, at most ``timeout_s``; return the status then."""
+        self._settled.wait(timeout_s)
+        return self._status
+
+    def stream(
+        self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
+    ) -> Iterator[Event]:
+        """Yield the answer as it is computed, ending with ``Finished``.
+
+        The prompt is built and measured before a place in the engine is taken, so a prompt that
+        is too long is refused at once. Closing the iterator ends the computing and frees the place.
+
+        Raises:
+            BackendError: the weights are not there (yet), or the prompt is too long.
+        """
+        loaded = self._require_loaded()
+        inputs, prompt_ends_in_thought = _build_inputs(loaded.processor, messages, enable_thinking)
+        room = _room_for_answer(loaded.model, inputs["input_ids"].shape[1])
+        limit = min(options.max_new_tokens or DEFAULT_MAX_NEW_TOKENS, room)
+        with self._places:
+            yield from _generate(loaded, inputs, options, limit, inside=prompt_ends_in_thought)
+
+    def _load(self, path_or_hub_id: str, device: str, dtype: str) -> None:
+        started = time.perf_counter()
+        try:
+            self._loaded = _load_checkpoint(path_or_hub_id, device, dtype)
+            seconds = time.perf_counter() - started
+            where = self._loaded.model.device
+            self._status = Status("ready", f"Ready on {where}, loaded in {seconds:.1f} s")
+        # whatever went wrong in this thread, the page must say it instead of "loading" for ever
+        except Exception as error:
+            logger.exception("could not load %s", path_or_hub_id)
+            reason = str(error) or type(error).__name__
+            self._status = Status("failed", f"Could not load {path_or_hub_id}: {reason}")
+        finally:
+            self._settled.set()
+
+    def _require_loaded(self) -> _Loaded:
+        if self._loaded is None:
+            self._settled.wait(LOADING_PATIENCE_S)
+        if self._loaded is None:
+            detail = self._status.detail
+            hint = " Try again in a moment." if self._status.state == "loading" else ""
+            raise BackendError(f"{detail}.{hint}")
+        return self._loaded

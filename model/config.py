@@ -1,8 +1,8 @@
 """Sizes and constants of a Glm4vMoe model, named as in the checkpoint's ``config.json``.
 
-Two generations of ``config.json`` are in use. The first keeps RoPE in ``rope_theta``, ``rope_scaling``
-and ``partial_rotary_factor``; the second in one ``rope_parameters`` dictionary. Both are read into
-the same attributes, and a config is written back in the form it was read in.
+Two generations of ``config.json`` are in use. The first keeps RoPE in ``rope_theta``,
+``rope_scaling`` and ``partial_rotary_factor``; the second in one ``rope_parameters`` dictionary.
+Both are read into the same attributes, and a config is written back in the form it was read in.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _SubConfig:
 
     @classmethod
     def from_dict(cls: type[ConfigT], raw: Mapping[str, Any]) -> ConfigT:
-        """Read a section of ``config.json``; a size that every real checkpoint states is required."""
+        """Read a section of ``config.json``; what every real checkpoint states is required."""
         missing = [name for name in cls.REQUIRED if name not in raw]
         if missing:
             raise ValueError(f"config.json lacks {', '.join(missing)} ({cls.__name__})")

@@ -94,8 +94,8 @@ class Glm4vMoeTextModel(nn.Module):
             return_dict: False for a tuple of what is not None.
 
         Raises:
-            ValueError: neither or both of ``input_ids`` and ``inputs_embeds``, or lengths that don't
-                fit together.
+            ValueError: neither or both of ``input_ids`` and ``inputs_embeds``, or lengths that
+                don't fit together.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")

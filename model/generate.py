@@ -44,7 +44,7 @@ class GenerationConfig:
 
     @classmethod
     def from_pretrained(cls, path: str | Path) -> GenerationConfig:
-        """Read ``generation_config.json`` in folder ``path``; what it lacks is in ``config.json``."""
+        """Read ``generation_config.json`` in ``path``; what it lacks is in ``config.json``."""
         base = cls.from_model_config(Glm4vMoeConfig.from_pretrained(path))
         file = Path(path) / "generation_config.json"
         if not file.is_file():
@@ -189,7 +189,7 @@ def stream_tokens(
         raise ValueError(f"input_ids must be (batch, tokens), got {tuple(input_ids.shape)}")
     check_prompt_length(input_ids.shape[1], model.config)
     defaults = model.generation_config
-    given = {
+    given: dict[str, Any] = {
         "do_sample": do_sample,
         "temperature": temperature,
         "top_p": top_p,

@@ -151,7 +151,7 @@ class Glm4vMoeModel(nn.Module):
         past: int,
         rope_deltas: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
-        """Position ids (3, B, T) and rope_deltas (B,) after T tokens that follow ``past`` tokens."""
+        """Position ids (3, B, T) of tokens after ``past`` others, and the new rope_deltas (B,)."""
         batch, tokens = types.shape
         deltas = torch.zeros(batch, dtype=torch.int64, device=types.device)
         if rope_deltas is not None:
@@ -247,8 +247,8 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
 
         Args:
             labels: (B, T) int64, what each token should be; -100 is ignored.
-            logits_to_keep: compute logits of the last so many tokens, 0 for all; or of the tokens at
-                these (n,) indices.
+            logits_to_keep: compute logits of the last so many tokens, 0 for all; or of the tokens
+                at these (n,) indices.
             others: as `Glm4vMoeModel.forward`.
 
         Raises:

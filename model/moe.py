@@ -1,4 +1,4 @@
-"""Mixture of experts: which experts a token goes to, what they compute, how their load is kept even."""
+"""Mixture of experts: where a token goes, what experts compute, how their load is kept even."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class Router(KeepsFloat32):
 
 
 class Experts(nn.Module):
-    """The routed experts' weights, stacked: ``gate_up_proj`` (E, 2I, C), ``down_proj`` (E, C, I)."""
+    """The routed experts, stacked: ``gate_up_proj`` (E, 2I, C), ``down_proj`` (E, C, I)."""
 
     def __init__(self, config: Glm4vMoeTextConfig) -> None:
         super().__init__()

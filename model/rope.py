@@ -1,7 +1,7 @@
 """Rotary position embedding: frequencies, the three M-RoPE planes of text, the two axes of vision.
 
-GLM-4.5V pairs dimension ``i`` of the rotated part with dimension ``i + rotary_dim / 2`` (half-split),
-in the decoder over the first half of each head, in the vision tower over whole heads.
+GLM-4.5V pairs dimension ``i`` of the rotated part with ``i + rotary_dim / 2`` (half-split), in the
+decoder over the first half of each head, in the vision tower over whole heads.
 """
 
 from __future__ import annotations
@@ -60,13 +60,14 @@ def _yarn(rope: Rope, dim: int, max_positions: int) -> tuple[Tensor, float]:
     scale = rope.get("attention_factor")
     if scale is None:
         mscale, mscale_all = rope.get("mscale"), rope.get("mscale_all_dim")
-        paired = mscale and mscale_all
-        scale = magnitude(mscale) / magnitude(mscale_all) if paired else magnitude(1.0)
+        scale = magnitude(1.0)
+        if mscale and mscale_all:
+            scale = magnitude(mscale) / magnitude(mscale_all)
     return inv_freq, float(scale)
 
 
 def _longrope(rope: Rope, dim: int, seq_len: int, max_positions: int) -> tuple[Tensor, float]:
-    """LongRoPE (arXiv 2402.13753): one rescale factor per frequency, another set for long inputs."""
+    """LongRoPE (arXiv 2402.13753): a rescale factor per frequency, another set for long inputs."""
     original = rope.get("original_max_position_embeddings") or max_positions
     factors = rope["long_factor"] if seq_len > original else rope["short_factor"]
     factor = rope.get("factor") or max_positions / original
@@ -150,7 +151,7 @@ class TextRotaryEmbedding(KeepsFloat32):
 
 
 class VisionRotaryEmbedding(KeepsFloat32):
-    """Angles of the vision tower: half of the frequencies turn with the row, half with the column."""
+    """Angles of the vision tower: half of them turn with the row, half with the column."""
 
     FLOAT32_BUFFERS: ClassVar[tuple[str, ...]] = ("inv_freq",)
     inv_freq: Tensor
@@ -163,7 +164,7 @@ class VisionRotaryEmbedding(KeepsFloat32):
         self.register_buffer("inv_freq", inv_freq, persistent=False)
 
     def forward(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Return cos and sin, each (N, head_dim) float32, for N patches at (N,) rows and columns."""
+        """Return cos and sin, each (N, head_dim) float32, for patches at (N,) rows and columns."""
         coordinates = torch.stack((rows, columns), dim=-1).float()
         angles = (coordinates[:, :, None] * self.inv_freq).flatten(1)  # (N, head_dim/2)
         angles = torch.cat((angles, angles), dim=-1)

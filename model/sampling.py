@@ -17,8 +17,8 @@ class Sampling:
         temperature: divides the logits; > 0.
         top_k: only the so many likeliest tokens may be drawn; 0 for all.
         top_p: only the likeliest tokens whose probabilities reach this sum may be drawn; 1 for all.
-        repetition_penalty: logits of tokens already in the text are divided (positive) or multiplied
-            (negative) by it (CTRL, arXiv 1909.05858, section 4.1); 1 for none.
+        repetition_penalty: logits of tokens already in the text are divided (positive) or
+            multiplied (negative) by it (CTRL, arXiv 1909.05858, section 4.1); 1 for none.
     """
 
     do_sample: bool = False

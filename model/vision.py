@@ -17,13 +17,13 @@ from model.outputs import VisionModelOutput
 from model.rope import VisionRotaryEmbedding, rotate
 from model.weights import initialize
 
-# Segments run together up to this many patches. At GLM-4.5V's sizes (hidden 1536, feed-forward 4096,
-# bfloat16) the activations of a block are then below 1 GB; one larger segment still runs alone.
+# Segments run together up to this many patches. At GLM-4.5V's sizes (hidden 1536, feed-forward
+# 4096, bfloat16) a block's activations are then below 1 GB; one larger segment still runs alone.
 MAX_GROUP_PATCHES = 16_384
 
 
 class PatchProjection(nn.Conv3d):
-    """The patch embedding's convolution. Kernel and stride are one patch, so it is a matrix product.
+    """The patch embedding's convolution; kernel and stride are one patch: a matrix product.
 
     2.7 to 4 times as fast on a CPU as the convolution (1024 patches of GLM-4.5V).
     """
@@ -46,8 +46,12 @@ class PatchEmbed(nn.Module):
         return self.proj(x)
 
 
-class PositionTable(nn.Embedding):
+class PositionTable(nn.Module):
     """Learned square table of positions, read between its entries for grids of any size."""
+
+    def __init__(self, entries: int, hidden_size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(entries, hidden_size))
 
     def forward(self, rows: Tensor, columns: Tensor, height: int, width: int) -> Tensor:
         """Sample the table at patch centres of a ``height`` x ``width`` grid.
@@ -64,7 +68,7 @@ class PositionTable(nn.Embedding):
         Returns:
             (N, C) in the table's dtype.
         """
-        side = round(self.num_embeddings**0.5)
+        side = round(len(self.weight) ** 0.5)
         table = self.weight.view(side, side, -1).permute(2, 0, 1)[None].float()
         x = (columns + 0.5) / width * 2 - 1
         y = (rows + 0.5) / height * 2 - 1
@@ -116,8 +120,10 @@ def attend_segments(
     start = 0
     for length, count in _runs(lengths):
         end = start + length * count
-        batch = (x[start:end].unflatten(0, (count, length)).transpose(1, 2) for x in (q, k, v))
-        out = F.scaled_dot_product_attention(*batch, dropout_p=dropout)  # (count, H, length, D)
+        batched = [x[start:end].unflatten(0, (count, length)).transpose(1, 2) for x in (q, k, v)]
+        out = F.scaled_dot_product_attention(
+            batched[0], batched[1], batched[2], dropout_p=dropout
+        )  # (count, H, length, D)
         outputs.append(out.transpose(1, 2).flatten(0, 1))
         start = end
     return torch.cat(outputs)
@@ -220,8 +226,8 @@ class Glm4vMoeVisionModel(nn.Module):
     ) -> VisionModelOutput:
         """Embed images and videos.
 
-        Segments run in groups of at most ``max_patches``, so memory beyond input and output does not
-        grow with their number.
+        Segments run in groups of at most ``max_patches``, so memory beyond input and output does
+        not grow with their number.
 
         Args:
             hidden_states: (N, patch_dim) pixel values, patches in merge-block order.

@@ -174,8 +174,9 @@ class Glm4vMoeTextConfig(_SubConfig):
         raw = super().to_dict()
         rope = dict(self.rope_parameters or {})
         if self._second_generation:
-            for name in ("rope_theta", "rope_scaling", "partial_rotary_factor"):
-                raw.pop(name)
+            # partial_rotary_factor stays: GLM-4.6V's own file has it in both places
+            raw.pop("rope_theta")
+            raw.pop("rope_scaling")
             return raw
         raw.pop("rope_parameters")
         for name in ("rope_theta", "partial_rotary_factor"):

@@ -1,0 +1,82 @@
+"""Training: the loss falls, gradients reach every parameter, dropout acts only then."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import tiny_config
+from prompts import Prompt
+
+from model.config import Glm4vMoeConfig
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+
+
+def build(**changes: dict) -> Glm4vMoeForConditionalGeneration:
+    return Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config(**changes)))
+
+
+def test_the_loss_of_a_small_model_falls() -> None:
+    model = build().train()
+    prompt = Prompt().text(4).image(4, 6).text(10)
+    inputs = {**prompt.tensors(), "labels": torch.tensor([prompt.ids])}
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(30):
+        loss = model(**inputs).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 4
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_every_parameter_gets_a_gradient(tied: bool) -> None:
+    model = build(tie_word_embeddings=tied).train()
+    prompt = Prompt().text(40).image(8, 8).video(2, 4, 6).text(60)
+    model(**prompt.tensors(), labels=torch.tensor([prompt.ids])).loss.backward()
+    without = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert without == []
+
+
+def test_dropout_acts_in_training_only() -> None:
+    model = build(text={"attention_dropout": 0.5}, vision={"attention_dropout": 0.5})
+    inputs = Prompt().text(12).image(4, 6).text(4).tensors()
+    with torch.no_grad():
+        trained = [model.train()(**inputs).logits for _ in range(2)]
+        evaluated = [model.eval()(**inputs).logits for _ in range(2)]
+    assert not torch.equal(*trained)
+    assert torch.equal(*evaluated)
+
+
+def test_dropout_keeps_the_expected_attention() -> None:
+    model = build(text={"attention_dropout": 0.3, "num_hidden_layers": 1}).train()
+    ids = Prompt().text(8).tensors()["input_ids"]
+    layer = model.model.language_model.layers[0].self_attn
+    x = torch.randn(1, 8, 64)
+    rope = model.model.language_model.rotary_emb(torch.arange(8).expand(3, 1, 8), x.dtype)
+    with torch.no_grad():
+        dropped = torch.stack([layer(x, rope, None, None)[0] for _ in range(3000)]).mean(0)
+        want = layer.eval()(x, rope, None, None)[0]
+    assert ids.shape == (1, 8)
+    torch.testing.assert_close(dropped, want, atol=5e-3, rtol=0.1)
+
+
+def test_a_cache_used_in_training_counts_as_constant() -> None:
+    model = build().train()
+    ids = Prompt().text(10).tensors()["input_ids"]
+    with torch.no_grad():
+        past = model(ids[:, :6], use_cache=True).past_key_values
+    loss = model(ids[:, 6:], labels=ids[:, 6:], past_key_values=past).loss
+    loss.backward()
+    assert model.model.language_model.layers[0].self_attn.k_proj.weight.grad.any()
+
+
+def test_float32_parts_stay_float32_in_every_conversion() -> None:
+    model = build().to(torch.bfloat16).half().to(torch.bfloat16)
+    model.model.language_model.layers[1].mlp.gate.e_score_correction_bias += 1.0009765
+    router = model.to(torch.float16).model.language_model.layers[1].mlp.gate
+    assert router.e_score_correction_bias.dtype == torch.float32
+    assert router.e_score_correction_bias[0].item() == pytest.approx(1.0009765, abs=1e-7)
+    assert model.model.language_model.rotary_emb.inv_freq.dtype == torch.float32
+    assert router.weight.dtype == torch.float16

@@ -1,0 +1,26 @@
+"""What a person attaches or types -> what the network reads, and back."""
+
+from model.processing.chat_template import ChatTemplate
+from model.processing.frame_sampling import VideoMetadata
+from model.processing.image import MAX_IMAGE_PIXELS, open_image
+from model.processing.image_processor import Glm4vImageProcessor
+from model.processing.media import MediaError
+from model.processing.processor import Glm4vProcessor
+from model.processing.resize import smart_resize
+from model.processing.stream_decoder import StreamDecoder
+from model.processing.tokenizer import Glm4vTokenizer
+from model.processing.video_processor import Glm4vVideoProcessor
+
+__all__ = [
+    "MAX_IMAGE_PIXELS",
+    "ChatTemplate",
+    "Glm4vImageProcessor",
+    "Glm4vProcessor",
+    "Glm4vTokenizer",
+    "Glm4vVideoProcessor",
+    "MediaError",
+    "StreamDecoder",
+    "VideoMetadata",
+    "open_image",
+    "smart_resize",
+]

@@ -1,0 +1,196 @@
+"""Videos -> ``pixel_values_videos``, ``video_grid_thw`` and the time of every frame pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.processing.checkpoint_files import (
+    find_folder,
+    read_json,
+    read_processor_settings,
+    uses_glm46v_rules,
+)
+from model.processing.frame_sampling import (
+    VideoMetadata,
+    frames_to_read,
+    pair_timestamps,
+    sample_glm4v,
+    sample_glm46v,
+)
+from model.processing.image import open_image
+from model.processing.media import MediaError
+from model.processing.patches import PatchSettings, patchify
+from model.processing.resize import resize
+from model.processing.video_file import EndsEarlyError, VideoFile
+
+# size.longest_edge of every published video_preprocessor_config.json: 30 000 tokens
+DEFAULT_MAX_PIXELS = 28 * 28 * 2 * 30000
+
+# A path, or the decoded frames: (F, rows, columns, 3) uint8 or a sequence of pictures.
+Video = str | Path | np.ndarray | Sequence[Image.Image | np.ndarray]
+
+
+class Glm4vVideoProcessor:
+    """Samples the frames of videos, resizes them to a common budget and cuts them into patches."""
+
+    def __init__(
+        self,
+        settings: PatchSettings,
+        *,
+        is_glm46v: bool = False,
+        fps: float = 2,
+        max_duration: float = 300,
+    ) -> None:
+        self.settings = settings
+        self.is_glm46v = is_glm46v
+        self.fps = fps
+        self.max_duration = max_duration
+
+    @classmethod
+    def from_pretrained(cls, path_or_hub_id: str | Path) -> Glm4vVideoProcessor:
+        """Read video_preprocessor_config.json.
+
+        Without one, patches are cut as for images, within the published budget for videos.
+        """
+        folder = find_folder(path_or_hub_id)
+        image = read_processor_settings(folder, "image") or {}
+        video = read_processor_settings(folder, "video")
+        raw = {k: v for k, v in image.items() if k != "size"} if video is None else video
+        return cls(
+            PatchSettings.from_dict(raw, max_pixels=DEFAULT_MAX_PIXELS),
+            is_glm46v=uses_glm46v_rules(raw, read_json(folder, "processor_config.json")),
+            fps=raw.get("fps") or 2,
+            max_duration=raw.get("max_duration") or 300,
+        )
+
+    def __call__(
+        self,
+        videos: Sequence[Video],
+        metadata: Sequence[VideoMetadata | dict[str, Any] | None] | None = None,
+    ) -> dict[str, Any]:
+        """Prepare videos for the vision tower.
+
+        Decoded frames without metadata, or with ``frames_indices``, are all used; frames with a
+        frame rate are sampled as a file would be. An odd number of frames is completed by
+        repeating the last.
+
+        Args:
+            videos: at least one path, array or sequence of frames.
+            metadata: what is known about each video; ignored for paths, which tell it themselves.
+
+        Returns:
+            pixel_values_videos: (N, 1176) float32, the patches of all videos one after another.
+            video_grid_thw: (videos, 3) int64: frame pairs, rows, columns in patches.
+            timestamps: per video, the time in seconds of each frame pair.
+
+        Raises:
+            MediaError: a video cannot be used.
+        """
+        known = list(metadata) if metadata is not None else [None] * len(videos)
+        if len(known) != len(videos):
+            raise ValueError(f"{len(videos)} videos but metadata for {len(known)}; give one each")
+        rows, grid, timestamps = [], [], []
+        for video, about in zip(videos, known, strict=True):
+            frames, seconds = self._frames(video, about)
+            rows.append(patchify(frames, self.settings))
+            pairs = len(frames) // self.settings.temporal_patch_size
+            grid.append([pairs, *(side // self.settings.patch_size for side in frames.shape[2:])])
+            timestamps.append(seconds)
+        pixel_values = rows[0] if len(rows) == 1 else torch.cat(rows)
+        return {
+            "pixel_values_videos": pixel_values,
+            "video_grid_thw": torch.tensor(grid),
+            "timestamps": timestamps,
+        }
+
+    def _frames(
+        self, video: Video, about: VideoMetadata | dict[str, Any] | None
+    ) -> tuple[Tensor, list[float]]:
+        """Return (F, 3, H, W) uint8 frames at the model's size, F even, and each pair's time."""
+        if isinstance(video, (str, Path)):
+            return self._from_file(video)
+        if len(video) == 0:
+            raise MediaError("a video without frames was given; give at least one frame")
+        if isinstance(video, np.ndarray) and (video.ndim != 4 or video.shape[3] != 3):
+            raise MediaError(
+                f"a video of shape {video.shape} was given; expected (frames, rows, columns, 3)"
+            )
+        if isinstance(about, dict):
+            names = VideoMetadata.__dataclass_fields__
+            about = VideoMetadata(
+                **{"total_num_frames": len(video), **{k: about[k] for k in names if k in about}}
+            )
+        about = about or VideoMetadata(total_num_frames=len(video))
+        if about.frames_indices is not None:
+            if len(about.frames_indices) != len(video):
+                raise ValueError(
+                    f"{len(video)} frames but {len(about.frames_indices)} frames_indices"
+                )
+            positions = list(range(len(video)))
+            positions += positions[-1:] * (len(positions) % 2)
+            indices = [int(about.frames_indices[i]) for i in positions]
+        else:
+            if about.total_num_frames != len(video):
+                raise ValueError(
+                    f"{len(video)} frames but total_num_frames is {about.total_num_frames}; "
+                    "frames_indices must say which of them these are"
+                )
+            indices = positions = self._choose(about)
+        pictures = (
+            np.asarray(open_image(video[i], name=f"frame {i} of the video")) for i in positions
+        )
+        return self._resized(pictures, len(positions)), pair_timestamps(indices, about.fps)
+
+    def _from_file(self, path: str | Path) -> tuple[Tensor, list[float]]:
+        """Decode a file; if it is shorter than announced, sample again from what is there."""
+        with VideoFile(path) as file:
+            about = file.metadata
+            indices = self._choose(about)
+            try:
+                frames = self._resized(file.frames(indices), len(indices))
+            except EndsEarlyError as error:
+                if not error.frames:
+                    raise
+                about = replace(about, total_num_frames=error.frames)
+            else:
+                return frames, pair_timestamps(indices, about.fps)
+        with VideoFile(path, total_num_frames=about.total_num_frames) as file:
+            indices = self._choose(file.metadata)
+            frames = self._resized(file.frames(indices), len(indices))
+            return frames, pair_timestamps(indices, file.metadata.fps)
+
+    def _choose(self, about: VideoMetadata) -> list[int]:
+        sampler = sample_glm46v if self.is_glm46v else sample_glm4v
+        return frames_to_read(about, sampler, self.fps, self.max_duration)
+
+    def _resized(self, frames: Iterable[np.ndarray], count: int) -> Tensor:
+        """Resize frames one by one as they arrive, so that only the small ones pile up.
+
+        Args:
+            frames: ``count`` pictures (rows, columns, 3) uint8 of one size.
+
+        Returns:
+            (count, 3, height, width) uint8.
+        """
+        stacked: Tensor | None = None
+        first: tuple[int, ...] = ()
+        for i, frame in enumerate(frames):
+            if stacked is None:
+                first = frame.shape
+                size = self.settings.target_size(count, *first[:2])
+                stacked = torch.empty(count, 3, *size, dtype=torch.uint8)
+            if frame.shape != first:
+                raise MediaError(f"frame {i} of a video has shape {frame.shape}, the first {first}")
+            # np.array copies: Pillow's buffer is read-only
+            pixels = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
+            stacked[i] = resize(pixels, *stacked.shape[2:])
+        assert stacked is not None
+        return stacked

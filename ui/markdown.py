@@ -14,7 +14,7 @@ import re
 # mark that only formulas outside code receive here; text copied from the page still reads right.
 MARK = "\u2063"
 _DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("\\(", "\\)"), ("$", "$"))
-LATEX_DELIMITERS = [
+LATEX_DELIMITERS: list[dict[str, str | bool]] = [
     {"left": left + MARK, "right": MARK + right, "display": left in ("$$", "\\[")}
     for left, right in _DELIMITERS
 ]

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from model.backends.base import (
     BackendError,
@@ -22,6 +21,9 @@ from model.backends.base import (
 from model.backends.thinking import OPENING_TAG, ThinkingSplitter
 
 if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
     from model import Glm4vMoeForConditionalGeneration, Glm4vProcessor
 
 logger = logging.getLogger(__name__)
@@ -30,13 +32,22 @@ logger = logging.getLogger(__name__)
 LOADING_PATIENCE_S = 30.0
 # An answer's length where the caller sets none (the official demo's value).
 DEFAULT_MAX_NEW_TOKENS = 8192
-MEDIA_INPUTS = ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")
+MODEL_INPUTS = (
+    "input_ids",
+    "attention_mask",
+    "mm_token_type_ids",
+    "pixel_values",
+    "image_grid_thw",
+    "pixel_values_videos",
+    "video_grid_thw",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     model: Glm4vMoeForConditionalGeneration
     processor: Glm4vProcessor
+    device: torch.device  # where the inputs go
 
 
 def _load_checkpoint(path_or_hub_id: str, device: str, dtype: str) -> _Loaded:
@@ -45,16 +56,16 @@ def _load_checkpoint(path_or_hub_id: str, device: str, dtype: str) -> _Loaded:
 
     from model import Glm4vMoeForConditionalGeneration, Glm4vProcessor
 
-    looks_like_a_path = path_or_hub_id.startswith((".", "/", "~")) or path_or_hub_id.count("/") != 1
-    if looks_like_a_path and not Path(path_or_hub_id).expanduser().is_dir():
-        raise FileNotFoundError("there is no such folder")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "auto" and not torch.cuda.is_available():
+        device = "cpu"
     processor = Glm4vProcessor.from_pretrained(path_or_hub_id)
     model = Glm4vMoeForConditionalGeneration.from_pretrained(
-        path_or_hub_id, dtype=dtype, device_map="auto" if device == "cuda" else {"": device}
+        path_or_hub_id, dtype=dtype, device_map=device
     )
-    return _Loaded(model, processor)
+    # parts may wait in memory or on disk (as meta tensors) for an accelerator to need them
+    places = {parameter.device for parameter in model.parameters()}
+    accelerators = [place for place in places if place.type not in ("cpu", "meta")]
+    return _Loaded(model, processor, min(accelerators, key=str, default=torch.device("cpu")))
 
 
 def _build_inputs(
@@ -66,19 +77,8 @@ def _build_inputs(
     return inputs, text.rstrip().endswith(OPENING_TAG)
 
 
-def _room_for_answer(model: Glm4vMoeForConditionalGeneration, prompt_tokens: int) -> int:
-    """How many tokens fit after the prompt; refuses a prompt that leaves no room."""
-    limit = model.config.text_config.max_position_embeddings
-    if prompt_tokens >= limit:
-        raise BackendError(
-            f"This conversation takes {prompt_tokens:,} tokens and the model reads at most "
-            f"{limit:,}. Start a new conversation, or send fewer or smaller images."
-        )
-    return limit - prompt_tokens
-
-
 def _generate(
-    loaded: _Loaded, inputs: dict[str, Any], options: SamplingOptions, limit: int, *, inside: bool
+    loaded: _Loaded, inputs: dict[str, Any], options: SamplingOptions, *, inside: bool
 ) -> Iterator[Event]:
     from model.generate import stream_tokens
     from model.processing import StreamDecoder
@@ -87,20 +87,17 @@ def _generate(
     first_token_s, token_id, new_tokens = 0.0, -1, 0
     stop_ids = loaded.model.generation_config.eos_token_id
     decoder, splitter = StreamDecoder(loaded.processor.tokenizer), ThinkingSplitter(inside=inside)
-    media = {key: inputs[key] for key in MEDIA_INPUTS if key in inputs}
     tokens = stream_tokens(
         loaded.model,
-        inputs["input_ids"],
-        inputs["attention_mask"],
-        **media,
-        max_new_tokens=limit,
+        **{key: inputs[key].to(loaded.device) for key in MODEL_INPUTS if key in inputs},
+        max_new_tokens=options.max_new_tokens or DEFAULT_MAX_NEW_TOKENS,
         temperature=options.temperature,
         top_p=options.top_p,
         top_k=options.top_k,
         repetition_penalty=options.repetition_penalty,
         seed=options.seed,
     )
-    with closing(tokens):
+    with closing(cast("Generator[Tensor, None, None]", tokens)):
         for token in tokens:
             token_id = int(token)
             new_tokens += 1
@@ -178,18 +175,22 @@ class LocalBackend:
             BackendError: the weights are not there (yet), or the prompt is too long.
         """
         loaded = self._require_loaded()
+        from model.generate import check_prompt_length
+
         inputs, prompt_ends_in_thought = _build_inputs(loaded.processor, messages, enable_thinking)
-        room = _room_for_answer(loaded.model, inputs["input_ids"].shape[1])
-        limit = min(options.max_new_tokens or DEFAULT_MAX_NEW_TOKENS, room)
+        try:
+            check_prompt_length(inputs["input_ids"].shape[1], loaded.model.config)
+        except ValueError as error:
+            raise BackendError(str(error)) from error
         with self._places:
-            yield from _generate(loaded, inputs, options, limit, inside=prompt_ends_in_thought)
+            yield from _generate(loaded, inputs, options, inside=prompt_ends_in_thought)
 
     def _load(self, path_or_hub_id: str, device: str, dtype: str) -> None:
         started = time.perf_counter()
         try:
             self._loaded = _load_checkpoint(path_or_hub_id, device, dtype)
             seconds = time.perf_counter() - started
-            where = self._loaded.model.device
+            where = self._loaded.device
             self._status = Status("ready", f"Ready on {where}, loaded in {seconds:.1f} s")
         # whatever went wrong in this thread, the page must say it instead of "loading" for ever
         except Exception as error:

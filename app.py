@@ -1,0 +1,143 @@
+"""Start Sightline: settings from the command line and the environment, backend, page, server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from model.backends.local import LocalBackend
+from ui import PageSettings, build_ui, read_examples
+
+ASSETS = Path(__file__).parent / "assets"
+BUNDLED = "bundled"
+MAX_UPLOAD_SIZE = "64mb"
+# the visitor's own fonts: the theme's would be fetched from elsewhere
+THEME = gr.themes.Default(
+    primary_hue="blue",
+    neutral_hue="slate",
+    font=["system-ui", "sans-serif"],
+    font_mono=["ui-monospace", "monospace"],
+)
+
+
+def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the settings; an option that is not given comes from its SIGHTLINE_ variable."""
+    on_a_space = "SPACE_ID" in os.environ
+    parser = argparse.ArgumentParser(
+        description="Visual reasoning and GUI grounding with GLM-4.5V, in the browser.",
+        epilog="Each option can also be set as SIGHTLINE_ and its name in capitals, such as "
+        "SIGHTLINE_MAX_CONVERSATIONS. Keep --auth there: others can read a command line.",
+    )
+
+    def add(option: str, default: str, help_text: str, **more: Any) -> None:
+        variable = "SIGHTLINE_" + option.strip("-").replace("-", "_").upper()
+        default = os.environ.get(variable, default)
+        parser.add_argument(option, default=default, help=help_text, **more)
+
+    add("--model", BUNDLED, "bundled, a checkpoint folder, or a Hugging Face id (%(default)s)")
+    add("--host", "0.0.0.0" if on_a_space else "127.0.0.1", "address to listen on (%(default)s)")
+    add("--port", "7860", "port to listen on (%(default)s)", type=int)
+    add("--auth", "", "ask for this name and password", metavar="USER:PASSWORD")
+    add("--device", "auto", "auto, cpu, or a device such as cuda:0 (%(default)s)")
+    add("--dtype", "auto", "auto, or a dtype such as bfloat16 (%(default)s)")
+    add("--max-conversations", "1", "answers computed at the same time (%(default)s)", type=int)
+    return parser.parse_args(arguments)
+
+
+def describe_model(model: str) -> tuple[str, str]:
+    """Return the model's name and what to say about it on the page, in Markdown."""
+    if model != BUNDLED:
+        return Path(model).name if Path(model).is_dir() else model, ""
+    card = (ASSETS / BUNDLED / "README.md").read_text(encoding="utf-8")
+    body = card.split("\n", 2)[2]  # without the title
+    connect = (
+        "To answer with GLM-4.5V itself, start the page with a folder or a Hugging Face id:\n\n"
+        "```\npython app.py --model zai-org/GLM-4.5V\n```\n\n"
+        "It needs about 215 GB of GPU and main memory in bfloat16."
+    )
+    return "Bundled demo model", f"{body}\n{connect}"
+
+
+def check_model(model: str) -> str:
+    """Return where to load ``model`` from; exits with a message if its folder does not exist."""
+    if model == BUNDLED:
+        return str(ASSETS / BUNDLED)
+    path = Path(model).expanduser()
+    is_hub_id = model.count("/") == 1 and not model.startswith((".", "/", "~"))
+    if not path.is_dir() and not is_hub_id:
+        sys.exit(
+            f"--model {model}: there is no such folder; give a checkpoint's folder, "
+            "a Hugging Face id such as zai-org/GLM-4.5V, or leave it out for the bundled model"
+        )
+    return str(path) if path.is_dir() else model
+
+
+def check_port(host: str, port: int) -> None:
+    """Exit with a message if the address cannot be listened on."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        # as the server will do it: a port that was just left may be taken again
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            sys.exit(f"cannot listen on {host}, port {port}: {error.strerror}; try another --port")
+
+
+def read_auth(auth: str) -> tuple[str, str] | None:
+    """Split USER:PASSWORD; exits with a message if it is something else."""
+    if not auth:
+        return None
+    user, colon, password = auth.partition(":")
+    if not (user and colon and password):
+        sys.exit("--auth must be USER:PASSWORD")
+    return user, password
+
+
+def main() -> None:
+    """Start the page and serve it until interrupted."""
+    settings = read_settings()
+    auth = read_auth(settings.auth)
+    checkpoint = check_model(settings.model)
+    check_port(settings.host, settings.port)
+    name, about = describe_model(settings.model)
+    is_bundled = settings.model == BUNDLED
+    backend = LocalBackend(
+        checkpoint,
+        name=name,
+        device=settings.device,
+        dtype=settings.dtype,
+        max_conversations=settings.max_conversations,
+    )
+    page = build_ui(
+        backend,
+        PageSettings(
+            about=about,
+            examples=read_examples(ASSETS / "examples"),
+            thinking=not is_bundled,  # it answers better without
+            max_conversations=settings.max_conversations,
+        ),
+    )
+    page.launch(
+        server_name=settings.host,
+        server_port=settings.port,
+        auth=auth,
+        theme=THEME,
+        css_paths=ASSETS / "style.css",
+        allowed_paths=[str(ASSETS / "examples")],
+        max_file_size=MAX_UPLOAD_SIZE,
+        enable_monitoring=False,
+        run_history=False,
+        ssr_mode=False,
+        footer_links=["api", "settings"],
+    )
+
+
+if __name__ == "__main__":
+    main()

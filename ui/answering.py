@@ -1,0 +1,98 @@
+"""A question to the model -> the growing turn. What both tabs and the HTTP interface run on."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import cast
+
+from model.backends.base import (
+    BackendError,
+    ChatBackend,
+    Event,
+    Finished,
+    Reply,
+    SamplingOptions,
+)
+from model.processing import MediaError
+from ui.conversation import (
+    Conversation,
+    Turn,
+    draw_overlays,
+    explain_ending,
+    images_in_question,
+    read_answer,
+    to_messages,
+)
+
+logger = logging.getLogger(__name__)
+
+# Text that comes faster is shown in larger pieces: each piece is a message to the browser.
+MIN_INTERVAL_S = 0.05
+
+
+class Refused(Exception):
+    """The question cannot be answered as it is; nothing was computed. Its text is for the user."""
+
+
+def answer(
+    backend: ChatBackend, conversation: Conversation, *, thinking: bool, options: SamplingOptions
+) -> Iterator[tuple[Turn, Reply]]:
+    """Let the last turn of ``conversation`` be answered; yield it as it grows, then once complete.
+
+    A failure after the first piece ends in a turn with the state "failed" that keeps what came.
+
+    Raises:
+        Refused: the backend refused the question before the first piece.
+    """
+    turn, reply = conversation[-1], Reply()
+    started = shown = time.monotonic()
+    messages = to_messages(conversation)
+    stream = backend.stream(messages, enable_thinking=thinking, options=options)
+    with closing(cast("Generator[Event, None, None]", stream)):
+        try:
+            for event in stream:
+                reply.add(event)
+                now = time.monotonic()
+                turn = _grow(turn, reply, now - started)
+                if now - shown >= MIN_INTERVAL_S or isinstance(event, Finished):
+                    shown = now
+                    yield turn, reply
+        except (BackendError, MediaError) as error:
+            if turn is conversation[-1]:
+                raise Refused(as_sentence(error)) from error
+            turn = replace(turn, state="failed", notes=(as_sentence(error),))
+        except Exception:
+            logger.exception("the answer failed")
+            note = "Something went wrong while answering. The server's log has the details."
+            turn = replace(turn, state="failed", notes=(note,))
+        else:
+            turn = _complete(turn, reply, conversation)
+    yield turn, reply
+
+
+def _grow(turn: Turn, reply: Reply, elapsed_s: float) -> Turn:
+    thinking_s = turn.thinking_s
+    if reply.thinking and thinking_s is None and (reply.answer or reply.finished):
+        thinking_s = elapsed_s
+    return replace(turn, thinking=reply.thinking, answer=reply.answer, thinking_s=thinking_s)
+
+
+def _complete(turn: Turn, reply: Reply, conversation: Conversation) -> Turn:
+    attachments = images_in_question(conversation)
+    result = read_answer(turn.answer, attachments)
+    return replace(
+        turn,
+        state="done",
+        overlays=draw_overlays(result, attachments),
+        notes=(*explain_ending(reply), *result.notes),
+    )
+
+
+def as_sentence(error: Exception) -> str:
+    """Return an error's message with a capital and a full stop."""
+    text = str(error)
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,0 +1,108 @@
+"""Grounding: a screenshot and an instruction in, boxes out; for the page and for ``/locate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from grounding import strip_markers
+from model.backends.base import ChatBackend, Reply, SamplingOptions
+from model.processing import MediaError
+from ui.answering import Refused, answer, as_sentence
+from ui.conversation import Attachment, Turn, read_answer
+from ui.findings import describe_findings, describe_usage, to_table
+from ui.markdown import to_markdown
+
+
+class LocateView(NamedTuple):
+    """What the grounding tab shows after a step."""
+
+    picture: str | None  # file of the screenshot, with what was found once the answer is complete
+    answer: str  # Markdown
+    thought: str  # Markdown
+    table: str  # HTML
+    notice: str  # Markdown; "" for none
+
+
+class Locate:
+    """Handlers of the grounding tab: plain values in, plain values out, nothing kept."""
+
+    def __init__(self, backend: ChatBackend, options: SamplingOptions) -> None:
+        self._backend = backend
+        self._options = options
+
+    def show(self, image: str | None, instruction: str, thinking: bool) -> Iterator[LocateView]:
+        """Yield the tab's right half as the answer grows."""
+        try:
+            turn = _open_turn(image, instruction)
+            yield LocateView(turn.attachments[0].png, "", "", "", "")
+            for grown, _ in self._answer(turn, thinking):
+                yield _view(grown)
+        except Refused as problem:
+            yield LocateView(None, "", "", "", to_markdown(str(problem)))
+
+    def call(
+        self, image: str | None, instruction: str, thinking: bool
+    ) -> Iterator[tuple[dict[str, Any], str | None]]:
+        """Find in a screenshot what an instruction names.
+
+        Args:
+            image: the screenshot.
+            instruction: what to find or do, sent to the model as it is: "Click on Save".
+            thinking: let the model think before it answers.
+
+        Returns:
+            result: {"answer", "thinking", "boxes", "points", "actions", "image_sizes", "notes",
+                "usage"}; coordinates in pixels of the screenshot ("xyxy", "xy") and in thousandths
+                of its sides ("norm").
+            picture: PNG of the screenshot with what was found drawn on it.
+        """
+        try:
+            for grown, reply in self._answer(_open_turn(image, instruction), thinking):
+                yield _describe(grown, reply), _picture(grown)
+            if grown.state == "failed":
+                raise Refused(grown.notes[0])
+        except Refused as problem:
+            raise gr.Error(str(problem), print_exception=False) from problem
+
+    def _answer(self, turn: Turn, thinking: bool) -> Iterator[tuple[Turn, Reply]]:
+        return answer(self._backend, (turn,), thinking=thinking, options=self._options)
+
+
+def _open_turn(image: str | None, instruction: str) -> Turn:
+    if not image:
+        raise Refused("Attach a screenshot first.")
+    if not instruction.strip():
+        raise Refused("Say what to find, for example: Click on Save.")
+    try:
+        return Turn(instruction.strip(), (Attachment.open(image),))
+    except MediaError as error:
+        raise Refused(as_sentence(error)) from error
+
+
+def _picture(turn: Turn) -> str:
+    return turn.overlays[0] if turn.overlays else turn.attachments[0].png
+
+
+def _describe(turn: Turn, reply: Reply) -> dict[str, Any]:
+    return {
+        "answer": strip_markers(turn.answer),
+        "thinking": turn.thinking,
+        **describe_findings(read_answer(turn.answer, turn.attachments), turn.attachments),
+        "notes": list(turn.notes),
+        "usage": describe_usage(reply),
+    }
+
+
+def _view(turn: Turn) -> LocateView:
+    findings = describe_findings(read_answer(turn.answer, turn.attachments), turn.attachments)
+    complete = turn.state != "running"
+    return LocateView(
+        picture=_picture(turn),
+        answer=to_markdown(strip_markers(turn.answer)),
+        thought=to_markdown(strip_markers(turn.thinking)),
+        table=to_table(findings) if complete else "",
+        notice=to_markdown(" ".join(turn.notes)),
+    )

@@ -1,0 +1,139 @@
+"""Layout and wiring of the grounding tab."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.data_classes import ImageData
+
+from model.backends.base import ChatBackend
+from ui.locate import Locate
+from ui.markdown import LATEX_DELIMITERS
+from ui.settings import Example, PageSettings
+
+
+def _hand_on_unopened(image: gr.Image) -> None:
+    """Let uploaded files reach the handlers as they are, to be opened once, by our own rules.
+
+    Gradio's own would open them first, and fail on damaged ones without telling the user why. Not a
+    subclass: Gradio writes a stub file beside the module of every subclass of a component.
+    """
+    open_by_gradio = image.preprocess
+
+    def preprocess(payload: ImageData | None) -> Any:
+        if payload is None or payload.path is None:
+            return open_by_gradio(payload)  # nothing, or pixels in a data URL
+        return payload.path
+
+    image.preprocess = preprocess  # type: ignore[method-assign]
+
+
+def _show_examples(examples: Sequence[Example]) -> gr.Dataset:
+    """Lay the examples out as a table of pictures and instructions."""
+    return gr.Dataset(
+        label="Examples: click one to run it",
+        components=[gr.Image(visible=False), gr.Textbox(visible=False), gr.Textbox(visible=False)],
+        headers=["Screenshot", "Instruction", "This model"],
+        samples=[
+            [example.file, example.instruction, "right" if example.answered else "known to miss"]
+            for example in examples
+        ],
+        type="index",
+        visible=bool(examples),
+        elem_id="examples",
+    )
+
+
+def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
+    """Lay the grounding demo out and wire it; call inside a tab."""
+    locate = Locate(backend, settings.options)
+    with gr.Row(elem_id="locate"):
+        with gr.Column(min_width=320):
+            image = gr.Image(
+                label="Screenshot",
+                type="filepath",
+                sources=["upload", "clipboard"],
+                show_label=False,
+                height=300,
+                buttons=[],
+                elem_id="screenshot",
+                placeholder="Drop a screenshot here, paste one, or click to choose a file",
+            )
+            _hand_on_unopened(image)
+            instruction = gr.Textbox(
+                label="Instruction",
+                placeholder="Click on Save",
+                info="Sent to the model as you type it",
+                elem_id="instruction",
+                max_lines=4,
+            )
+            with gr.Row(elem_classes="controls"):
+                thinking = gr.Checkbox(
+                    settings.thinking, label="Think first", container=False, min_width=110, scale=0
+                )
+                stop = gr.Button("Stop", visible=False, min_width=90, elem_id="stop")
+                start = gr.Button("Locate", variant="primary", min_width=120, elem_id="start")
+            examples = _show_examples(settings.examples)
+        with gr.Column(min_width=320):
+            picture = gr.Image(
+                label="Result",
+                show_label=False,
+                format="png",
+                type="filepath",
+                interactive=False,
+                buttons=["download", "fullscreen"],
+                elem_id="picture",
+                placeholder="The screenshot appears here with the box drawn on it",
+            )
+            notice = gr.Markdown(latex_delimiters=LATEX_DELIMITERS, elem_classes="notice")
+            answer = gr.Markdown(latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
+            table = gr.HTML(elem_id="table")
+            with gr.Accordion("Thought", open=False, elem_id="thought"):
+                thought = gr.Markdown(latex_delimiters=LATEX_DELIMITERS)
+
+    wiring: dict[str, Any] = {"api_visibility": "private"}
+    at_once: dict[str, Any] = {**wiring, "queue": False, "show_progress": "hidden"}
+    engine: dict[str, Any] = {
+        "concurrency_id": "model",
+        "concurrency_limit": settings.max_conversations,
+    }
+    run: dict[str, Any] = {
+        "fn": locate.show,
+        "inputs": [image, instruction, thinking],
+        "outputs": [picture, answer, thought, table, notice],
+        "show_progress": "minimal",
+        "show_progress_on": picture,
+        **engine,
+        **wiring,
+    }
+    chosen = examples.click(
+        lambda index: (settings.examples[index].file, settings.examples[index].instruction),
+        examples,
+        [image, instruction],
+        **at_once,
+    )
+    running = [start.click(**run), instruction.submit(**run), chosen.then(**run)]
+    for trigger in (start.click, instruction.submit, examples.click):
+        trigger(
+            lambda: (gr.Button(visible=False), gr.Button(visible=True)),
+            None,
+            [start, stop],
+            **at_once,
+        )
+    for event in running:
+        # also after a stop: Gradio reports a cancelled event as complete
+        event.then(
+            lambda: (gr.Button(visible=True), gr.Button(visible=False)),
+            None,
+            [start, stop],
+            **at_once,
+        )
+    stop.click(None, cancels=running)
+
+    result = gr.JSON(visible=False)
+    drawn = gr.Image(format="png", type="filepath", visible=False)
+    gr.Button(visible=False).click(
+        locate.call, [image, instruction, thinking], [result, drawn], api_name="locate", **engine
+    )

@@ -1,0 +1,50 @@
+"""A conversation -> the messages that Gradio's chat shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grounding import strip_markers
+from ui.conversation import Conversation, Turn
+from ui.markdown import to_markdown
+
+
+def show(conversation: Conversation) -> list[dict[str, Any]]:
+    """Return the value of a ``gr.Chatbot``; a thought is a message of its own, folded when done."""
+    return [message for turn in conversation for message in _show_turn(turn)]
+
+
+def _show_turn(turn: Turn) -> list[dict[str, Any]]:
+    """Return a message for each text and each image, so that each gets its own buttons."""
+    messages = [_file("user", a.png, a.name) for a in turn.attachments]
+    if turn.text:
+        messages.append(_text("user", to_markdown(turn.text)))
+    if turn.thinking:
+        messages.append(_show_thought(turn))
+    if turn.answer:
+        messages.append(_text("assistant", to_markdown(strip_markers(turn.answer))))
+    messages += [
+        _file("assistant", png, "The image, and on it what was found") for png in turn.overlays
+    ]
+    if turn.notes:
+        notes = " ".join(turn.notes)
+        messages.append(_text("assistant", f"*{to_markdown(notes)}*"))
+    return messages
+
+
+def _show_thought(turn: Turn) -> dict[str, Any]:
+    lasts = turn.state == "running" and turn.thinking_s is None
+    metadata: dict[str, Any] = {"title": "Thinking" if lasts else "Thought"}
+    metadata["status"] = "pending" if lasts else "done"
+    if turn.thinking_s is not None:
+        metadata["duration"] = round(turn.thinking_s, 1)
+    return {**_text("assistant", to_markdown(strip_markers(turn.thinking))), "metadata": metadata}
+
+
+def _text(role: str, text: str) -> dict[str, Any]:
+    # as a block: Gradio takes the indentation out of a bare string, and breaks code
+    return {"role": role, "content": [{"type": "text", "text": text}]}
+
+
+def _file(role: str, path: str, alt_text: str) -> dict[str, Any]:
+    return {"role": role, "content": [{"path": path, "alt_text": alt_text}]}

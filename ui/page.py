@@ -1,0 +1,66 @@
+"""The whole page: a status line, and under it the two tabs."""
+
+from __future__ import annotations
+
+from html import escape
+
+import gradio as gr
+
+from model.backends.base import ChatBackend, Status
+from ui.chat_tab import build_chat_tab
+from ui.locate_tab import build_locate_tab
+from ui.settings import PageSettings
+
+# Temporary files (uploads, drawn images) are looked at this often and kept this long.
+CLEANING_INTERVAL_S = 3600
+KEEP_FILES_S = 24 * 3600
+STATUS_INTERVAL_S = 1.0
+
+TITLE = "<h1>Sightline</h1><p>Ask about a screen, and see where the answer is.</p>"
+
+
+def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
+    """Lay the page out and wire it to ``backend``; loads nothing and starts nothing."""
+    with gr.Blocks(
+        title="Sightline", analytics_enabled=False, delete_cache=(CLEANING_INTERVAL_S, KEEP_FILES_S)
+    ) as page:
+        with gr.Row(elem_id="top"):
+            gr.HTML(TITLE)
+            status = gr.HTML(show_status(backend.name, backend.status()), elem_id="status")
+        if settings.about:
+            with gr.Accordion("About this model", open=False, elem_id="about"):
+                gr.Markdown(settings.about)
+        with gr.Tabs():
+            with gr.Tab("Grounding", id="grounding"):
+                build_locate_tab(backend, settings)
+            with gr.Tab("Chat", id="chat"):
+                build_chat_tab(backend, settings)
+        _watch_status(page, backend, status)
+    return page
+
+
+def _watch_status(page: gr.Blocks, backend: ChatBackend, status: gr.HTML) -> None:
+    """Keep the status line true until loading has ended."""
+    timer = gr.Timer(STATUS_INTERVAL_S)
+
+    def look() -> tuple[str, gr.Timer]:
+        now = backend.status()
+        return show_status(backend.name, now), gr.Timer(active=now.state == "loading")
+
+    for event in (page.load, timer.tick):
+        event(
+            look,
+            None,
+            [status, timer],
+            queue=False,
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+
+def show_status(name: str, status: Status) -> str:
+    """Return the status line as HTML."""
+    return (
+        f'<span class="light {status.state}"></span><strong>{escape(name)}</strong> '
+        f'<span class="detail">{escape(status.detail)}</span>'
+    )

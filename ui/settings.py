@@ -1,0 +1,51 @@
+"""What the page is told when it is built."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.backends.base import SamplingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A screenshot to try, and what to ask about it.
+
+    Attributes:
+        answered: whether the bundled model is known to get it right.
+    """
+
+    file: str
+    instruction: str
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """Settings of a page.
+
+    Attributes:
+        about: Markdown: what the model can do, and what else could be connected.
+        examples: screenshots to try.
+        thinking: whether thinking is on until somebody switches it off.
+        max_conversations: how many answers may be computed at the same time.
+        options: how tokens are picked.
+    """
+
+    about: str = ""
+    examples: Sequence[Example] = ()
+    thinking: bool = True
+    max_conversations: int = 1
+    options: SamplingOptions = SamplingOptions()
+
+
+def read_examples(folder: Path) -> list[Example]:
+    """Return the examples that ``examples.json`` in ``folder`` lists."""
+    raw = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
+    return [
+        Example(str(folder / entry["file"]), entry["instruction"], entry["answered"])
+        for entry in raw
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 # Enough to recognise every container below, and to tell text from binary data.
@@ -44,16 +45,15 @@ def check_file(source: str | Path, *, kind: str) -> Path:
         raise MediaError(f"{address} is an address, not a file; download the {kind} and attach it")
     path = Path(source)
     try:
-        if not path.exists():
-            raise MediaError(f"{path} does not exist; check the path of the {kind}")
-        if not path.is_file():
-            raise MediaError(f"{path} is not a file; give the path of one {kind}")
-        if path.stat().st_size == 0:
-            raise MediaError(f"{path.name} is empty (0 bytes); attach the {kind} again")
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise MediaError(f"{path} does not exist; check the path of the {kind}") from error
     except (OSError, ValueError) as error:
-        if isinstance(error, MediaError):
-            raise
         raise MediaError(f"{text[:80]!r} is not a usable path ({error})") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError(f"{path} is not a file; give the path of one {kind}")
+    if status.st_size == 0:
+        raise MediaError(f"{path.name} is empty (0 bytes); attach the {kind} again")
     return path
 
 

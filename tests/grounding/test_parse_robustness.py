@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grounding import parse, strip_markers
+
+SIZE = (407, 663)
+MEGABYTE = 1_000_000
+TIME_LIMIT_S = 5.0
+PIECES = [
+    "[", "]", "[[", "]]", "(", ")", "<", ">", "{", "}", "'", '"', "\\", '\\"', ",", " ", "\n", ":",
+    "1", "12.5", "-3", "1e9", "999", "1001", "NaN", "null", "box", "do", "```", "`", "/*", "//", "#",
+    "<|begin_of_box|>", "<|end_of_box|>", "<think>", "</think>", "<answer>", "</answer>", "<bbox>",
+    '"bbox_2d"', '"label"', "Memory:", "Action:", "left_click(", "start_box=", "type(content='",
+    "')", "image 2", "【", "（", "１", "图1", "\u0000", "\ud800", "…", "DONE",
+]  # fmt: skip
+
+# Each repeats to a megabyte; all have cost quadratic time in one parser or another.
+ADVERSARIAL = [
+    "[", "]", "(", "{", "<", "[]", "[[", "[1,", "[[1,2,3,4],", "[1,2,3,4]", "(1 ", "{1,", "1,", "9",
+    "[9", '["', "['", "[\\'", '[\\"', '{"a', '{"a":', '{"a":{', "{a:'", '{"a":"\\', "/*", "[/*", "[//",
+    "`", "```\n", "```\n[1,2,3,4]\n```\n", "<think>", "</think>", "<|begin_of_box|>",
+    "<|begin_of_box|>[[1,2,3,4]]<|end_of_box|>", "<|end_of_box|>", "<|", "<answer>", "<bbox>",
+    "Memory:\n", "Action:\n", "\n \t*", " ", "\n", "type(content='", "type(content=')", "')",
+    "type(content='a', ", "left_click(start_box='[1,2]')", "key(", "do(action=[", "done()",
+    "image 1 ", "Image 1 [[1,2,3,4]] ", "\\n", "\\", "x [1, don't ", "'", '"', "{'a': 'b", "【", "（1，",
+    '[{"bbox_2d":[1,2,3,4],"label":"a"},', '{"a":[', "[1,[", "[[1 ", "<point>1 2", "done ", "…",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", ADVERSARIAL)
+def test_a_megabyte_of_anything_is_read_in_linear_time(piece: str) -> None:
+    text = piece * (MEGABYTE // len(piece))
+    start = time.perf_counter()
+    parse(text, [SIZE, SIZE])
+    strip_markers(text)
+    assert time.perf_counter() - start < TIME_LIMIT_S
+
+
+@given(st.text())
+def test_any_text_gives_a_result(text: str) -> None:
+    result = parse(text, [SIZE])
+    assert all(0 <= box.x0 < box.x1 <= 407 and 0 <= box.y0 < box.y1 <= 663 for box in result.boxes)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join))
+def test_any_mixture_of_markup_gives_boxes_inside_the_image(text: str) -> None:
+    result = parse(text, [SIZE, (10, 20)])
+    for box in result.boxes:
+        width, height = [SIZE, (10, 20)][box.image_index]
+        assert 0 <= box.x0 < box.x1 <= width
+        assert 0 <= box.y0 < box.y1 <= height
+    for point in result.points:
+        width, height = [SIZE, (10, 20)][point.image_index]
+        assert 0 <= point.x <= width and 0 <= point.y <= height
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_without_images_nothing_is_placed(text: str) -> None:
+    result = parse(text, [])
+    assert (result.boxes, result.points) == ([], [])
+
+
+def test_model_text_is_never_evaluated(tmp_path: object) -> None:
+    target = f"{tmp_path}/made"
+    parse(f"[[__import__('os').mkdir('{target}'), 2, 3, 4]]", [SIZE])
+    with pytest.raises(FileNotFoundError):
+        open(target)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("At <|begin_of_box|>[[1,2,3,4]]<|end_of_box|>.", "At [[1,2,3,4]]."),
+        ("<answer>a < b and c > d</answer>", "a < b and c > d"),
+        ("Growing <|begin_of_b", "Growing "),
+        ("Growing <|", "Growing "),
+        ("<|assistant|>\nHello<|user|>", "\nHello"),
+        ("a < b", "a < b"),
+        ("x <|custom|> y", "x <|custom|> y"),
+        ("ends with <", "ends with <"),
+    ],
+)
+def test_markers_are_stripped_and_contents_stay(text: str, shown: str) -> None:
+    assert strip_markers(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"convention": "norm10"}, "unknown coordinate convention 'norm10'; known: glm, norm1,"),
+        ({"convention": "resized"}, "give its size as model_size"),
+        ({"convention": "resized", "model_size": [(1, 1), (2, 2)]}, "2 model sizes for 1 images"),
+    ],
+)
+def test_wrong_options_say_what_to_do(options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse("", [SIZE], **options)
+
+
+def test_an_empty_image_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        parse("", [(0, 10)])

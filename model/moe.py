@@ -104,23 +104,36 @@ def _run_sorted(
     x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
 ) -> Tensor:
     """Sort (token, expert) pairs by expert, so that each expert computes one matrix product."""
-    top_k = ids.shape[1]
+    order, token, counts = _sort_by_expert(ids, gate_up.shape[0])
+    gate_up_of, down_of = gate_up.unbind(0), down.unbind(0)
+    parts = []
+    for expert, rows in enumerate(x[token].split(counts.tolist())):
+        if len(rows):
+            gate, up = F.linear(rows, gate_up_of[expert]).chunk(2, dim=-1)
+            parts.append(F.linear(act(gate) * up, down_of[expert]))
+    return _mix(x, torch.cat(parts), weights, order, token)
+
+
+def run_experts_grouped(
+    x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
+) -> Tensor:
+    """`run_experts_reference` by two grouped products, without waiting for the device."""
+    order, token, counts = _sort_by_expert(ids, gate_up.shape[0])
+    ends = counts.cumsum(0).to(torch.int32)
+    gate, up = F.grouped_mm(x[token], gate_up.mT, offs=ends).chunk(2, dim=-1)
+    parts = F.grouped_mm(act(gate) * up, down.mT, offs=ends)
+    return _mix(x, parts, weights, order, token)
+
+
+def _sort_by_expert(ids: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(token, expert) pairs by expert: their order, their tokens, and how many each expert has."""
     order = ids.flatten().argsort(stable=True)  # (N * top_k,)
-    token = order // top_k
-    counts = torch.bincount(ids.flatten(), minlength=gate_up.shape[0])
-    rows = x[token]
-    if x.is_cuda and x.dtype == torch.bfloat16:
-        ends = counts.cumsum(0).to(torch.int32)
-        gate, up = F.grouped_mm(rows, gate_up.mT, offs=ends).chunk(2, dim=-1)
-        parts = F.grouped_mm(act(gate) * up, down.mT, offs=ends)
-    else:
-        pieces = []
-        gate_up_of, down_of = gate_up.unbind(0), down.unbind(0)
-        for expert, piece in enumerate(rows.split(counts.tolist())):
-            if len(piece):
-                gate, up = F.linear(piece, gate_up_of[expert]).chunk(2, dim=-1)
-                pieces.append(F.linear(act(gate) * up, down_of[expert]))
-        parts = torch.cat(pieces)
+    counts = torch.bincount(ids.flatten(), minlength=experts)  # (E,)
+    return order, order // ids.shape[1], counts
+
+
+def _mix(x: Tensor, parts: Tensor, weights: Tensor, order: Tensor, token: Tensor) -> Tensor:
+    """Add every pair's output (N * top_k, C), weighted, to its token."""
     parts = parts * weights.flatten()[order, None].to(x.dtype)
     return torch.zeros_like(x).index_add_(0, token, parts)
 
@@ -129,7 +142,9 @@ def run_experts(
     x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
 ) -> Tensor:
     """`run_experts_reference`, each expert only on the tokens that chose it."""
-    run = _run_few if len(x) <= FEW_ROWS and not x.is_cuda else _run_sorted
+    if x.is_cuda and x.dtype == torch.bfloat16:  # what grouped_mm takes there
+        return run_experts_grouped(x, ids, weights, gate_up, down, act)
+    run = _run_few if len(x) <= FEW_ROWS else _run_sorted
     return run(x, ids, weights, gate_up, down, act)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,14 @@ from torch import Tensor
 
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from model.moe import ExpertLoad, Router, route, run_experts, run_experts_reference
+from model.moe import (
+    ExpertLoad,
+    Router,
+    route,
+    run_experts,
+    run_experts_grouped,
+    run_experts_reference,
+)
 
 
 def route_by_hand(
@@ -20,7 +29,7 @@ def route_by_hand(
     biased = [s + b for s, b in zip(scores, bias, strict=True)]
     size = len(biased) // n_group
     groups = [list(range(g * size, (g + 1) * size)) for g in range(n_group)]
-    strength = {g: sum(sorted((biased[e] for e in groups[g]))[-2:]) for g in range(n_group)}
+    strength = {g: sum(sorted(biased[e] for e in groups[g])[-2:]) for g in range(n_group)}
     kept = sorted(strength, key=lambda g: -strength[g])[:topk_group] if n_group > 1 else [0]
     allowed = [e for g in kept for e in groups[g]]
     return set(sorted(allowed, key=lambda e: -biased[e])[:top_k])
@@ -54,8 +63,11 @@ def test_weights_are_scaled_and_left_unnormalised_on_request() -> None:
 
 @pytest.mark.parametrize("rows", [1, 2, 4, 5, 33])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_experts_equal_every_expert_on_every_token(rows: int, dtype: torch.dtype) -> None:
-    experts, hidden, inner = 8, 16, 12
+@pytest.mark.parametrize("run", [run_experts, run_experts_grouped])
+def test_experts_equal_every_expert_on_every_token(
+    rows: int, dtype: torch.dtype, run: Callable[..., Tensor]
+) -> None:
+    experts, hidden, inner = 8, 16, 16
     x = torch.randn(rows, hidden).to(dtype)
     gate_up = (torch.randn(experts, 2 * inner, hidden) / 4).to(dtype)
     down = (torch.randn(experts, hidden, inner) / 4).to(dtype)
@@ -63,22 +75,22 @@ def test_experts_equal_every_expert_on_every_token(rows: int, dtype: torch.dtype
     ids = torch.stack([torch.randperm(6)[:3] for _ in range(rows)])
     weights = torch.rand(rows, 3)
     want = run_experts_reference(x, ids, weights, gate_up, down, F.silu)
-    got = run_experts(x, ids, weights, gate_up, down, F.silu)
+    got = run(x, ids, weights, gate_up, down, F.silu)
     assert got.dtype == dtype
     tolerance = {"atol": 3e-2, "rtol": 3e-2} if dtype == torch.bfloat16 else {}
     torch.testing.assert_close(got, want, **tolerance)
 
 
 def test_experts_have_the_same_gradients_as_the_slow_form() -> None:
-    def gradients(run: object) -> list[Tensor]:
+    def gradients(run: Callable[..., Tensor]) -> list[Tensor]:
         torch.manual_seed(3)
         leaves = [
             torch.randn(*shape, requires_grad=True) for shape in ((9, 16), (4, 24, 16), (4, 16, 12))
         ]
         ids = torch.stack([torch.randperm(4)[:2] for _ in range(9)])
         weights = torch.rand(9, 2, requires_grad=True)
-        run(leaves[0], ids, weights, *leaves[1:], F.silu).square().sum().backward()  # type: ignore[operator]
-        return [leaf.grad for leaf in (*leaves, weights)]  # type: ignore[misc]
+        run(leaves[0], ids, weights, *leaves[1:], F.silu).square().sum().backward()
+        return [leaf.grad for leaf in (*leaves, weights)]
 
     for fast, slow in zip(gradients(run_experts), gradients(run_experts_reference), strict=True):
         torch.testing.assert_close(fast, slow, atol=1e-4, rtol=1e-4)

@@ -93,6 +93,8 @@ def _complete(turn: Turn, reply: Reply, conversation: Conversation) -> Turn:
 
 
 def as_sentence(error: Exception) -> str:
-    """Return an error's message with a capital and a full stop."""
+    """Return an error's message as a sentence; a file's name at its beginning stays as it is."""
     text = str(error)
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    if not isinstance(error, MediaError):
+        text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else text + "."

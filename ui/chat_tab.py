@@ -25,6 +25,7 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings) -> None:
         elem_id="log",
         height="clamp(20rem, calc(100dvh - 21rem), 60rem)",
         layout="panel",
+        group_consecutive_messages=False,
         placeholder=EMPTY,
         latex_delimiters=LATEX_DELIMITERS,
         allow_tags=False,

@@ -13,6 +13,8 @@ from ui.locate import Locate
 from ui.markdown import LATEX_DELIMITERS
 from ui.settings import Example, PageSettings
 
+EMPTY = "The screenshot appears here, with a box around what the model found."
+
 
 def _hand_on_unopened(image: gr.Image) -> None:
     """Let uploaded files reach the handlers as they are, to be opened once, by our own rules.
@@ -75,7 +77,6 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
                 )
                 stop = gr.Button("Stop", visible=False, min_width=90, elem_id="stop")
                 start = gr.Button("Locate", variant="primary", min_width=120, elem_id="start")
-            examples = _show_examples(settings.examples)
         with gr.Column(min_width=320):
             picture = gr.Image(
                 label="Result",
@@ -85,13 +86,13 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
                 interactive=False,
                 buttons=["download", "fullscreen"],
                 elem_id="picture",
-                placeholder="The screenshot appears here with the box drawn on it",
             )
             notice = gr.Markdown(latex_delimiters=LATEX_DELIMITERS, elem_classes="notice")
-            answer = gr.Markdown(latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
+            answer = gr.Markdown(EMPTY, latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
             table = gr.HTML(elem_id="table")
             with gr.Accordion("Thought", open=False, elem_id="thought"):
                 thought = gr.Markdown(latex_delimiters=LATEX_DELIMITERS)
+    examples = _show_examples(settings.examples)
 
     wiring: dict[str, Any] = {"api_visibility": "private"}
     at_once: dict[str, Any] = {**wiring, "queue": False, "show_progress": "hidden"}

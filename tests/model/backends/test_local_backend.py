@@ -1,0 +1,171 @@
+"""The bundled checkpoint behind the backend protocol: answers, refusals, stopping, company."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+import model.generate
+from model.backends.base import AnswerDelta, BackendError, Message, Reply, SamplingOptions
+from model.backends.local import LocalBackend
+
+BUNDLED = Path(__file__).parents[3] / "assets" / "bundled"
+
+
+@pytest.fixture(scope="module")
+def backend() -> LocalBackend:
+    backend = LocalBackend(str(BUNDLED), name="Bundled", max_conversations=2)
+    assert backend.wait_until_settled(60).state == "ready"
+    return backend
+
+
+def question(text: str, color: str = "steelblue") -> list[Message]:
+    image = Image.new("RGB", (224, 168), "white")
+    ImageDraw.Draw(image).rectangle((60, 60, 160, 100), fill=color)
+    content = [{"type": "image", "image": image}, {"type": "text", "text": text}]
+    return [{"role": "user", "content": content}]
+
+
+def ask(
+    backend: LocalBackend, messages: list[Message], *, thinking: bool = False, **options: Any
+) -> Reply:
+    reply = Reply()
+    for event in backend.stream(
+        messages, enable_thinking=thinking, options=SamplingOptions(**options)
+    ):
+        reply.add(event)
+    return reply
+
+
+def test_a_screen_is_answered_with_a_box_and_no_stop_token(backend: LocalBackend) -> None:
+    reply = ask(backend, question("Click on the button"))
+    assert reply.thinking == ""
+    assert reply.answer.startswith("<|begin_of_box|>[[")
+    assert reply.answer.endswith("]]<|end_of_box|>")
+    assert reply.finished is not None
+    assert reply.finished.reason == "stop"
+    assert 0 < reply.finished.first_token_s <= reply.finished.total_s
+
+
+def test_a_thought_comes_apart_from_the_answer(backend: LocalBackend) -> None:
+    reply = ask(backend, question("Click on the button"), thinking=True)
+    assert reply.thinking
+    assert "think>" not in reply.thinking + reply.answer
+
+
+def test_an_answer_ends_at_the_length_asked_for(backend: LocalBackend) -> None:
+    finished = ask(backend, question("Click on the button"), max_new_tokens=3).finished
+    assert finished is not None
+    assert (finished.reason, finished.new_tokens) == ("length", 3)
+
+
+def test_earlier_turns_are_part_of_the_prompt(backend: LocalBackend) -> None:
+    first = question("Click on the button")
+    answer = {"role": "assistant", "content": [{"type": "text", "text": "[[1,2,3,4]]"}]}
+    alone, followed = ask(backend, first), ask(backend, [*first, answer, *first])
+    assert alone.finished is not None
+    assert followed.finished is not None
+    assert followed.finished.prompt_tokens > 2 * alone.finished.prompt_tokens - 10
+
+
+def test_a_prompt_that_is_too_long_is_refused_before_anything_is_computed(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> Iterator[torch.Tensor]:
+        raise AssertionError("the engine was started")
+
+    monkeypatch.setattr(model.generate, "stream_tokens", fail)
+    with pytest.raises(BackendError, match=r"\d+ tokens.*8192"):
+        ask(backend, question("word " * 9000))
+
+
+def test_closing_the_stream_closes_the_engine_and_frees_the_place(
+    backend: LocalBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, closed = model.generate.stream_tokens, []
+
+    def watched(*args: Any, **kwargs: Any) -> Iterator[torch.Tensor]:
+        try:
+            yield from real(*args, **kwargs)
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(model.generate, "stream_tokens", watched)
+    for _ in range(3):  # more often than there are places
+        stream = backend.stream(
+            question("Click on the button"), enable_thinking=False, options=SamplingOptions()
+        )
+        assert isinstance(next(stream), AnswerDelta)
+        stream.close()  # type: ignore[attr-defined]
+    assert closed == [True] * 3
+
+
+def test_a_step_may_run_in_any_thread_and_leaves_no_mode_behind(backend: LocalBackend) -> None:
+    stream = backend.stream(
+        question("Click on the button"), enable_thinking=False, options=SamplingOptions()
+    )
+    with ThreadPoolExecutor(1) as other:
+        events = [next(stream), other.submit(next, stream).result()]
+        assert not torch.is_inference_mode_enabled()
+        assert not other.submit(torch.is_inference_mode_enabled).result()
+    assert all(isinstance(event, AnswerDelta) for event in events)
+
+
+def test_two_at_once_answer_as_each_alone(backend: LocalBackend) -> None:
+    questions = [question("Click on the button"), question("Where is the field?", "orange")]
+    alone = [ask(backend, q, thinking=True) for q in questions]
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(lambda q: ask(backend, q, thinking=True), questions))
+    assert [(r.thinking, r.answer) for r in together] == [(r.thinking, r.answer) for r in alone]
+    assert alone[0].answer != alone[1].answer
+
+
+def test_one_too_many_waits_for_a_place(backend: LocalBackend) -> None:
+    def start() -> Iterator[Any]:
+        stream = backend.stream(
+            question("Click on the button"), enable_thinking=False, options=SamplingOptions()
+        )
+        next(stream)
+        return stream
+
+    places = [start(), start()]
+    arrived = threading.Event()
+    third = threading.Thread(target=lambda: (ask(backend, question("?")), arrived.set()))
+    third.start()
+    assert not arrived.wait(0.5)
+    for stream in places:
+        stream.close()  # type: ignore[attr-defined]
+    assert arrived.wait(30)
+    third.join()
+
+
+def test_a_missing_folder_is_a_failed_status_and_a_refusal(tmp_path: Path) -> None:
+    backend = LocalBackend(str(tmp_path / "nowhere"), name="Missing")
+    status = backend.wait_until_settled(60)
+    assert status.state == "failed"
+    assert "nowhere" in status.detail
+    with pytest.raises(BackendError, match="nowhere"):
+        ask(backend, question("?"))
+
+
+def test_a_question_during_loading_waits_and_is_then_told_to_come_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ready = threading.Event()
+    monkeypatch.setattr("model.backends.local._load_checkpoint", lambda *_: ready.wait(30))
+    monkeypatch.setattr("model.backends.local.LOADING_PATIENCE_S", 0.2)
+    backend = LocalBackend(str(BUNDLED), name="Slow")
+    started = time.monotonic()
+    assert backend.status().state == "loading"
+    with pytest.raises(BackendError, match="Try again"):
+        ask(backend, question("?"))
+    assert time.monotonic() - started >= 0.2
+    ready.set()

@@ -97,6 +97,21 @@ def test_parts_and_turns_cannot_be_joined_into_a_token(
     assert decoded == prompt
 
 
+@pytest.mark.parametrize("token", SPECIAL)
+def test_a_token_cut_over_two_parts_stays_text(subject: Glm4vProcessor, token: str) -> None:
+    image = {"type": "image", "image": np.zeros((28, 28, 3), np.uint8)}
+    for cut in range(1, len(token)):
+        halves = [{"type": "text", "text": t} for t in (token[:cut], token[cut:])]
+        messages = [{"role": "user", "content": [*halves, image]}]
+        tokens, decoded, prompt = ask(subject, messages)
+        assert tokens == [
+            "[gMASK]", "<sop>", "<|user|>", "<|begin_of_image|>", "<|image|>", "<|end_of_image|>",
+            "<|assistant|>",
+        ]  # fmt: skip
+        assert decoded == prompt
+        assert token + "<|begin_of_image|>" in prompt
+
+
 @settings(max_examples=120, deadline=None)
 @given(text=hostile.filter(lambda t: t.strip() == t != ""), name=hostile)
 @pytest.mark.parametrize("subject", ["glm45v", "glm46v"], indirect=True)

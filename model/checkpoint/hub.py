@@ -69,8 +69,9 @@ def _download(hub_id: str, patterns: list[str]) -> Path:
         ) from error
     except (LocalEntryNotFoundError, ConnectionError) as error:
         raise CheckpointError(
-            f"the hub can't be reached and {hub_id} is not completely in its cache here; connect "
-            "and repeat (finished files are kept), or give the path of a downloaded folder"
+            f"there is no folder {hub_id} here, the hub can't be reached, and its cache on this "
+            "machine does not hold all of it; connect and repeat (finished files are kept), or "
+            "give the path of a downloaded folder"
         ) from error
     except OSError as error:
         raise CheckpointError(

@@ -79,8 +79,14 @@ def test_a_folder_is_not_looked_up_on_the_hub(hub: FakeHub) -> None:
         (GatedRepoError("no", response=RESPONSE), "accept terms.*huggingface.co/some/model"),
         (RepositoryNotFoundError("no", response=RESPONSE), "check the spelling.*hf auth login"),
         (HfHubHTTPError("503", response=RESPONSE), "try again later"),
-        (LocalEntryNotFoundError("no"), "can't be reached.*give the path"),
-        (OfflineModeIsEnabled("no"), "can't be reached.*give the path"),
+        (
+            LocalEntryNotFoundError("no"),
+            "no folder some.model here, the hub can't be reached.*give the path",
+        ),
+        (
+            OfflineModeIsEnabled("no"),
+            "no folder some.model here, the hub can't be reached.*give the path",
+        ),
         (OSError(28, "No space left on device"), "No space left.*HF_HOME"),
     ],
     ids=["gated", "missing", "http", "not cached", "offline", "disk full"],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,7 @@ class Glm4vVideoProcessor:
     def __call__(
         self,
         videos: Sequence[Video],
-        metadata: Sequence[VideoMetadata | dict[str, Any] | None] | None = None,
+        metadata: Sequence[VideoMetadata | Mapping[str, Any] | None] | None = None,
     ) -> dict[str, Any]:
         """Prepare videos for the vision tower.
 
@@ -112,42 +112,26 @@ class Glm4vVideoProcessor:
         }
 
     def _frames(
-        self, video: Video, about: VideoMetadata | dict[str, Any] | None
+        self, video: Video, about: VideoMetadata | Mapping[str, Any] | None
     ) -> tuple[Tensor, list[float]]:
         """Return (F, 3, H, W) uint8 frames at the model's size, F even, and each pair's time."""
         if isinstance(video, (str, Path)):
             return self._from_file(video)
-        if len(video) == 0:
-            raise MediaError("a video without frames was given; give at least one frame")
-        if isinstance(video, np.ndarray) and (video.ndim != 4 or video.shape[3] != 3):
-            raise MediaError(
-                f"a video of shape {video.shape} was given; expected (frames, rows, columns, 3)"
-            )
-        if isinstance(about, dict):
-            names = VideoMetadata.__dataclass_fields__
-            about = VideoMetadata(
-                **{"total_num_frames": len(video), **{k: about[k] for k in names if k in about}}
-            )
-        about = about or VideoMetadata(total_num_frames=len(video))
-        if about.frames_indices is not None:
-            if len(about.frames_indices) != len(video):
-                raise ValueError(
-                    f"{len(video)} frames but {len(about.frames_indices)} frames_indices"
-                )
+        known = _describe(video, about)
+        if known.frames_indices is None:
+            positions = indices = self._choose(known)
+            counted = len(positions)
+        else:
             positions = list(range(len(video)))
             positions += positions[-1:] * (len(positions) % 2)
-            indices = [int(about.frames_indices[i]) for i in positions]
-        else:
-            if about.total_num_frames != len(video):
-                raise ValueError(
-                    f"{len(video)} frames but total_num_frames is {about.total_num_frames}; "
-                    "frames_indices must say which of them these are"
-                )
-            indices = positions = self._choose(about)
+            indices = [known.frames_indices[i] for i in positions]
+            # the reference sizes a ready selection before it repeats the last frame
+            counted = max(len(video), self.settings.temporal_patch_size)
         pictures = (
             np.asarray(open_image(video[i], name=f"frame {i} of the video")) for i in positions
         )
-        return self._resized(pictures, len(positions)), pair_timestamps(indices, about.fps)
+        frames = self._resized(pictures, len(positions), counted)
+        return frames, pair_timestamps(indices, known.fps)
 
     def _from_file(self, path: str | Path) -> tuple[Tensor, list[float]]:
         """Decode a file; if it is shorter than announced, sample again from what is there."""
@@ -155,7 +139,7 @@ class Glm4vVideoProcessor:
             about = file.metadata
             indices = self._choose(about)
             try:
-                frames = self._resized(file.frames(indices), len(indices))
+                frames = self._resized(file.frames(indices), len(indices), len(indices))
             except EndsEarlyError as error:
                 if not error.frames:
                     raise
@@ -164,18 +148,19 @@ class Glm4vVideoProcessor:
                 return frames, pair_timestamps(indices, about.fps)
         with VideoFile(path, total_num_frames=about.total_num_frames) as file:
             indices = self._choose(file.metadata)
-            frames = self._resized(file.frames(indices), len(indices))
+            frames = self._resized(file.frames(indices), len(indices), len(indices))
             return frames, pair_timestamps(indices, file.metadata.fps)
 
     def _choose(self, about: VideoMetadata) -> list[int]:
         sampler = sample_glm46v if self.is_glm46v else sample_glm4v
         return frames_to_read(about, sampler, self.fps, self.max_duration)
 
-    def _resized(self, frames: Iterable[np.ndarray], count: int) -> Tensor:
+    def _resized(self, frames: Iterable[np.ndarray], count: int, counted: int) -> Tensor:
         """Resize frames one by one as they arrive, so that only the small ones pile up.
 
         Args:
             frames: ``count`` pictures (rows, columns, 3) uint8 of one size.
+            counted: how many of them share the pixel budget.
 
         Returns:
             (count, 3, height, width) uint8.
@@ -185,7 +170,7 @@ class Glm4vVideoProcessor:
         for i, frame in enumerate(frames):
             if stacked is None:
                 first = frame.shape
-                size = self.settings.target_size(count, *first[:2])
+                size = self.settings.target_size(counted, *first[:2])
                 stacked = torch.empty(count, 3, *size, dtype=torch.uint8)
             if frame.shape != first:
                 raise MediaError(f"frame {i} of a video has shape {frame.shape}, the first {first}")
@@ -194,3 +179,39 @@ class Glm4vVideoProcessor:
             stacked[i] = resize(pixels, *stacked.shape[2:])
         assert stacked is not None
         return stacked
+
+
+def _describe(
+    frames: np.ndarray | Sequence[Image.Image | np.ndarray],
+    about: VideoMetadata | Mapping[str, Any] | None,
+) -> VideoMetadata:
+    """Check decoded frames and what the caller says about them.
+
+    Raises:
+        MediaError: no frames, or not the shape of frames.
+        ValueError: the metadata speaks of another number of frames.
+    """
+    if len(frames) == 0:
+        raise MediaError("a video without frames was given; give at least one frame")
+    if isinstance(frames, np.ndarray) and (frames.ndim != 4 or frames.shape[3] != 3):
+        raise MediaError(
+            f"a video of shape {frames.shape} was given; expected (frames, rows, columns, 3)"
+        )
+    if not isinstance(about, VideoMetadata):
+        names = [field.name for field in fields(VideoMetadata)]
+        given = {name: about[name] for name in names if name in about} if about else {}
+        about = VideoMetadata(**{"total_num_frames": len(frames), **given})
+    if about.fps is None and about.frames_indices is None:
+        about = replace(about, frames_indices=tuple(range(about.total_num_frames)))
+    if about.frames_indices is not None:
+        if len(about.frames_indices) != len(frames):
+            raise ValueError(
+                f"{len(frames)} frames but {len(about.frames_indices)} frames_indices; give one "
+                "index per frame"
+            )
+    elif about.total_num_frames != len(frames):
+        raise ValueError(
+            f"{len(frames)} frames but total_num_frames is {about.total_num_frames}; "
+            "frames_indices must say which of them these are"
+        )
+    return about

@@ -69,13 +69,24 @@ def test_frames_are_sampled_and_cut_as_transformers_does(
     assert difference.max() < 2 / 255 + 1e-5  # as for images: two 8-bit resamplers
 
 
-def test_an_odd_selection_is_completed_as_transformers_does(pair: tuple) -> None:
+@pytest.mark.parametrize("size", [(112, 112), (400, 400)])  # within and beyond the budget
+def test_an_odd_selection_is_completed_as_transformers_does(
+    pair: tuple, size: tuple[int, int]
+) -> None:
     ours, reference = pair
-    video = np.random.default_rng(0).integers(0, 256, (5, 112, 112, 3), dtype=np.uint8)
+    video = np.random.default_rng(0).integers(0, 256, (5, *size, 3), dtype=np.uint8)
     wanted = reference([video], do_sample_frames=False, return_tensors="pt")
     got = ours([video])
-    assert got["video_grid_thw"].tolist() == [[3, 8, 8]]
-    torch.testing.assert_close(got["pixel_values_videos"], wanted["pixel_values_videos"])
+    assert got["video_grid_thw"].tolist() == wanted["video_grid_thw"].tolist()
+    assert got["video_grid_thw"][0, 0] == 3
+    atol = 2 / 255 / 0.26  # 2 of 255 levels after dividing by the smallest deviation
+    torch.testing.assert_close(
+        got["pixel_values_videos"], wanted["pixel_values_videos"], rtol=0, atol=atol
+    )
+
+
+def test_a_single_frame_makes_a_pair(pair: tuple) -> None:
+    assert pair[0]([np.zeros((1, 112, 112, 3), np.uint8)])["video_grid_thw"].tolist() == [[1, 8, 8]]
 
 
 def test_a_file_gives_the_same_as_its_decoded_frames(pair: tuple, clip: Path) -> None:
@@ -168,7 +179,11 @@ def test_an_address_is_refused_not_fetched() -> None:
             None,
             "frame 1 .* shape",
         ),
-        (np.zeros((2, 56, 56, 3), np.uint8), {"total_num_frames": 9}, "total_num_frames is 9"),
+        (
+            np.zeros((2, 56, 56, 3), np.uint8),
+            {"total_num_frames": 9, "fps": 2.0},
+            "total_num_frames is 9",
+        ),
         (np.zeros((2, 56, 56, 3), np.uint8), {"frames_indices": [1]}, "2 frames but 1 frames_ind"),
     ],
 )

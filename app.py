@@ -17,14 +17,28 @@ from ui import PageSettings, build_ui, read_examples
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
-MAX_UPLOAD_SIZE = "64mb"
-# the visitor's own fonts: the theme's would be fetched from elsewhere
-THEME = gr.themes.Default(
-    primary_hue="blue",
-    neutral_hue="slate",
-    font=["system-ui", "sans-serif"],
-    font_mono=["ui-monospace", "monospace"],
-)
+LAUNCH: dict[str, Any] = {
+    # the visitor's own fonts: the theme's would be fetched from elsewhere
+    "theme": gr.themes.Default(
+        primary_hue="blue",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ),
+    "css_paths": ASSETS / "style.css",
+    "allowed_paths": [str(ASSETS / "examples")],
+    "max_file_size": "64mb",
+    "enable_monitoring": False,
+    "run_history": False,
+    "ssr_mode": False,
+    "footer_links": ["api", "settings"],
+}
+
+
+def _positive_int(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
 
 
 def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -47,7 +61,12 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--auth", "", "ask for this name and password", metavar="USER:PASSWORD")
     add("--device", "auto", "auto, cpu, or a device such as cuda:0 (%(default)s)")
     add("--dtype", "auto", "auto, or a dtype such as bfloat16 (%(default)s)")
-    add("--max-conversations", "1", "answers computed at the same time (%(default)s)", type=int)
+    add(
+        "--max-conversations",
+        "1",
+        "answers computed at the same time (%(default)s)",
+        type=_positive_int,
+    )
     return parser.parse_args(arguments)
 
 
@@ -128,14 +147,7 @@ def main() -> None:
         server_name=settings.host,
         server_port=settings.port,
         auth=auth,
-        theme=THEME,
-        css_paths=ASSETS / "style.css",
-        allowed_paths=[str(ASSETS / "examples")],
-        max_file_size=MAX_UPLOAD_SIZE,
-        enable_monitoring=False,
-        run_history=False,
-        ssr_mode=False,
-        footer_links=["api", "settings"],
+        **LAUNCH,
     )
 
 

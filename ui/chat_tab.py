@@ -37,7 +37,7 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings) -> None:
             if example.answered
         ][:3],
     )
-    notice = gr.Markdown(latex_delimiters=[], elem_classes="notice")
+    notice = gr.Markdown(latex_delimiters=[], elem_id="chat-notice", elem_classes="notice")
     prompt = gr.MultimodalTextbox(
         label="Message",
         show_label=False,
@@ -58,6 +58,10 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings) -> None:
 
     wiring: dict[str, Any] = {"api_visibility": "private"}
     at_once: dict[str, Any] = {**wiring, "queue": False, "show_progress": "hidden"}
+    # before the question: the browser starts the events of a trigger one after the other
+    prompt.submit(
+        lambda: gr.MultimodalTextbox(submit_btn=False, stop_btn=True), None, prompt, **at_once
+    )
     sent = prompt.submit(
         chat.send,
         [prompt, conversation, thinking],
@@ -68,18 +72,23 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings) -> None:
         concurrency_id="model",
         **wiring,
     )
-    prompt.submit(
-        lambda: gr.MultimodalTextbox(submit_btn=False, stop_btn=True), None, prompt, **at_once
-    )
+    # one after the other, so that neither undoes the other when both follow a cancelled answer
+    in_turn: dict[str, Any] = {
+        **wiring,
+        "show_progress": "hidden",
+        "concurrency_id": "conversation",
+        "concurrency_limit": 1,
+    }
     # also after a stop: Gradio reports a cancelled event as complete once its generator is closed
-    sent.then(chat.settle, [conversation], [log, conversation], **at_once).then(
+    sent.then(chat.settle, [conversation], [log, conversation], **in_turn).then(
         lambda: gr.MultimodalTextbox(submit_btn=True, stop_btn=False), None, prompt, **at_once
     )
     prompt.stop(None, cancels=[sent])
-    log.example_select(chat.take_example, None, [prompt], **at_once)
     # the chat has a clear button of its own, which knows nothing of the conversation behind it
     for trigger in (clear.click, log.clear):
-        trigger(chat.clear, None, [prompt, log, conversation, notice], cancels=[sent], **at_once)
+        trigger(None, cancels=[sent])
+        trigger(chat.clear, None, [prompt, log, conversation, notice], **in_turn)
+    log.example_select(chat.take_example, None, [prompt], **at_once)
 
     message = gr.MultimodalTextbox(visible=False)
     history = gr.JSON(visible=False)

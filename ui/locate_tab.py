@@ -32,6 +32,11 @@ def _hand_on_unopened(image: gr.Image) -> None:
     image.preprocess = preprocess  # type: ignore[method-assign]
 
 
+def _toggle(*, running: bool) -> tuple[gr.Button, gr.Button]:
+    """Show the button to start or the one to stop."""
+    return gr.Button(visible=not running), gr.Button(visible=running)
+
+
 def _show_examples(examples: Sequence[Example]) -> gr.Dataset:
     """Lay the examples out as a table of pictures and instructions."""
     return gr.Dataset(
@@ -87,7 +92,9 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
                 buttons=["download", "fullscreen"],
                 elem_id="picture",
             )
-            notice = gr.Markdown(latex_delimiters=LATEX_DELIMITERS, elem_classes="notice")
+            notice = gr.Markdown(
+                latex_delimiters=LATEX_DELIMITERS, elem_id="locate-notice", elem_classes="notice"
+            )
             answer = gr.Markdown(EMPTY, latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
             table = gr.HTML(elem_id="table")
             with gr.Accordion("Thought", open=False, elem_id="thought"):
@@ -109,6 +116,9 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
         **engine,
         **wiring,
     }
+    # before the work: the browser starts the events of a trigger one after the other
+    for trigger in (start.click, instruction.submit, examples.click):
+        trigger(lambda: _toggle(running=True), None, [start, stop], **at_once)
     chosen = examples.click(
         lambda index: (settings.examples[index].file, settings.examples[index].instruction),
         examples,
@@ -116,21 +126,9 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
         **at_once,
     )
     running = [start.click(**run), instruction.submit(**run), chosen.then(**run)]
-    for trigger in (start.click, instruction.submit, examples.click):
-        trigger(
-            lambda: (gr.Button(visible=False), gr.Button(visible=True)),
-            None,
-            [start, stop],
-            **at_once,
-        )
     for event in running:
         # also after a stop: Gradio reports a cancelled event as complete
-        event.then(
-            lambda: (gr.Button(visible=True), gr.Button(visible=False)),
-            None,
-            [start, stop],
-            **at_once,
-        )
+        event.then(lambda: _toggle(running=False), None, [start, stop], **at_once)
     stop.click(None, cancels=running)
 
     result = gr.JSON(visible=False)

@@ -31,9 +31,9 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
             with gr.Accordion("About this model", open=False, elem_id="about"):
                 gr.Markdown(settings.about)
         with gr.Tabs():
-            with gr.Tab("Grounding", id="grounding"):
+            with gr.Tab("Grounding", id="grounding", elem_id="grounding"):
                 build_locate_tab(backend, settings)
-            with gr.Tab("Chat", id="chat"):
+            with gr.Tab("Chat", id="chat", elem_id="chat"):
                 build_chat_tab(backend, settings)
         _watch_status(page, backend, status)
     return page

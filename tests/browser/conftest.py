@@ -1,0 +1,103 @@
+"""The page in a real Chromium: the app as users start it, or a page with a scripted backend."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from visitor import Visitor
+
+import app
+from model.backends.base import ChatBackend
+from ui import PageSettings, build_ui
+
+ROOT = Path(__file__).parents[2]
+START_TIMEOUT_S = 60
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(url: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5)
+            return
+        except OSError:
+            time.sleep(0.1)
+    process.kill()
+    pytest.fail(f"the app did not start:\n{process.communicate()[0]}")
+
+
+@pytest.fixture(scope="session")
+def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of ``python app.py`` with the bundled model, in a process of its own."""
+    port = free_port()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")  # the app must not need a certain folder
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "app.py"), "--port", str(port)],
+        cwd=elsewhere,
+        env={**os.environ, "GRADIO_TEMP_DIR": str(elsewhere / "gradio")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    wait_for(url, process)
+    yield url
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.fail("these tests drive Chromium, which is not here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visitor(browser: Browser) -> Iterator[Visitor]:
+    visitor = Visitor(browser)
+    yield visitor
+    visitor.close()
+    assert visitor.complaints == []
+
+
+@pytest.fixture
+def serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[ChatBackend, int], str]]:
+    """Serve the page with a backend and a number of places; return its address."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    pages: list[gr.Blocks] = []
+
+    def start(backend: ChatBackend, places: int = 1) -> str:
+        page = build_ui(backend, PageSettings(thinking=False, max_conversations=places))
+        _, url, _ = page.launch(
+            server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.LAUNCH
+        )
+        pages.append(page)
+        return url.rstrip("/").replace("localhost", "127.0.0.1")
+
+    yield start
+    for page in pages:
+        page.close()

@@ -1,0 +1,60 @@
+"""What programs get over HTTP, through Gradio's own client, from the app as users start it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image, ImageChops
+
+EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+EXAMPLE = json.loads((EXAMPLES / "examples.json").read_text())[0]
+SCREENSHOT = EXAMPLES / EXAMPLE["file"]
+
+
+@pytest.fixture(scope="module")
+def client(app_url: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(app_url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+
+
+def test_locate_returns_boxes_and_the_picture(client: Client) -> None:
+    result, picture = client.predict(
+        handle_file(SCREENSHOT), EXAMPLE["instruction"], False, api_name="/locate"
+    )
+    original, drawn = Image.open(SCREENSHOT), Image.open(picture)
+    assert result["image_sizes"] == [list(original.size)]
+    (box,) = result["boxes"]
+    expected = [n / 1000 * original.size[i % 2] for i, n in enumerate(box["norm"])]
+    assert box["xyxy"] == pytest.approx(expected, abs=0.01)
+    assert drawn.format == "PNG"
+    assert ImageChops.difference(original.convert("RGB"), drawn.convert("RGB")).getbbox()
+
+
+def test_chat_returns_answer_thought_and_usage(client: Client) -> None:
+    message = {"text": EXAMPLE["instruction"], "files": [handle_file(SCREENSHOT)]}
+    reply = client.predict(message, None, True, api_name="/chat")
+    assert reply["answer"]
+    assert reply["thinking"]
+    assert reply["usage"]["finish_reason"] == "stop"
+
+
+def test_chat_takes_a_history(client: Client) -> None:
+    history = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    message = {"text": "Where is it?", "files": []}
+    alone = client.predict(message, None, False, api_name="/chat")
+    followed = client.predict(message, history, False, api_name="/chat")
+    assert followed["usage"]["prompt_tokens"] > alone["usage"]["prompt_tokens"]
+
+
+def test_a_bad_call_gets_the_reason(client: Client) -> None:
+    with pytest.raises(AppError, match="Say what to find"):
+        client.predict(handle_file(SCREENSHOT), "", False, api_name="/locate")
+
+
+def test_a_file_of_the_server_cannot_be_read(client: Client) -> None:
+    image = {"path": "/etc/hostname", "meta": {"_type": "gradio.FileData"}}
+    with pytest.raises(AppError):
+        client.predict(image, "Click on Save", False, api_name="/locate")

@@ -1,0 +1,36 @@
+"""Somebody who opens pages in Chromium."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Browser, Page
+
+TIMEOUT_MS = 30_000
+
+
+class Visitor:
+    """Opens pages; in the end, none of them may have complained or asked another server."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._pages: list[Page] = []
+        self.complaints: list[str] = []
+
+    def open(self, url: str, *, width: int = 1280) -> Page:
+        """Open ``url`` in a browser session of its own, as another person would."""
+        page = self._browser.new_context(viewport={"width": width, "height": 900}).new_page()
+        page.set_default_timeout(TIMEOUT_MS)
+        page.on("console", lambda m: m.type == "error" and self.complaints.append(m.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self._check_address(url, request.url))
+        page.goto(url)
+        page.wait_for_selector("#start")
+        self._pages.append(page)
+        return page
+
+    def close(self) -> None:
+        for page in self._pages:
+            page.context.close()
+
+    def _check_address(self, own: str, asked: str) -> None:
+        if not asked.startswith((own, "data:", "blob:")):
+            self.complaints.append(f"asked {asked}")

@@ -1,0 +1,89 @@
+"""Settings of the command line and the environment; what is refused before anything starts."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import app
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for option in ("MODEL", "HOST", "PORT", "AUTH", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"):
+        monkeypatch.delenv(f"SIGHTLINE_{option}", raising=False)
+    monkeypatch.delenv("SPACE_ID", raising=False)
+
+
+def test_by_default_the_bundled_model_is_served_to_this_machine_only() -> None:
+    settings = app.read_settings([])
+    assert (settings.model, settings.host, settings.port) == ("bundled", "127.0.0.1", 7860)
+
+
+def test_on_a_space_the_page_listens_to_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", "someone/sightline")
+    assert app.read_settings([]).host == "0.0.0.0"
+
+
+def test_the_environment_is_read_and_the_command_line_wins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_PORT", "8000")
+    monkeypatch.setenv("SIGHTLINE_MAX_CONVERSATIONS", "4")
+    settings = app.read_settings(["--port", "9000"])
+    assert (settings.port, settings.max_conversations) == (9000, 4)
+
+
+@pytest.mark.parametrize("conversations", ["0", "-1", "many"])
+def test_a_number_of_conversations_that_serves_nobody_is_refused(conversations: str) -> None:
+    with pytest.raises(SystemExit):
+        app.read_settings(["--max-conversations", conversations])
+
+
+def test_a_password_may_contain_colons() -> None:
+    assert app.read_auth("me:a:b") == ("me", "a:b")
+
+
+@pytest.mark.parametrize("auth", ["me", "me:", ":secret"])
+def test_half_a_login_is_refused(auth: str) -> None:
+    with pytest.raises(SystemExit, match="USER:PASSWORD"):
+        app.read_auth(auth)
+
+
+@pytest.mark.parametrize("model", ["./nowhere", "/nowhere/at/all", "nowhere", "a/b/c"])
+def test_a_folder_that_is_not_there_is_named(model: str) -> None:
+    with pytest.raises(SystemExit, match="no such folder"):
+        app.check_model(model)
+
+
+def test_a_hub_id_is_passed_on() -> None:
+    assert app.check_model("zai-org/GLM-4.5V") == "zai-org/GLM-4.5V"
+
+
+def test_the_page_says_what_the_bundled_model_can_do_and_what_else_to_run() -> None:
+    name, about = app.describe_model("bundled")
+    assert name == "Bundled demo model"
+    assert "%" in about
+    assert "--model zai-org/GLM-4.5V" in about
+
+
+def test_a_port_in_use_ends_the_start_with_a_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        run = subprocess.run(
+            [sys.executable, str(ROOT / "app.py"), "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"cannot listen on 127.0.0.1, port {port}")
+    assert "Traceback" not in run.stderr

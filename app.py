@@ -17,6 +17,9 @@ from ui import PageSettings, build_ui, read_examples
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
+# Its matrices are small: a second thread gains little, and loses a lot where it shares its core
+# with the server (a click took 0.16 s with one thread and 3 s with two on a busy two-core machine).
+BUNDLED_THREADS = 1
 LAUNCH: dict[str, Any] = {
     # the visitor's own fonts: the theme's would be fetched from elsewhere
     "theme": gr.themes.Default(
@@ -133,6 +136,7 @@ def main() -> None:
         device=settings.device,
         dtype=settings.dtype,
         max_conversations=settings.max_conversations,
+        num_threads=BUNDLED_THREADS if is_bundled else None,
     )
     page = build_ui(
         backend,

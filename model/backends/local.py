@@ -50,12 +50,16 @@ class _Loaded:
     device: torch.device  # where the inputs go
 
 
-def _load_checkpoint(path_or_hub_id: str, device: str, dtype: str) -> _Loaded:
+def _load_checkpoint(
+    path_or_hub_id: str, device: str, dtype: str, num_threads: int | None
+) -> _Loaded:
     # imported here, in the loading thread: torch alone takes seconds, and the page opens meanwhile
     import torch
 
     from model import Glm4vMoeForConditionalGeneration, Glm4vProcessor
 
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
     processor = Glm4vProcessor.from_pretrained(path_or_hub_id)
@@ -131,6 +135,7 @@ class LocalBackend:
         device: str = "auto",
         dtype: str = "auto",
         max_conversations: int = 1,
+        num_threads: int | None = None,
     ) -> None:
         """
         Args:
@@ -139,6 +144,7 @@ class LocalBackend:
             device: "auto" (accelerators if there are any), or a torch device such as "cpu".
             dtype: "auto" (as in the checkpoint), or a torch dtype such as "float32".
             max_conversations: how many answers may be computed at the same time; more wait.
+            num_threads: CPU threads, for the whole process; None for PyTorch's own choice.
         """
         self._name = name
         self._places = threading.BoundedSemaphore(max_conversations)
@@ -146,7 +152,10 @@ class LocalBackend:
         self._loaded: _Loaded | None = None
         self._status = Status("loading", "Loading the weights")
         threading.Thread(
-            target=self._load, args=(path_or_hub_id, device, dtype), name="loading", daemon=True
+            target=self._load,
+            args=(path_or_hub_id, device, dtype, num_threads),
+            name="loading",
+            daemon=True,
         ).start()
 
     @property
@@ -185,10 +194,10 @@ class LocalBackend:
         with self._places:
             yield from _generate(loaded, inputs, options, inside=prompt_ends_in_thought)
 
-    def _load(self, path_or_hub_id: str, device: str, dtype: str) -> None:
+    def _load(self, path_or_hub_id: str, device: str, dtype: str, num_threads: int | None) -> None:
         started = time.perf_counter()
         try:
-            self._loaded = _load_checkpoint(path_or_hub_id, device, dtype)
+            self._loaded = _load_checkpoint(path_or_hub_id, device, dtype, num_threads)
             seconds = time.perf_counter() - started
             where = self._loaded.device
             self._status = Status("ready", f"Ready on {where}, loaded in {seconds:.1f} s")

@@ -21,10 +21,12 @@ BUNDLED = Path(__file__).parents[3] / "assets" / "bundled"
 
 
 @pytest.fixture(scope="module")
-def backend() -> LocalBackend:
-    backend = LocalBackend(str(BUNDLED), name="Bundled", max_conversations=2)
+def backend() -> Iterator[LocalBackend]:
+    threads = torch.get_num_threads()
+    backend = LocalBackend(str(BUNDLED), name="Bundled", max_conversations=2, num_threads=1)
     assert backend.wait_until_settled(60).state == "ready"
-    return backend
+    yield backend
+    torch.set_num_threads(threads)
 
 
 def question(text: str, color: str = "steelblue") -> list[Message]:
@@ -65,6 +67,11 @@ def test_an_answer_ends_at_the_length_asked_for(backend: LocalBackend) -> None:
     finished = ask(backend, question("Click on the button"), max_new_tokens=3).finished
     assert finished is not None
     assert (finished.reason, finished.new_tokens) == ("length", 3)
+
+
+def test_the_number_of_threads_holds_in_every_thread(backend: LocalBackend) -> None:
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(torch.get_num_threads).result() == torch.get_num_threads() == 1
 
 
 def test_earlier_turns_are_part_of_the_prompt(backend: LocalBackend) -> None:

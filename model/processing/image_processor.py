@@ -60,7 +60,11 @@ class Glm4vImageProcessor:
         Raises:
             MediaError: an image cannot be used.
         """
-        opened = [open_image(image) for image in images]  # all checks before any resampling
+        # every image is checked before any is resampled
+        opened = [
+            open_image(image, name=None if isinstance(image, (str, Path)) else f"image {number}")
+            for number, image in enumerate(images, start=1)
+        ]
         sizes = [self.resized(image.height, image.width) for image in opened]
         patch_size = self.settings.patch_size
         rows = []

@@ -44,15 +44,13 @@ class TextMarker:
         self._added_tokens = added_tokens
 
     def mark(self, value: Any, *, keep: Collection[str] = ()) -> Any:
-        """Mark every string in nested lists and mappings.
+        """Mark every string in nested lists and mappings, and make it valid Unicode.
 
         Args:
             value: a text, or messages or tools made of them.
             keep: tokens that stay tokens in this value.
         """
         tokens = [t for t in self._added_tokens if t not in keep]
-        if not tokens:
-            return value
         # A look-ahead finds overlapping ones too. A beginning at the very end counts as well: the
         # next part of the message could complete it.
         beginnings = {t[:n] for t in tokens for n in range(1, len(t))}
@@ -61,8 +59,13 @@ class TextMarker:
         first = "".join(re.escape(c) for c in sorted({t[0] for t in tokens}))
         # the class comes first because the alternatives are slow to rule out one by one
         pattern = re.compile(rf"(?=[{first}])(?=(?:{whole}|(?:{partial})\Z))")
-        return map_text(value, lambda text: pattern.sub(self.marker, text))
+        return map_text(value, lambda text: pattern.sub(self.marker, _valid_unicode(text)))
 
     def remove(self, text: str) -> str:
         """Return a rendered prompt as people may see it."""
         return text.replace(self.marker, "")
+
+
+def _valid_unicode(text: str) -> str:
+    """Replace lone surrogates, which JSON can carry but UTF-8, and so the tokenizer, cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -93,7 +93,7 @@ def _read_content(
     if content is None:
         return ""
     if isinstance(content, str):
-        return _valid_unicode(content)
+        return content
     if not isinstance(content, Sequence):
         raise ValueError(
             f"{where} has content of type {type(content).__name__}; expected text or a list"
@@ -113,7 +113,7 @@ def _read_part(part: Any, where: str, conversation: Conversation) -> dict[str, s
     if kind == "text":
         if not isinstance(part.get("text"), str):
             raise ValueError(f"{where} has a text part without text: {part!r:.100}")
-        return {"type": "text", "text": _valid_unicode(part["text"])}
+        return {"type": "text", "text": part["text"]}
     if kind not in MEDIA_KEYS:
         raise ValueError(
             f"{where} has a part {part!r:.100}; expected a dict with type text, image or video"
@@ -165,8 +165,3 @@ def _split_thought(message: dict[str, Any]) -> None:
     thought = content.split("</think>")[0].rstrip("\n").split("<think>")[-1].lstrip("\n")
     message["reasoning_content"] = thought
     message["content"] = content.split("</think>")[-1].lstrip("\n")
-
-
-def _valid_unicode(text: str) -> str:
-    """Replace lone surrogates, which JSON can carry but UTF-8 cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

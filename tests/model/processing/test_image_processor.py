@@ -142,7 +142,7 @@ def test_a_bad_image_is_refused_before_the_good_ones_are_processed(
     pair: tuple, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model.processing.image_processor.patchify", lambda *_: pytest.fail("ran"))
-    with pytest.raises(MediaError, match="is empty"):
+    with pytest.raises(MediaError, match="^image 2 is empty"):
         pair[0]([np.zeros((28, 28, 3), np.uint8), b""])
 
 

@@ -117,6 +117,20 @@ def test_path_bytes_and_array_give_the_same_picture(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(open_image(source)), np.asarray(corners()))
 
 
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO", "JPEG2000"])
+def test_every_lossless_format_opens(kind: str) -> None:
+    image = Image.new("RGB", (32, 32), (255, 0, 0))
+    options = {"WEBP": {"lossless": True}, "ICO": {"sizes": [(32, 32)]}}.get(kind, {})
+    opened = open_image(encoded(image, kind, **options))
+    np.testing.assert_array_equal(np.asarray(opened), np.asarray(image))
+
+
+def test_the_first_frame_of_an_animation_is_taken() -> None:
+    first, second = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
+    gif = encoded(first, "GIF", save_all=True, append_images=[second])
+    assert open_image(gif).getpixel((4, 4)) == (255, 0, 0)
+
+
 def test_a_cmyk_jpeg_opens() -> None:
     jpeg = encoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95)
     red, green, blue = open_image(jpeg).getpixel((8, 8))

@@ -222,8 +222,10 @@ def test_ordinary_text_gets_the_ids_that_transformers_gives(
 
 
 def test_lone_surrogates_become_replacement_characters(processor: Glm4vProcessor) -> None:
-    _, decoded, _ = ask(processor, [{"role": "user", "content": "a\ud83db"}])
+    messages = [{"role": "user", "content": "a\ud83db"}]
+    _, decoded, _ = ask(processor, messages, tools=[{"name": "f\ud83d"}])
     assert "a\ufffdb" in decoded
+    assert '{"name": "f\ufffd"}' in decoded
 
 
 def test_a_megabyte_of_look_alikes_is_marked_in_a_blink(processor: Glm4vProcessor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -85,17 +85,14 @@ def read_answer(answer: str, attachments: Sequence[Attachment]) -> Result:
 
 def draw_overlays(result: Result, attachments: Sequence[Attachment]) -> tuple[str, ...]:
     """Draw what was found; return the file of each image that something was found in."""
-    files = []
-    for index, attachment in enumerate(attachments):
-        found = replace(
-            result,
-            boxes=[box for box in result.boxes if box.image_index == index],
-            points=[point for point in result.points if point.image_index == index],
-            actions=[action for action in result.actions if action.image_index == index],
-        )
-        if found.boxes or found.points or any(action.target for action in found.actions):
-            files.append(save_png(draw(attachment.image, found)))
-    return tuple(files)
+    marked = {box.image_index for box in result.boxes}
+    marked |= {point.image_index for point in result.points}
+    marked |= {action.image_index for action in result.actions if action.target}
+    return tuple(
+        save_png(draw(attachment.image, result, image_index=index))
+        for index, attachment in enumerate(attachments)
+        if index in marked
+    )
 
 
 def explain_ending(reply: Reply) -> tuple[str, ...]:

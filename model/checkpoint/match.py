@@ -74,7 +74,8 @@ def match_checkpoint(
         is_ignored: tells of an unexpected tensor whether to pass over it quietly.
 
     Raises:
-        CheckpointError: naming every missing, unexpected and mis-shaped tensor.
+        CheckpointError: naming every missing, unexpected and mis-shaped tensor (of each kind the
+            first `MAX_NAMES_SHOWN`).
     """
     slots = expected_slots(tensors, entries)
     copies: list[tuple[str, Entry, str, Entry]] = []

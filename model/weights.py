@@ -11,6 +11,8 @@ def initialize(model: nn.Module, std: float) -> None:
     Source: ``initializer_range`` of ``config.json``. Parameters on the meta device stay empty.
     """
     for name, parameter in model.named_parameters():
+        if parameter.is_meta:  # drawing would be a no-op, but one that imports torch's compiler
+            continue
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=std)
         elif name.endswith("bias"):

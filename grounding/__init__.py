@@ -1,5 +1,6 @@
 """Reading where a model points: boxes, points and actions out of its text, and onto the image."""
 
+from grounding.draw import draw
 from grounding.geometry import CONVENTIONS, Box, Point, point_to_pixels, to_pixels
 from grounding.markers import strip_markers
 from grounding.parse import parse
@@ -11,6 +12,7 @@ __all__ = [
     "Box",
     "Point",
     "Result",
+    "draw",
     "parse",
     "point_to_pixels",
     "strip_markers",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import itertools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +38,8 @@ _QUOTE_END = re.compile(
 )
 _UNQUOTED = re.compile(r"[^\s,()\[\]'\"]{1,100}(?=[\s,)])")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,9}(?:\.[0-9]{1,9})?")
-_MAX_LIST_CHARACTERS = 200
+_LIST_START = re.compile(r"[\[(]{1,2}\s{0,3}[-0-9]")
+_MAX_LIST_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class _CallReader:
         if opener in ("'", '"'):
             end = self.quote_end(start + 1, opener)
             return None if end is None else (slice(start + 1, end), end + 1)
-        if opener in ("[", "("):
+        if _LIST_START.match(self.text, start):
             roots = scan(self.text[start : start + _MAX_LIST_CHARACTERS]).roots
             is_list = bool(roots) and roots[0].start == 0
             return (_to_plain(roots[0]), start + roots[0].end) if is_list else None
@@ -141,7 +141,8 @@ class _CallReader:
         chosen = ends[first]
         name = bisect.bisect_right(self.name_starts, chosen.start())
         next_call = self.name_starts[name] if name < len(self.names) else len(self.text)
-        for end in itertools.islice(ends, first + 1, None):
+        for position in range(first + 1, len(ends)):
+            end = ends[position]
             is_past = end.start() > next_call or "\n" in self.text[chosen.end() : end.start()]
             if is_past or chosen["last"] is None or end["last"] is None:
                 break

@@ -94,9 +94,11 @@ def _is_single_box(placer: Placer, text: str, group: Group, in_tokens: bool) -> 
         return not (ascending and narrow_side < _TINY_SIDE_IN_TOKENS * span)
     if any(not -span <= value <= 2 * span for value in group.items):
         return False  # years, prices, amounts
-    if x1 <= x0 or y1 <= y0 or _DATA_BEFORE.search(_before(text, group.start)):
+    if x1 <= x0 or y1 <= y0:
         return False
-    return not (ascending and y1 < _SMALL_VALUE * span and narrow_side < _TINY_SIDE_IN_PROSE * span)
+    if ascending and y1 < _SMALL_VALUE * span and narrow_side < _TINY_SIDE_IN_PROSE * span:
+        return False
+    return _DATA_BEFORE.search(_before(text, group.start)) is None
 
 
 def _is_single_point(placer: Placer, group: Group) -> bool:

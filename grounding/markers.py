@@ -53,7 +53,7 @@ def split_thinking(text: str) -> tuple[str, str]:
         start = tag.end()
     (thoughts if is_thinking else rest).append(text[start:])
     thought = "\n".join(piece.strip() for piece in thoughts if piece.strip())
-    return _LEADING_TURN.sub("", thought, count=1).strip(), "".join(rest)
+    return _without_leading_turn(thought).strip(), "".join(rest)
 
 
 def split_answer_tags(text: str) -> tuple[str, str]:
@@ -67,12 +67,17 @@ def split_answer_tags(text: str) -> tuple[str, str]:
     return _ANSWER_TAG.sub("", before).strip(), _ANSWER_TAG.sub("", after)
 
 
+def _without_leading_turn(text: str) -> str:
+    turn = _LEADING_TURN.match(text)
+    return text[turn.end() :] if turn else text
+
+
 def strip_markers(text: str) -> str:
     """Return the text for display: box tokens, answer tags and turn tokens go, contents stay.
 
     A box token cut in half at the end of a growing text goes too.
     """
-    text = _ANSWER_TAG.sub("", _BOX_TOKEN.sub("", _LEADING_TURN.sub("", text, count=1)))
+    text = _ANSWER_TAG.sub("", _BOX_TOKEN.sub("", _without_leading_turn(text)))
     text = _TRAILING_TURN.sub("", text)
     cut = _CUT_TOKEN.search(text)
     if cut and len(cut[0]) > 1 and any(token.startswith(cut[0]) for token in _BOX_TOKEN_TEXTS):

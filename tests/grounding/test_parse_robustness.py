@@ -10,35 +10,48 @@ from grounding import parse, strip_markers
 
 SIZE = (407, 663)
 MEGABYTE = 1_000_000
-TIME_LIMIT_S = 5.0
+CPU_LIMIT_S = 5.0  # for a megabyte; measured 1 to 3 s on one busy core
 PIECES = [
     "[", "]", "[[", "]]", "(", ")", "<", ">", "{", "}", "'", '"', "\\", '\\"', ",", " ", "\n", ":",
-    "1", "12.5", "-3", "1e9", "999", "1001", "NaN", "null", "box", "do", "```", "`", "/*", "//", "#",
-    "<|begin_of_box|>", "<|end_of_box|>", "<think>", "</think>", "<answer>", "</answer>", "<bbox>",
-    '"bbox_2d"', '"label"', "Memory:", "Action:", "left_click(", "start_box=", "type(content='",
-    "')", "image 2", "【", "（", "１", "图1", "\u0000", "\ud800", "…", "DONE",
+    "1", "12.5", "-3", "1e9", "999", "1001", "NaN", "null", "box", "do", "```", "`", "/*", "//",
+    "#", "<|begin_of_box|>", "<|end_of_box|>", "<think>", "</think>", "<answer>", "</answer>",
+    "<bbox>", '"bbox_2d"', '"label"', "Memory:", "Action:", "left_click(", "start_box=",
+    "type(content='", "')", "image 2", "【", "（", "１", "图1", "\u0000", "\ud800", "…", "DONE",
 ]  # fmt: skip
 
-# Each repeats to a megabyte; all have cost quadratic time in one parser or another.
+# Each is repeated to a long text; such texts cost quadratic time in one parser or another.
 ADVERSARIAL = [
-    "[", "]", "(", "{", "<", "[]", "[[", "[1,", "[[1,2,3,4],", "[1,2,3,4]", "(1 ", "{1,", "1,", "9",
-    "[9", '["', "['", "[\\'", '[\\"', '{"a', '{"a":', '{"a":{', "{a:'", '{"a":"\\', "/*", "[/*", "[//",
-    "`", "```\n", "```\n[1,2,3,4]\n```\n", "<think>", "</think>", "<|begin_of_box|>",
+    "[", "]", "(", "{", "<", "[]", "[[", "[1,", "[[1,2,3,4],", "[1,2,3,4]", "(1 ", "{1,", "1,",
+    "9", "[9", '["', "['", "[\\'", '[\\"', '{"a', '{"a":', '{"a":{', "{a:'", '{"a":"\\', "/*",
+    "[/*", "[//", "`", "```\n", "```\n[1,2,3,4]\n```\n", "<think>", "</think>", "<|begin_of_box|>",
     "<|begin_of_box|>[[1,2,3,4]]<|end_of_box|>", "<|end_of_box|>", "<|", "<answer>", "<bbox>",
     "Memory:\n", "Action:\n", "\n \t*", " ", "\n", "type(content='", "type(content=')", "')",
     "type(content='a', ", "left_click(start_box='[1,2]')", "key(", "do(action=[", "done()",
-    "image 1 ", "Image 1 [[1,2,3,4]] ", "\\n", "\\", "x [1, don't ", "'", '"', "{'a': 'b", "【", "（1，",
-    '[{"bbox_2d":[1,2,3,4],"label":"a"},', '{"a":[', "[1,[", "[[1 ", "<point>1 2", "done ", "…",
+    "image 1 ", "Image 1 [[1,2,3,4]] ", "\\n", "\\", "x [1, don't ", "'", '"', "{'a': 'b", "【",
+    "（1，", '[{"bbox_2d":[1,2,3,4],"label":"a"},', '{"a":[', "[1,[", "[[1 ", "<point>1 2",
+    "done ", "…", "do(action=[1,2,", "<|user|> ", "{\"a\":1 ", "[\n'", "['[", "[{'", "{'",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("piece", ADVERSARIAL)
-def test_a_megabyte_of_anything_is_read_in_linear_time(piece: str) -> None:
-    text = piece * (MEGABYTE // len(piece))
-    start = time.perf_counter()
+def cpu_seconds(piece: str, characters: int) -> float:
+    text = piece * (characters // len(piece))
+    start = time.process_time()
     parse(text, [SIZE, SIZE])
     strip_markers(text)
-    assert time.perf_counter() - start < TIME_LIMIT_S
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("piece", ADVERSARIAL)
+def test_no_repeated_piece_of_markup_costs_more_than_linear_time(piece: str) -> None:
+    assert cpu_seconds(piece, MEGABYTE // 8) < CPU_LIMIT_S / 8
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["[", "[[1,2,3,4],", "{'a': 'b", "type(content=')", '{"a":"\\', "<|begin_of_box|>", " "],
+)
+def test_a_megabyte_is_read_in_a_few_seconds(piece: str) -> None:
+    assert cpu_seconds(piece, MEGABYTE) < CPU_LIMIT_S
 
 
 @given(st.text())

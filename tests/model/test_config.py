@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tiny_config, tiny_text_config, tiny_vision_config
+from tiny import tiny_config, tiny_text_config, tiny_vision_config
 
 from model.config import Glm4vMoeConfig, Glm4vMoeTextConfig, Glm4vMoeVisionConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration

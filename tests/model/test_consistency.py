@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import tiny_config
 from prompts import Prompt, pad_together
+from tiny import tiny_config
 from torch import Tensor
 
 from model.config import Glm4vMoeConfig

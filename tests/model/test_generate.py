@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import tiny_config
 from prompts import Prompt, pad_together
+from tiny import tiny_config
 
 from model.cache import KVCache
 from model.config import Glm4vMoeConfig

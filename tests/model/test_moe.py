@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import tiny_config
+from tiny import tiny_config
 from torch import Tensor
 
 from model.config import Glm4vMoeConfig

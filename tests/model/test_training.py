@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import tiny_config
 from prompts import Prompt
+from tiny import tiny_config
 
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration

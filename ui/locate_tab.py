@@ -91,6 +91,7 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
                 interactive=False,
                 buttons=["download", "fullscreen"],
                 elem_id="picture",
+                alt_text="The screenshot, and on it what was found",
             )
             notice = gr.Markdown(
                 latex_delimiters=LATEX_DELIMITERS, elem_id="locate-notice", elem_classes="notice"

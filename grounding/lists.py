@@ -24,6 +24,7 @@ _DATA_BEFORE = re.compile(
     re.IGNORECASE,
 )
 _CONTEXT_CHARACTERS = 40
+TAGS = ("<bbox>", "<box>", "<point>")  # what they hold is a place, whatever the numbers look like
 
 
 def leaves(group: Group) -> Iterator[Group]:
@@ -55,7 +56,8 @@ def add_lists(placer: Placer, text: str, group: Group, *, in_tokens: bool) -> No
         for item in inner:
             add_lists(placer, text, item, in_tokens=False)
         return
-    if not inner and not group.nested:
+    is_tagged = group.opener in TAGS
+    if not inner and not group.nested and not is_tagged:
         if _is_single_box(placer, text, group, in_tokens) or _is_malformed_box(group, in_tokens):
             placer.add_box(group.items, group.start, group.end)
         elif in_tokens and _is_single_point(placer, group):
@@ -104,7 +106,7 @@ def _is_single_box(placer: Placer, text: str, group: Group, in_tokens: bool) -> 
 def _is_single_point(placer: Placer, group: Group) -> bool:
     """``[x, y]`` between box tokens; ``(2, 5)`` there is mathematics."""
     values: list[Any] = group.items
-    if group.opener not in ("[", "<point>") or len(values) != 2 or not _is_plain(group):
+    if group.opener != "[" or len(values) != 2 or not _is_plain(group):
         return False
     spans = placer.spans(0) if placer.image_sizes else (1000.0, 1000.0)
     return all(0 <= value <= span for value, span in zip(values, spans, strict=True))

@@ -79,7 +79,7 @@ def _per_image(model_size: Size | Sequence[Size] | None, count: int) -> list[Siz
     if model_size is None:
         return [None] * count
     sizes: Sequence[Any] = model_size
-    if isinstance(sizes[0], int | float):
+    if isinstance(next(iter(sizes), None), int | float):
         sizes = [model_size] * count
     if len(sizes) != count:
         raise ValueError(f"{len(sizes)} model sizes for {count} images; give one for each")

@@ -92,6 +92,8 @@ class Placer:
             numbers, width, height, convention=self.convention, model_size=self.model_sizes[index]
         )
         shown = _show(values)
+        if max(numbers) <= 1 < min(self.spans(index)) and any(value % 1 for value in numbers):
+            self.note(f"box {shown}: all values are at most 1; is the convention norm1?")
         if numbers[0] > numbers[2] or numbers[1] > numbers[3]:
             self.note(f"box {shown}: corners were swapped")
         if box.x0 == box.x1 or box.y0 == box.y1:
@@ -210,7 +212,10 @@ class Placer:
     def finish(self) -> None:
         """Note how many repeats were collapsed."""
         if self.duplicates:
-            self.note(f"{self.duplicates} exact repeats of a box or point were collapsed")
+            repeats = (
+                "1 exact repeat" if self.duplicates == 1 else f"{self.duplicates} exact repeats"
+            )
+            self.note(f"{repeats} of a box or point collapsed")
 
 
 def is_number(value: Any) -> bool:

@@ -135,6 +135,8 @@ def scan(text: str, start: int = 0, end: int | None = None) -> Scan:
 
 
 class _Scanner:
+    """One pass over one stretch of text, with a stack of the lists and objects that are open."""
+
     def __init__(self, text: str, start: int, end: int) -> None:
         self.original = text[start:end]
         self.text = to_ascii(self.original)
@@ -245,9 +247,14 @@ class _Scanner:
                 self.give_up()
             return
         # Words end a list, unless they replace a number: "[10, null, 30, 40]", "[10%, 20%]".
-        is_item = word.lower() in _LITERALS or any(not isinstance(i, Group) for i in top.items)
-        bad_items = sum(isinstance(item, Bad) for item in top.items[: 2 * _MAX_BAD_ITEMS])
-        if (is_item or word[0] in "-+.0123456789") and bad_items < _MAX_BAD_ITEMS:
+        recent = top.items[-_MAX_BAD_ITEMS:]
+        is_item = (
+            word.lower() in _LITERALS
+            or word[0] in "-+.0123456789"
+            or any(not isinstance(item, Group) for item in recent)
+        )
+        is_prose = len(recent) == _MAX_BAD_ITEMS and all(isinstance(i, Bad) for i in recent)
+        if is_item and not is_prose:
             top.items.append(Bad(word))
         else:
             self.give_up()

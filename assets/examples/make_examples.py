@@ -1,4 +1,4 @@
-"""Photographs the pages of this folder: `NAME.html` -> `NAME.png`, and prints where their elements are.
+"""Photographs the pages of this folder, `NAME.html` -> `NAME.png`, and prints their elements.
 
 The size of a screenshot stands in the page's first comment. Run from the repository root:
     python assets/examples/make_examples.py

@@ -135,6 +135,7 @@ def test_the_answer_of_a_box_is_the_text_without_tokens() -> None:
         ('[{"point_2d": [100, 200], "label": "eye"}]', [(200, 200)]),
         ('[{"points": [[100, 200], [300, 400]]}]', [(200, 200), (600, 400)]),
         ("The points are [[100, 200], [300, 400]].", [(200, 200), (600, 400)]),
+        ("It is at <point>100 200</point>.", [(200, 200)]),
     ],
 )
 def test_points_are_found(text: str, points: list[tuple[float, float]]) -> None:
@@ -259,6 +260,11 @@ def test_a_box_without_area_becomes_a_point() -> None:
     result = parse(f"{A}[[100,200,100,400]]{Z}", [SIZE])
     assert [point.xy for point in result.points] == [(200, 300)]
     assert "no area" in result.notes[0]
+
+
+def test_fractions_under_a_thousandths_convention_are_noted() -> None:
+    result = parse(f"{A}[[0.1,0.2,0.3,0.4]]{Z}", [SIZE])
+    assert "is the convention norm1?" in result.notes[0]
 
 
 def test_exact_repeats_collapse_into_one_with_a_note() -> None:

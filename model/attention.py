@@ -115,7 +115,7 @@ class Glm4vMoeAttention(nn.Module):
 
         Args:
             x: (B, T, C).
-            rope: cos and sin, each (B, T, rotary_dim).
+            rope: cos and sin, each (B, 1, T, rotary_dim).
             mask: as `attention_mask_of` returns it, over cached and new tokens.
             cache: holds the tokens before ``x``; gets those of ``x``.
             output_attentions: also return the weights, through the slow form.
@@ -124,10 +124,9 @@ class Glm4vMoeAttention(nn.Module):
             out: (B, T, C).
             weights: (B, H, T, S) or None.
         """
-        cos, sin = (angle[:, None] for angle in rope)
-        q = rotate(self._heads(self.q_proj(x)), cos, sin)
-        k = rotate(self._heads(self.k_proj(x)), cos, sin)
-        v = self._heads(self.v_proj(x))
+        q, k, v = (self._heads(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
+        # turned together: a decoding step is made of small operations, and this halves them
+        q, k = rotate(torch.cat((q, k), dim=1), *rope).split((q.shape[1], k.shape[1]), dim=1)
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
         dropout = self.dropout if self.training else 0.0

@@ -56,7 +56,7 @@ def route(
     weights = scores.gather(-1, ids)
     if norm_topk_prob:
         weights = weights / (weights.sum(dim=-1, keepdim=True) + 1e-20)
-    return ids, weights * scaling_factor
+    return ids, weights if scaling_factor == 1 else weights * scaling_factor
 
 
 def run_experts_reference(
@@ -87,17 +87,13 @@ def _run_few(
     x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
 ) -> Tensor:
     """Row by row, straight on views of the experts' weights: no weight is copied."""
-    gate_up_of, down_of = gate_up.unbind(0), down.unbind(0)
-    rows = []
-    for row, chosen, share in zip(x.split(1), ids.tolist(), weights.to(x.dtype), strict=True):
-        total: Tensor | None = None
-        for slot, expert in enumerate(chosen):
-            gate, up = F.linear(row, gate_up_of[expert]).chunk(2, dim=-1)
-            part = F.linear(act(gate) * up, down_of[expert]) * share[slot]
-            total = part if total is None else total + part
-        assert total is not None
-        rows.append(total)
-    return torch.cat(rows)
+    out = torch.zeros_like(x)
+    for row, chosen, shares in zip(range(len(x)), ids.tolist(), weights.tolist(), strict=True):
+        one = slice(row, row + 1)
+        for expert, share in zip(chosen, shares, strict=True):
+            gate, up = F.linear(x[one], gate_up[expert]).chunk(2, dim=-1)
+            out[one].add_(F.linear(act(gate) * up, down[expert]), alpha=share)
+    return out
 
 
 def _run_sorted(
@@ -144,7 +140,9 @@ def run_experts(
     """`run_experts_reference`, each expert only on the tokens that chose it."""
     if x.is_cuda and x.dtype == torch.bfloat16:  # what grouped_mm takes there
         return run_experts_grouped(x, ids, weights, gate_up, down, act)
-    run = _run_few if len(x) <= FEW_ROWS else _run_sorted
+    # indexing one expert at a time would give every expert a gradient of the whole stack's size
+    few = len(x) <= FEW_ROWS and not torch.is_grad_enabled()
+    run = _run_few if few else _run_sorted
     return run(x, ids, weights, gate_up, down, act)
 
 

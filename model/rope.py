@@ -139,15 +139,20 @@ class TextRotaryEmbedding(KeepsFloat32):
         self.register_buffer("planes", planes, persistent=False)
 
     def forward(self, position_ids: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        """Return cos and sin, each (B, T, rotary_dim), for ``position_ids`` (3, B, T) int64."""
+        """Return cos and sin for `rotate`, each (B, 1, T, rotary_dim).
+
+        Args:
+            position_ids: (3, B, T) int64.
+            dtype: of the result; the angles are computed in float32.
+        """
         inv_freq, scale = self.inv_freq, self.scale
         if self.depends_on_length:
             seq_len = int(position_ids.max()) + 1
             inv_freq, scale = rope_frequencies(self.config, seq_len)
             inv_freq = inv_freq.to(position_ids.device)
-        angles = position_ids[self.planes].movedim(0, -1).float() * inv_freq  # (B, T, rotary_dim/2)
-        angles = torch.cat((angles, angles), dim=-1)
-        return (angles.cos() * scale).to(dtype), (angles.sin() * scale).to(dtype)
+        angles = position_ids[self.planes].movedim(0, -1)[:, None].float() * inv_freq
+        cos, sin = cos_and_sin(angles)  # (B, 1, T, rotary_dim)
+        return (cos * scale).to(dtype), (sin * scale).to(dtype)
 
 
 class VisionRotaryEmbedding(KeepsFloat32):
@@ -164,11 +169,20 @@ class VisionRotaryEmbedding(KeepsFloat32):
         self.register_buffer("inv_freq", inv_freq, persistent=False)
 
     def forward(self, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
-        """Return cos and sin, each (N, head_dim) float32, for patches at (N,) rows and columns."""
+        """Return cos and sin for `rotate`, each (N, 1, head_dim) float32.
+
+        Args:
+            rows: (N,) int64, the patches' rows.
+            columns: (N,) int64.
+        """
         coordinates = torch.stack((rows, columns), dim=-1).float()
-        angles = (coordinates[:, :, None] * self.inv_freq).flatten(1)  # (N, head_dim/2)
-        angles = torch.cat((angles, angles), dim=-1)
-        return angles.cos(), angles.sin()
+        return cos_and_sin((coordinates[:, :, None] * self.inv_freq).flatten(1)[:, None])
+
+
+def cos_and_sin(angles: Tensor) -> tuple[Tensor, Tensor]:
+    """(..., D/2) angles -> cos and sin, each (..., D), of both halves; sin negated in the first."""
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -176,7 +190,7 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
     Args:
         x: (..., D).
-        cos: broadcastable to the rotated part of ``x``, its two halves equal.
+        cos: broadcastable to the rotated part of ``x``, as `cos_and_sin` returns it.
         sin: as ``cos``.
 
     Returns:
@@ -185,5 +199,5 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     dim = cos.shape[-1]
     turned = x[..., :dim]
     first, second = turned.chunk(2, dim=-1)
-    turned = turned * cos + torch.cat((-second, first), dim=-1) * sin
+    turned = torch.addcmul(turned * cos, torch.cat((second, first), dim=-1), sin)
     return turned if dim == x.shape[-1] else torch.cat((turned, x[..., dim:]), dim=-1)

@@ -151,10 +151,9 @@ class VisionAttention(nn.Module):
         self.proj = nn.Linear(size, size, bias=False)
 
     def forward(self, x: Tensor, lengths: list[int], rope: tuple[Tensor, Tensor]) -> Tensor:
-        """(N, C) -> (N, C); rope is cos and sin, each (N, D) float32."""
+        """(N, C) -> (N, C); rope is cos and sin, each (N, 1, D) float32."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(1)  # (N, H, D)
-        cos, sin = (angle[:, None] for angle in rope)
-        q, k = (rotate(part.float(), cos, sin).to(x.dtype) for part in (q, k))
+        q, k = (rotate(part.float(), *rope).to(x.dtype) for part in (q, k))
         dropout = self.dropout if self.training else 0.0
         return self.proj(attend_segments(q, k, v, lengths, dropout).flatten(1))
 
@@ -270,7 +269,7 @@ class Glm4vMoeVisionModel(nn.Module):
         return self.downsample(self.post_layernorm(x))
 
     def _position_tables(self, height: int, width: int, device: torch.device) -> list[Tensor]:
-        """Learned positions (N, C), cos and sin (N, D) of a grid, in merge-block order."""
+        """Learned positions (N, C), cos and sin (N, 1, D) of a grid, in merge-block order."""
         rows, columns = block_coordinates(height, width, self.config.spatial_merge_size, device)
         return [self.embeddings(rows, columns, height, width), *self.rotary_pos_emb(rows, columns)]
 

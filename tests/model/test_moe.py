@@ -64,8 +64,9 @@ def test_weights_are_scaled_and_left_unnormalised_on_request() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 4, 5, 33])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("run", [run_experts, run_experts_grouped])
+@pytest.mark.parametrize("training", [False, True])
 def test_experts_equal_every_expert_on_every_token(
-    rows: int, dtype: torch.dtype, run: Callable[..., Tensor]
+    rows: int, dtype: torch.dtype, run: Callable[..., Tensor], training: bool
 ) -> None:
     experts, hidden, inner = 8, 16, 16
     x = torch.randn(rows, hidden).to(dtype)
@@ -75,7 +76,8 @@ def test_experts_equal_every_expert_on_every_token(
     ids = torch.stack([torch.randperm(6)[:3] for _ in range(rows)])
     weights = torch.rand(rows, 3)
     want = run_experts_reference(x, ids, weights, gate_up, down, F.silu)
-    got = run(x, ids, weights, gate_up, down, F.silu)
+    with torch.set_grad_enabled(training):
+        got = run(x, ids, weights, gate_up, down, F.silu)
     assert got.dtype == dtype
     tolerance = {"atol": 3e-2, "rtol": 3e-2} if dtype == torch.bfloat16 else {}
     torch.testing.assert_close(got, want, **tolerance)

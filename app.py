@@ -73,18 +73,18 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def describe_model(model: str) -> tuple[str, str]:
-    """Return the model's name and what to say about it on the page, in Markdown."""
+def describe_model(model: str) -> tuple[str, str, str]:
+    """Return the model's name, what it can do in one line, and more about it in Markdown."""
     if model != BUNDLED:
-        return Path(model).name if Path(model).is_dir() else model, ""
+        return Path(model).name if Path(model).is_dir() else model, "", ""
     card = (ASSETS / BUNDLED / "README.md").read_text(encoding="utf-8")
-    body = card.split("\n", 2)[2]  # without the title
+    _, summary, body = card.split("\n\n", 2)
     connect = (
         "To answer with GLM-4.5V itself, start the page with a folder or a Hugging Face id:\n\n"
         "```\npython app.py --model zai-org/GLM-4.5V\n```\n\n"
         "It needs about 215 GB of GPU and main memory in bfloat16."
     )
-    return "Bundled demo model", f"{body}\n{connect}"
+    return "Bundled demo model", summary, f"{body}\n{connect}"
 
 
 def check_model(model: str) -> str:
@@ -128,7 +128,7 @@ def main() -> None:
     auth = read_auth(settings.auth)
     checkpoint = check_model(settings.model)
     check_port(settings.host, settings.port)
-    name, about = describe_model(settings.model)
+    name, summary, about = describe_model(settings.model)
     is_bundled = settings.model == BUNDLED
     backend = LocalBackend(
         checkpoint,
@@ -141,6 +141,7 @@ def main() -> None:
     page = build_ui(
         backend,
         PageSettings(
+            summary=summary,
             about=about,
             examples=read_examples(ASSETS / "examples"),
             thinking=not is_bundled,  # it answers better without

@@ -67,9 +67,10 @@ def test_a_hub_id_is_passed_on() -> None:
 
 
 def test_the_page_says_what_the_bundled_model_can_do_and_what_else_to_run() -> None:
-    name, about = app.describe_model("bundled")
+    name, summary, about = app.describe_model("bundled")
     assert name == "Bundled demo model"
-    assert "%" in about
+    assert "62 %" in summary
+    assert "| 30 % (of 345) |" in about
     assert "--model zai-org/GLM-4.5V" in about
 
 

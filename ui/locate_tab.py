@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -98,9 +98,13 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
             )
             answer = gr.Markdown(EMPTY, latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
             table = gr.HTML(elem_id="table")
-            with gr.Accordion("Thought", open=False, elem_id="thought"):
+            with gr.Accordion("Thought", open=False, visible=False, elem_id="thought") as fold:
                 thought = gr.Markdown(latex_delimiters=LATEX_DELIMITERS)
     examples = _show_examples(settings.examples)
+
+    def show(*inputs: Any) -> Iterator[tuple[Any, ...]]:
+        for view in locate.show(*inputs):
+            yield *view, gr.Accordion(visible=bool(view.thought))
 
     wiring: dict[str, Any] = {"api_visibility": "private"}
     at_once: dict[str, Any] = {**wiring, "queue": False, "show_progress": "hidden"}
@@ -109,9 +113,9 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
         "concurrency_limit": settings.max_conversations,
     }
     run: dict[str, Any] = {
-        "fn": locate.show,
+        "fn": show,
         "inputs": [image, instruction, thinking],
-        "outputs": [picture, answer, thought, table, notice],
+        "outputs": [picture, answer, thought, table, notice, fold],
         "show_progress": "minimal",
         "show_progress_on": picture,
         **engine,

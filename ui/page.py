@@ -28,7 +28,7 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
             gr.HTML(TITLE)
             status = gr.HTML(show_status(backend.name, backend.status()), elem_id="status")
         if settings.about:
-            with gr.Accordion("About this model", open=False, elem_id="about"):
+            with gr.Accordion(settings.summary or "About this model", open=False, elem_id="about"):
                 gr.Markdown(settings.about)
         with gr.Tabs():
             with gr.Tab("Grounding", id="grounding", elem_id="grounding"):

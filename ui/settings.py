@@ -28,13 +28,15 @@ class PageSettings:
     """Settings of a page.
 
     Attributes:
-        about: Markdown: what the model can do, and what else could be connected.
+        summary: what the model can do, in one line.
+        about: more about it, and what else could be connected, in Markdown; "" for nothing.
         examples: screenshots to try.
         thinking: whether thinking is on until somebody switches it off.
         max_conversations: how many answers may be computed at the same time.
         options: how tokens are picked.
     """
 
+    summary: str = ""
     about: str = ""
     examples: Sequence[Example] = ()
     thinking: bool = True
@@ -46,6 +48,6 @@ def read_examples(folder: Path) -> list[Example]:
     """Return the examples that ``examples.json`` in ``folder`` lists."""
     raw = json.loads((folder / "examples.json").read_text(encoding="utf-8"))
     return [
-        Example(str(folder / entry["file"]), entry["instruction"], entry["answered"])
+        Example(str(folder / entry["file"]), entry["instruction"], entry["answered"] == "right")
         for entry in raw
     ]

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image, ImageChops
 
-EXAMPLES = Path(__file__).parents[2] / "assets" / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "assets" / "examples"
 EXAMPLE = json.loads((EXAMPLES / "examples.json").read_text())[0]
 SCREENSHOT = EXAMPLES / EXAMPLE["file"]
 
@@ -47,6 +50,16 @@ def test_chat_takes_a_history(client: Client) -> None:
     alone = client.predict(message, None, False, api_name="/chat")
     followed = client.predict(message, history, False, api_name="/chat")
     assert followed["usage"]["prompt_tokens"] > alone["usage"]["prompt_tokens"]
+
+
+def test_the_readme_s_program_runs(app_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    program = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert program is not None
+    values: dict[str, Any] = {}
+    exec(program[1].replace("http://127.0.0.1:7860", app_url), values)
+    assert values["result"]["boxes"]
+    assert values["reply"]["answer"]
 
 
 def test_a_bad_call_gets_the_reason(client: Client) -> None:

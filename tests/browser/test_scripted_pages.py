@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
+import io
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Page, expect
+from PIL import Image
+from playwright.sync_api import FilePayload, Page, expect
 from visitor import Visitor
 
 from model.backends.base import (
@@ -88,6 +89,13 @@ def ask(page: Page, text: str) -> None:
     page.get_by_role("tab", name="Chat").click()
     page.locator("#prompt textarea").fill(text)
     page.locator("#prompt textarea").press("Enter")
+
+
+def attach_screenshot(page: Page) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (80, 80), "white").save(buffer, "PNG")
+    file: FilePayload = {"name": "a.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    page.locator("#screenshot input[type=file]").set_input_files(file)
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 10) -> None:
@@ -170,6 +178,20 @@ def test_stop_of_one_visitor_leaves_the_other_alone(serve: Serve, visitor: Visit
     assert "mine" not in yours.locator("#log").inner_text()
 
 
+def test_locating_can_be_stopped_and_started_again(serve: Serve, visitor: Visitor) -> None:
+    backend = Slow()
+    page = visitor.open(serve(backend))
+    attach_screenshot(page)
+    for instruction in ("Click on Save", "Click on Cancel"):
+        page.locator("#instruction textarea").fill(instruction)
+        page.locator("#start").click()
+        expect(page.locator("#answer")).to_contain_text("word word")
+        stopped = time.monotonic()
+        page.locator("#stop").click()
+        expect(page.locator("#start")).to_be_visible()
+        assert backend.closed_at[instruction] - stopped < 1
+
+
 def test_leaving_the_page_frees_the_engine(serve: Serve, visitor: Visitor) -> None:
     backend = Slow()
     page = visitor.open(serve(backend))
@@ -210,13 +232,7 @@ def test_the_status_follows_the_loading(serve: Serve, visitor: Visitor) -> None:
 def test_braces_from_a_model_are_not_a_template(serve: Serve, visitor: Visitor) -> None:
     backend: ChatBackend = Says('[{"bbox_2d": [1, 2, 300, 400], "label": "${1+1} {{value}}"}]')
     page = visitor.open(serve(backend))
-    picture = page.evaluate(
-        "() => { const c = document.createElement('canvas'); c.width = c.height = 80;"
-        " return c.toDataURL().split(',')[1]; }"
-    )
-    page.locator("#screenshot input[type=file]").set_input_files(
-        {"name": "a.png", "mimeType": "image/png", "buffer": base64.b64decode(picture)}
-    )
+    attach_screenshot(page)
     page.locator("#instruction textarea").fill("Find")
     page.locator("#instruction textarea").press("Enter")
     expect(page.locator("#table tbody tr")).to_contain_text("${1+1} {{value}}")

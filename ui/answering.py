@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import replace
-from typing import cast
 
 from model.backends.base import (
     BackendError,
     ChatBackend,
-    Event,
     Finished,
     Reply,
     SamplingOptions,
@@ -40,7 +38,7 @@ class Refused(Exception):
 
 def answer(
     backend: ChatBackend, conversation: Conversation, *, thinking: bool, options: SamplingOptions
-) -> Iterator[tuple[Turn, Reply]]:
+) -> Generator[tuple[Turn, Reply], None, None]:
     """Let the last turn of ``conversation`` be answered; yield it as it grows, then once complete.
 
     A failure after the first piece ends in a turn with the state "failed" that keeps what came.
@@ -52,7 +50,7 @@ def answer(
     started = shown = time.monotonic()
     messages = to_messages(conversation)
     stream = backend.stream(messages, enable_thinking=thinking, options=options)
-    with closing(cast("Generator[Event, None, None]", stream)):
+    with closing(stream):
         try:
             for event in stream:
                 reply.add(event)

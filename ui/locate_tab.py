@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.data_classes import ImageData
@@ -12,8 +12,96 @@ from model.backends.base import ChatBackend
 from ui.locate import Locate
 from ui.markdown import LATEX_DELIMITERS
 from ui.settings import Example, PageSettings
+from ui.wiring import AT_ONCE, PRIVATE, engine
 
 EMPTY = "The screenshot appears here, with a box around what the model found."
+
+
+class _Question(NamedTuple):
+    image: gr.Image
+    instruction: gr.Textbox
+    thinking: gr.Checkbox
+    start: gr.Button
+    stop: gr.Button
+    examples: gr.Dataset
+
+
+class _Outcome(NamedTuple):
+    picture: gr.Image
+    answer: gr.Markdown
+    thought: gr.Markdown
+    table: gr.HTML
+    notice: gr.Markdown
+    fold: gr.Accordion  # around the thought
+
+
+def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
+    """Lay the grounding demo out and wire it; call inside a tab."""
+    locate = Locate(backend, settings.options)
+    with gr.Row():
+        with gr.Column(min_width=320):
+            question = _lay_out_question(settings)
+        with gr.Column(min_width=320):
+            outcome = _lay_out_outcome()
+    # below both columns: on a phone, what was found comes right under the button
+    question.examples.render()
+    _wire(locate, question, outcome, settings)
+    gr.Button(visible=False).click(
+        locate.call,
+        [question.image, question.instruction, question.thinking],
+        [gr.JSON(visible=False), gr.Image(format="png", type="filepath", visible=False)],
+        api_name="locate",
+        **engine(settings),
+    )
+
+
+def _lay_out_question(settings: PageSettings) -> _Question:
+    image = gr.Image(
+        label="Screenshot",
+        show_label=False,
+        type="filepath",
+        sources=["upload", "clipboard"],
+        height=300,
+        buttons=[],
+        elem_id="screenshot",
+        placeholder="Drop a screenshot here, paste one, or click to choose a file",
+    )
+    _hand_on_unopened(image)
+    instruction = gr.Textbox(
+        label="Instruction",
+        placeholder="Click on Save",
+        info="Sent to the model as you type it",
+        elem_id="instruction",
+        max_lines=4,
+    )
+    with gr.Row(elem_classes="controls"):
+        thinking = gr.Checkbox(
+            settings.thinking, label="Think first", container=False, min_width=110, scale=0
+        )
+        stop = gr.Button("Stop", visible=False, min_width=90, elem_id="stop")
+        start = gr.Button("Locate", variant="primary", min_width=120, elem_id="start")
+    return _Question(image, instruction, thinking, start, stop, _make_examples(settings.examples))
+
+
+def _lay_out_outcome() -> _Outcome:
+    picture = gr.Image(
+        label="Result",
+        show_label=False,
+        format="png",
+        type="filepath",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_id="picture",
+        alt_text="The screenshot, and on it what was found",
+    )
+    notice = gr.Markdown(
+        latex_delimiters=LATEX_DELIMITERS, elem_id="locate-notice", elem_classes="notice"
+    )
+    answer = gr.Markdown(EMPTY, latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
+    table = gr.HTML(elem_id="table")
+    with gr.Accordion("Thought", open=False, visible=False, elem_id="thought") as fold:
+        thought = gr.Markdown(latex_delimiters=LATEX_DELIMITERS)
+    return _Outcome(picture, answer, thought, table, notice, fold)
 
 
 def _hand_on_unopened(image: gr.Image) -> None:
@@ -37,8 +125,8 @@ def _toggle(*, running: bool) -> tuple[gr.Button, gr.Button]:
     return gr.Button(visible=not running), gr.Button(visible=running)
 
 
-def _show_examples(examples: Sequence[Example]) -> gr.Dataset:
-    """Lay the examples out as a table of pictures and instructions."""
+def _make_examples(examples: Sequence[Example]) -> gr.Dataset:
+    """Return a table of pictures and instructions, to be put on the page later."""
     return gr.Dataset(
         label="Examples: click one to run it",
         components=[gr.Image(visible=False), gr.Textbox(visible=False), gr.Textbox(visible=False)],
@@ -50,94 +138,37 @@ def _show_examples(examples: Sequence[Example]) -> gr.Dataset:
         type="index",
         visible=bool(examples),
         elem_id="examples",
+        render=False,
     )
 
 
-def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
-    """Lay the grounding demo out and wire it; call inside a tab."""
-    locate = Locate(backend, settings.options)
-    with gr.Row(elem_id="locate"):
-        with gr.Column(min_width=320):
-            image = gr.Image(
-                label="Screenshot",
-                type="filepath",
-                sources=["upload", "clipboard"],
-                show_label=False,
-                height=300,
-                buttons=[],
-                elem_id="screenshot",
-                placeholder="Drop a screenshot here, paste one, or click to choose a file",
-            )
-            _hand_on_unopened(image)
-            instruction = gr.Textbox(
-                label="Instruction",
-                placeholder="Click on Save",
-                info="Sent to the model as you type it",
-                elem_id="instruction",
-                max_lines=4,
-            )
-            with gr.Row(elem_classes="controls"):
-                thinking = gr.Checkbox(
-                    settings.thinking, label="Think first", container=False, min_width=110, scale=0
-                )
-                stop = gr.Button("Stop", visible=False, min_width=90, elem_id="stop")
-                start = gr.Button("Locate", variant="primary", min_width=120, elem_id="start")
-        with gr.Column(min_width=320):
-            picture = gr.Image(
-                label="Result",
-                show_label=False,
-                format="png",
-                type="filepath",
-                interactive=False,
-                buttons=["download", "fullscreen"],
-                elem_id="picture",
-                alt_text="The screenshot, and on it what was found",
-            )
-            notice = gr.Markdown(
-                latex_delimiters=LATEX_DELIMITERS, elem_id="locate-notice", elem_classes="notice"
-            )
-            answer = gr.Markdown(EMPTY, latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
-            table = gr.HTML(elem_id="table")
-            with gr.Accordion("Thought", open=False, visible=False, elem_id="thought") as fold:
-                thought = gr.Markdown(latex_delimiters=LATEX_DELIMITERS)
-    examples = _show_examples(settings.examples)
+def _wire(locate: Locate, question: _Question, outcome: _Outcome, settings: PageSettings) -> None:
+    image, instruction, thinking, start, stop, examples = question
 
     def show(*inputs: Any) -> Iterator[tuple[Any, ...]]:
         for view in locate.show(*inputs):
             yield *view, gr.Accordion(visible=bool(view.thought))
 
-    wiring: dict[str, Any] = {"api_visibility": "private"}
-    at_once: dict[str, Any] = {**wiring, "queue": False, "show_progress": "hidden"}
-    engine: dict[str, Any] = {
-        "concurrency_id": "model",
-        "concurrency_limit": settings.max_conversations,
-    }
     run: dict[str, Any] = {
         "fn": show,
         "inputs": [image, instruction, thinking],
-        "outputs": [picture, answer, thought, table, notice, fold],
+        "outputs": [*outcome],
         "show_progress": "minimal",
-        "show_progress_on": picture,
-        **engine,
-        **wiring,
+        "show_progress_on": outcome.picture,
+        **PRIVATE,
+        **engine(settings),
     }
     # before the work: the browser starts the events of a trigger one after the other
     for trigger in (start.click, instruction.submit, examples.click):
-        trigger(lambda: _toggle(running=True), None, [start, stop], **at_once)
+        trigger(lambda: _toggle(running=True), None, [start, stop], **AT_ONCE)
     chosen = examples.click(
         lambda index: (settings.examples[index].file, settings.examples[index].instruction),
         examples,
         [image, instruction],
-        **at_once,
+        **AT_ONCE,
     )
     running = [start.click(**run), instruction.submit(**run), chosen.then(**run)]
     for event in running:
         # also after a stop: Gradio reports a cancelled event as complete
-        event.then(lambda: _toggle(running=False), None, [start, stop], **at_once)
+        event.then(lambda: _toggle(running=False), None, [start, stop], **AT_ONCE)
     stop.click(None, cancels=running)
-
-    result = gr.JSON(visible=False)
-    drawn = gr.Image(format="png", type="filepath", visible=False)
-    gr.Button(visible=False).click(
-        locate.call, [image, instruction, thinking], [result, drawn], api_name="locate", **engine
-    )

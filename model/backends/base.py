@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -79,7 +79,7 @@ class ChatBackend(Protocol):
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Yield the answer as it comes, ending with ``Finished``; closing it ends all work.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -83,7 +83,7 @@ def _build_inputs(
 
 def _generate(
     loaded: _Loaded, inputs: dict[str, Any], options: SamplingOptions, *, inside: bool
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     from model.generate import stream_tokens
     from model.processing import StreamDecoder
 
@@ -174,7 +174,7 @@ class LocalBackend:
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """Yield the answer as it is computed, ending with ``Finished``.
 
         The prompt is built and measured before a place in the engine is taken, so a prompt that

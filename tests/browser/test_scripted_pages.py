@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import pytest
@@ -54,7 +54,7 @@ class Slow:
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         question = messages[-1]["content"][-1]["text"]
         try:
             while True:
@@ -78,7 +78,7 @@ class Says:
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         if not self.text:
             raise BackendError("the prompt has 9,000 tokens and the limit is 8,192")
         yield AnswerDelta(self.text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
 from model.backends.base import Event, Finished, Message, SamplingOptions, Status
@@ -25,7 +25,7 @@ class ScriptedBackend:
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         self.questions.append(messages)
         try:
             for event in self.script:

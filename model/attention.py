@@ -10,6 +10,10 @@ from model.cache import KVCache
 from model.config import Glm4vMoeTextConfig
 from model.rope import rotate
 
+# Up to so many queries per head, the heads of a group are folded into one: beyond, it gains no time
+# and costs a copy of the mask for every head of the group.
+MAX_FOLDED_QUERIES = 16
+
 
 def attention_mask_of(
     padding: Tensor | None, queries: int, keys: int, device: torch.device
@@ -74,9 +78,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float 
     """
     batch, heads, queries, dim = q.shape
     groups = heads // k.shape[1]
-    if mask is None and queries > 1:
+    if queries > MAX_FOLDED_QUERIES or (mask is None and queries > 1):
+        causal = mask is None
         return F.scaled_dot_product_attention(
-            q, k, v, dropout_p=dropout, is_causal=True, enable_gqa=groups > 1
+            q, k, v, mask, dropout_p=dropout, is_causal=causal, enable_gqa=groups > 1
         )
     # The heads of a group become rows of one head, so keys and values are read once per group and
     # not once per head: 41 ms -> 1.9 ms for a layer of GLM-4.5V at 2k context on one core.

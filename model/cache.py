@@ -6,20 +6,24 @@ import torch
 from torch import Tensor
 
 MIN_CAPACITY_TOKENS = 128
+MAX_GROWTH_TOKENS = 8192
 
 
 class KVCache:
     """Preallocated keys and values of every decoder layer; nothing is copied on append.
 
-    A layer's storage is made on its first append, with that layer's dtype and device. It doubles
-    when it is full, so a caller that knows the final length states it as ``capacity``.
+    A layer's storage is made on its first append, with that layer's dtype and device. It grows when
+    it is full, to twice its size or by `MAX_GROWTH_TOKENS`, so a caller that knows the final length
+    states it as ``capacity``.
 
     Attributes:
         length: tokens stored in every layer; advanced by the model, once per forward.
+        rope_deltas: (B,) int64 or None, next position minus token count of what is stored.
     """
 
     def __init__(self, num_layers: int, capacity: int = 0) -> None:
         self.length = 0
+        self.rope_deltas: Tensor | None = None
         self._capacity = max(capacity, MIN_CAPACITY_TOKENS)
         self._k: list[Tensor | None] = [None] * num_layers
         self._v: list[Tensor | None] = [None] * num_layers
@@ -63,12 +67,14 @@ class KVCache:
         if k is not None and v is not None and tokens <= k.shape[2]:
             return k, v
         while self._capacity < tokens:
-            self._capacity *= 2
+            self._capacity += min(self._capacity, MAX_GROWTH_TOKENS)
         batch, heads, _, head_dim = like.shape
         shape = (batch, heads, self._capacity, head_dim)
         grown = []
         for old in (k, v):
-            new = torch.empty(shape, dtype=like.dtype, device=like.device)
+            # an ordinary tensor even in inference mode, so that the cache can be used outside it
+            with torch.inference_mode(False):
+                new = torch.empty(shape, dtype=like.dtype, device=like.device)
             if old is not None:
                 new[:, :, : self.length] = old[:, :, : self.length]
             grown.append(new)

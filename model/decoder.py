@@ -82,8 +82,8 @@ class Glm4vMoeTextModel(nn.Module):
         Args:
             input_ids: (B, T) int64; or ``inputs_embeds``.
             attention_mask: (B, S) over cached and new tokens, 1 for real tokens, 0 for padding.
-            position_ids: (B, T), or (3, B, T) for the time, row and column planes; None counts real
-                tokens.
+            position_ids: (B, T), or (3, B, T) for the time, row and column planes (a plane of text
+                positions before them is ignored); None counts real tokens.
             past_key_values: tokens before these; gets these appended.
             inputs_embeds: (B, T, C) instead of ``input_ids``.
             use_cache: return a cache; None for the config's ``use_cache``, off in training.
@@ -101,27 +101,34 @@ class Glm4vMoeTextModel(nn.Module):
             raise ValueError("give either input_ids or inputs_embeds")
         x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
         batch, tokens = x.shape[:2]
+        if tokens == 0:
+            raise ValueError("there is no token to run: input_ids has no columns")
         past = past_length(past_key_values, cache_position, tokens)
         padding = padding_of(attention_mask, batch, past + tokens)
         if position_ids is None:
             position_ids = text_positions(padding, batch, past, tokens, x.device)
-        if position_ids.ndim == 2:
-            position_ids = position_ids.expand(3, *position_ids.shape)
+        position_ids = three_planes(position_ids, batch, tokens)
         if use_cache is None:
             use_cache = self.config.use_cache and not self.training
         if use_cache and past_key_values is None:
             past_key_values = KVCache(self.config.num_hidden_layers)
+        if past_key_values is not None:
+            past_key_values.truncate(past)
 
         mask = attention_mask_of(padding, tokens, past + tokens, x.device)
         rope = self.rotary_emb(position_ids, x.dtype)
-        hidden_states, attentions = [x], []
+        hidden_states, attentions = [], []
         for layer in self.layers:
+            if output_hidden_states:
+                hidden_states.append(x)
             x, weights = layer(x, rope, mask, past_key_values, output_attentions)
-            hidden_states.append(x)
-            attentions.append(weights)
+            if output_attentions:
+                attentions.append(weights)
         if past_key_values is not None:
             past_key_values.advance(tokens)
-        hidden_states[-1] = x = self.norm(x)
+        x = self.norm(x)
+        if output_hidden_states:
+            hidden_states.append(x)
         output = TextModelOutput(
             last_hidden_state=x,
             past_key_values=past_key_values if use_cache else None,
@@ -132,7 +139,7 @@ class Glm4vMoeTextModel(nn.Module):
 
 
 def past_length(cache: KVCache | None, cache_position: Tensor | None, tokens: int) -> int:
-    """Return how many tokens come before the new ones, cutting the cache if it holds more.
+    """Return how many tokens come before the new ones; the cache may hold more, to be forgotten.
 
     Raises:
         ValueError: ``cache_position`` is not contiguous or leaves a gap after the cached tokens.
@@ -141,15 +148,27 @@ def past_length(cache: KVCache | None, cache_position: Tensor | None, tokens: in
     if cache_position is None:
         return stored
     positions = cache_position.tolist()
-    if len(positions) != tokens or positions != list(range(positions[0], positions[0] + tokens)):
+    first = positions[0] if positions else 0
+    if positions != list(range(first, first + tokens)):
         raise ValueError(f"cache_position must be {tokens} contiguous positions, got {positions}")
-    if positions[0] > stored:
+    if first > stored:
+        raise ValueError(f"cache_position starts at {first}; the cache holds {stored} tokens")
+    return first
+
+
+def three_planes(position_ids: Tensor, batch: int, tokens: int) -> Tensor:
+    """Return (3, B, T) positions from (B, T), or from 1, 3 or 4 such planes.
+
+    Raises:
+        ValueError: another shape.
+    """
+    planes = position_ids[None] if position_ids.ndim == 2 else position_ids
+    if planes.ndim != 3 or len(planes) not in (1, 3, 4) or planes.shape[-1] != tokens:
         raise ValueError(
-            f"cache_position starts at {positions[0]}; the cache holds {stored} tokens"
+            f"position_ids is {tuple(position_ids.shape)}; expected {(batch, tokens)}, or three "
+            "such planes: time, row and column"
         )
-    if cache is not None:
-        cache.truncate(positions[0])
-    return positions[0]
+    return planes[-3:].expand(3, batch, tokens)
 
 
 def padding_of(attention_mask: Tensor | None, batch: int, length: int) -> Tensor | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,22 +49,25 @@ class GenerationConfig:
         file = Path(path) / "generation_config.json"
         if not file.is_file():
             return base
-        raw = json.loads(file.read_text(encoding="utf-8"))
+        try:
+            raw = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file} is not valid JSON ({error}); download it again") from error
         names = ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty")
         values = {name: raw[name] for name in names if raw.get(name) is not None}
+        # two ways in which files say "greedy" and "no limit"
+        if values.get("temperature") == 0:
+            values |= {"do_sample": False, "temperature": 1.0}
+        values["top_k"] = max(values.get("top_k", 0), 0)
         eos = _as_tuple(raw.get("eos_token_id")) or base.eos_token_id
         pad = raw.get("pad_token_id", base.pad_token_id)
         return cls(Sampling(**values), eos, pad)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``generation_config.json``."""
-        raw: dict[str, Any] = {"do_sample": self.sampling.do_sample}
-        if self.sampling.do_sample:
-            raw["temperature"] = self.sampling.temperature
-            raw["top_k"] = self.sampling.top_k
-            raw["top_p"] = self.sampling.top_p
-        if self.sampling.repetition_penalty != 1:
-            raw["repetition_penalty"] = self.sampling.repetition_penalty
+        neutral = asdict(Sampling())
+        chosen = {k: v for k, v in asdict(self.sampling).items() if v != neutral[k]}
+        raw: dict[str, Any] = {"do_sample": self.sampling.do_sample, **chosen}
         if self.eos_token_id:
             raw["eos_token_id"] = list(self.eos_token_id)
         if self.pad_token_id is not None:
@@ -86,6 +89,28 @@ def check_prompt_length(tokens: int, config: Glm4vMoeConfig) -> None:
             f"the prompt has {tokens} tokens and the model's context holds {context}; shorten the "
             "conversation, or attach fewer or smaller images"
         )
+
+
+def _check_prompt(
+    input_ids: Tensor, attention_mask: Tensor | None, has_media: bool, config: Glm4vMoeConfig
+) -> None:
+    """Raise ValueError for a prompt that would be answered with nonsense, or not at all."""
+    if input_ids.ndim != 2 or input_ids.numel() == 0:
+        raise ValueError(f"input_ids must be (batch, tokens), got {tuple(input_ids.shape)}")
+    check_prompt_length(input_ids.shape[1], config)
+    if attention_mask is not None:
+        if attention_mask.shape != input_ids.shape:
+            raise ValueError(
+                f"attention_mask is {tuple(attention_mask.shape)}; expected that of input_ids, "
+                f"{tuple(input_ids.shape)}"
+            )
+        if not bool(attention_mask[:, -1].all()):
+            raise ValueError(
+                "the last token of a row is padding, and an answer goes on from the last token; "
+                "pad on the left"
+            )
+    if not has_media and bool((input_ids == config.image_token_id).any()):
+        raise ValueError("the prompt has image tokens; give pixel_values or pixel_values_videos")
 
 
 class _Generation:
@@ -112,7 +137,6 @@ class _Generation:
         self.stop = stop
         self.pad = pad
         self.cache = KVCache(model.config.text_config.num_hidden_layers, capacity)
-        self.rope_deltas: Tensor | None = None
         self.finished = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
         self.generator: torch.Generator | None = None
         if sampling.do_sample:
@@ -129,13 +153,14 @@ class _Generation:
             self.ids[:, self.cache.length :],
             self.mask,
             past_key_values=self.cache,
-            rope_deltas=self.rope_deltas,
             logits_to_keep=1,
             use_cache=True,
             **self.media,
         )
-        self.media, self.rope_deltas = {}, out.rope_deltas
-        token = pick(out.logits[:, -1], self.sampling, self.ids, self.generator)
+        self.media = {}
+        # the head may be on another device than the ids
+        logits = out.logits[:, -1].to(self.ids.device)
+        token = pick(logits, self.sampling, self.ids, self.generator)
         token = token.masked_fill(self.finished, self.pad)
         self.finished |= torch.isin(token, self.stop)
         self.ids = torch.cat((self.ids, token[:, None]), dim=1)
@@ -182,12 +207,20 @@ def stream_tokens(
         (B,) int64; ``pad_token_id`` for rows that have stopped.
 
     Raises:
-        ValueError: an empty prompt or one that fills the context, or a setting out of range; before
-            anything is computed.
+        ValueError: an empty prompt or one that fills the context, padding on the right, image
+            tokens without an image, or a setting out of range; before anything is computed.
     """
-    if input_ids.ndim != 2 or input_ids.numel() == 0:
-        raise ValueError(f"input_ids must be (batch, tokens), got {tuple(input_ids.shape)}")
-    check_prompt_length(input_ids.shape[1], model.config)
+    media = {
+        "pixel_values": pixel_values,
+        "pixel_values_videos": pixel_values_videos,
+        "image_grid_thw": image_grid_thw,
+        "video_grid_thw": video_grid_thw,
+        "mm_token_type_ids": mm_token_type_ids,
+    }
+    has_media = pixel_values is not None or pixel_values_videos is not None
+    _check_prompt(input_ids, attention_mask, has_media, model.config)
+    if max_new_tokens is not None and max_new_tokens < 0:
+        raise ValueError(f"max_new_tokens must be 0 or more, got {max_new_tokens}")
     defaults = model.generation_config
     given: dict[str, Any] = {
         "do_sample": do_sample,
@@ -203,13 +236,6 @@ def stream_tokens(
         pad = eos[0] if eos else 0
     room = model.config.text_config.max_position_embeddings - input_ids.shape[1]
     steps = room if max_new_tokens is None else min(max_new_tokens, room)
-    media = {
-        "pixel_values": pixel_values,
-        "pixel_values_videos": pixel_values_videos,
-        "image_grid_thw": image_grid_thw,
-        "video_grid_thw": video_grid_thw,
-        "mm_token_type_ids": mm_token_type_ids,
-    }
     generation = _Generation(
         model,
         input_ids,
@@ -226,7 +252,8 @@ def stream_tokens(
 
 def _run(generation: _Generation, steps: int) -> Iterator[Tensor]:
     for _ in range(steps):
-        yield generation.step()
+        # a copy made outside inference mode is an ordinary tensor
+        yield generation.step().clone()
         if bool(generation.finished.all()):
             return
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from model.cache import KVCache
 from model.config import Glm4vMoeConfig
-from model.decoder import Glm4vMoeTextModel, padding_of, past_length
+from model.decoder import Glm4vMoeTextModel, padding_of, past_length, text_positions
 from model.generate import GenerationConfig, generate
 from model.outputs import Glm4vMoeCausalLMOutputWithPast, Glm4vMoeModelOutputWithPast
 from model.positions import IMAGE, VIDEO, mrope_positions, token_types_of
@@ -63,7 +63,8 @@ class Glm4vMoeModel(nn.Module):
             pixel_values_videos: (N, patch_dim) of all videos.
             image_grid_thw: (images, 3) int64.
             video_grid_thw: (videos, 3) int64.
-            rope_deltas: (B,) as an earlier call returned them for the cached tokens.
+            rope_deltas: (B,) as an earlier call returned them for the cached tokens; None takes
+                what the cache remembers.
             cache_position: as `Glm4vMoeTextModel.forward`.
             mm_token_type_ids: (B, T), 0 text, 1 image, 2 video; None finds out from the ids.
             use_cache: as `Glm4vMoeTextModel.forward`.
@@ -79,9 +80,13 @@ class Glm4vMoeModel(nn.Module):
         embed = self.language_model.embed_tokens
         token_ids = self._special_ids(inputs_embeds) if input_ids is None else input_ids
         x = embed(input_ids) if inputs_embeds is None else inputs_embeds
-        types = token_types_of(token_ids, self.config)
         if mm_token_type_ids is not None:
             types = mm_token_type_ids.to(token_ids.device)
+        else:
+            types = token_types_of(token_ids, self.config)
+            # a video that began in an earlier call has no begin token here
+            if image_grid_thw is None and video_grid_thw is not None:
+                types = types.masked_fill(types == IMAGE, VIDEO)
         for kind, pixels, grid_thw in (
             (IMAGE, pixel_values, image_grid_thw),
             (VIDEO, pixel_values_videos, video_grid_thw),
@@ -92,6 +97,9 @@ class Glm4vMoeModel(nn.Module):
         if position_ids is None:
             past = past_length(past_key_values, cache_position, x.shape[1])
             padding = padding_of(attention_mask, x.shape[0], past + x.shape[1])
+            attention_mask = None if padding is None else attention_mask
+            if rope_deltas is None and past_key_values is not None:
+                rope_deltas = past_key_values.rope_deltas
             position_ids, rope_deltas = self._positions(
                 types, image_grid_thw, video_grid_thw, padding, past, rope_deltas
             )
@@ -105,6 +113,8 @@ class Glm4vMoeModel(nn.Module):
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
         )
+        if out.past_key_values is not None:
+            out.past_key_values.rope_deltas = rope_deltas
         output = Glm4vMoeModelOutputWithPast(
             last_hidden_state=out.last_hidden_state,
             past_key_values=out.past_key_values,
@@ -140,6 +150,11 @@ class Glm4vMoeModel(nn.Module):
                 f"the prompt has {tokens} tokens for media that give {len(features)} embeddings; "
                 "build the prompt with Glm4vProcessor, which inserts as many as each needs"
             )
+        if features.shape[-1] != x.shape[-1]:
+            raise ValueError(
+                f"out_hidden_size of the vision tower ({features.shape[-1]}) must be the decoder's "
+                f"hidden_size ({x.shape[-1]})"
+            )
         return x.masked_scatter(where[..., None].to(x.device), features)
 
     def _positions(
@@ -162,10 +177,8 @@ class Glm4vMoeModel(nn.Module):
             padding = padding.to(types.device)
             real_past, real = padding[:, :past].sum(-1), padding.sum(-1)
         if image_grid_thw is None and video_grid_thw is None:
-            ahead = torch.arange(tokens, device=types.device)
-            if padding is not None:
-                ahead = (padding[:, past:].long().cumsum(-1) - 1).clamp(min=0)
-            return ((real_past + deltas)[:, None] + ahead).expand(3, -1, -1), deltas
+            positions = text_positions(padding, batch, past, tokens, types.device)
+            return (positions + deltas[:, None]).expand(3, -1, -1), deltas
         position_ids, following = mrope_positions(
             types,
             image_grid_thw,

@@ -16,6 +16,14 @@ def _quick_gelu(x: Tensor) -> Tensor:
     return x * torch.sigmoid(1.702 * x)
 
 
+def _squared_relu(x: Tensor) -> Tensor:
+    return F.relu(x).square()
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
 def _tanh_gelu(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
 
@@ -24,14 +32,18 @@ ACTIVATIONS: dict[str, Activation] = {
     "silu": F.silu,
     "swish": F.silu,
     "gelu": F.gelu,
+    "gelu_python": F.gelu,
     "gelu_new": _tanh_gelu,
     "gelu_fast": _tanh_gelu,
     "gelu_pytorch_tanh": _tanh_gelu,
     "quick_gelu": _quick_gelu,
     "relu": F.relu,
+    "relu2": _squared_relu,
     "relu6": F.relu6,
     "leaky_relu": F.leaky_relu,
+    "hardswish": F.hardswish,
     "mish": F.mish,
+    "linear": _identity,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
 }
@@ -48,29 +60,25 @@ def activation(name: str) -> Activation:
     return ACTIVATIONS[name]
 
 
-class KeepsFloat32(nn.Module):
-    """Module whose buffers in ``FLOAT32_BUFFERS`` change device, never dtype.
+class KeepsExactBuffers(nn.Module):
+    """Module whose buffers in ``EXACT_BUFFERS`` change device, never dtype or value.
 
-    ``model.to(torch.bfloat16)`` converts every floating-point buffer; RoPE frequencies and the
-    router's balancing bias are wrong in bfloat16.
+    ``model.to(torch.bfloat16)`` converts every floating-point buffer, and ``to_empty`` forgets what
+    they hold; RoPE frequencies and the router's balancing bias must survive both.
     """
 
-    FLOAT32_BUFFERS: ClassVar[tuple[str, ...]] = ()
+    EXACT_BUFFERS: ClassVar[tuple[str, ...]] = ()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        before = {name: self._buffers[name] for name in self.FLOAT32_BUFFERS}
+        before = {name: self._buffers[name] for name in self.EXACT_BUFFERS}
         super()._apply(fn, recurse)
         for name, exact in before.items():
             moved = self._buffers[name]
             assert exact is not None and moved is not None
-            if moved.dtype != torch.float32:
-                # converted: take the exact values again, on the new device
-                empty = exact.is_meta or moved.is_meta
-                self._buffers[name] = (
-                    torch.empty_like(moved, dtype=torch.float32)
-                    if empty
-                    else exact.to(moved.device)
-                )
+            if exact.is_meta or moved.is_meta:
+                self._buffers[name] = torch.empty_like(moved, dtype=exact.dtype)
+            else:
+                self._buffers[name] = exact.to(moved.device)
         return self
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import Glm4vMoeTextConfig
-from model.layers import Activation, GatedMLP, KeepsFloat32, activation
+from model.layers import Activation, GatedMLP, KeepsExactBuffers, activation
 
 # Up to this many rows, experts are visited token by token: sorting costs more than it saves.
 FEW_ROWS = 4
@@ -100,10 +100,11 @@ def _run_sorted(
     x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
 ) -> Tensor:
     """Sort (token, expert) pairs by expert, so that each expert computes one matrix product."""
-    order, token, counts = _sort_by_expert(ids, gate_up.shape[0])
+    order, token, ends = _sort_by_expert(ids, gate_up.shape[0])
+    counts = ends.diff(prepend=ends.new_zeros(1)).tolist()
     gate_up_of, down_of = gate_up.unbind(0), down.unbind(0)
     parts = []
-    for expert, rows in enumerate(x[token].split(counts.tolist())):
+    for expert, rows in enumerate(x[token].split(counts)):
         if len(rows):
             gate, up = F.linear(rows, gate_up_of[expert]).chunk(2, dim=-1)
             parts.append(F.linear(act(gate) * up, down_of[expert]))
@@ -114,18 +115,19 @@ def run_experts_grouped(
     x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
 ) -> Tensor:
     """`run_experts_reference` by two grouped products, without waiting for the device."""
-    order, token, counts = _sort_by_expert(ids, gate_up.shape[0])
-    ends = counts.cumsum(0).to(torch.int32)
+    order, token, ends = _sort_by_expert(ids, gate_up.shape[0])
+    ends = ends.to(torch.int32)
     gate, up = F.grouped_mm(x[token], gate_up.mT, offs=ends).chunk(2, dim=-1)
     parts = F.grouped_mm(act(gate) * up, down.mT, offs=ends)
     return _mix(x, parts, weights, order, token)
 
 
 def _sort_by_expert(ids: Tensor, experts: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(token, expert) pairs by expert: their order, their tokens, and how many each expert has."""
-    order = ids.flatten().argsort(stable=True)  # (N * top_k,)
-    counts = torch.bincount(ids.flatten(), minlength=experts)  # (E,)
-    return order, order // ids.shape[1], counts
+    """(token, expert) pairs by expert: their order, their tokens, each expert's end; (E,) int64."""
+    chosen, order = ids.flatten().sort(stable=True)  # (N * top_k,)
+    # found by searching and not by counting, which would wait for a GPU
+    ends = torch.searchsorted(chosen, torch.arange(experts, device=ids.device), right=True)
+    return order, order // ids.shape[1], ends
 
 
 def _mix(x: Tensor, parts: Tensor, weights: Tensor, order: Tensor, token: Tensor) -> Tensor:
@@ -146,10 +148,10 @@ def run_experts(
     return run(x, ids, weights, gate_up, down, act)
 
 
-class Router(KeepsFloat32):
+class Router(KeepsExactBuffers):
     """Scores every expert for every token, in float32, and picks."""
 
-    FLOAT32_BUFFERS: ClassVar[tuple[str, ...]] = ("e_score_correction_bias",)
+    EXACT_BUFFERS: ClassVar[tuple[str, ...]] = ("e_score_correction_bias",)
     e_score_correction_bias: Tensor
 
     def __init__(self, config: Glm4vMoeTextConfig) -> None:
@@ -213,17 +215,27 @@ class ExpertLoad:
 
     The counts belong to whoever trains, not to the model::
 
-        with ExpertLoad(model) as load:
+        with ExpertLoad(model, batch["attention_mask"]) as load:
             model(**batch).loss.backward()
         load.balance(rate=1e-3)
+
+    Attributes:
+        counts: (E,) float32 on the CPU for each router, since the context was opened.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, attention_mask: Tensor | None = None) -> None:
+        """
+        Args:
+            model: whose routers are watched.
+            attention_mask: (B, T), 0 for padding, which is not counted.
+        """
         self._routers = [module for module in model.modules() if isinstance(module, Router)]
-        self.counts = [torch.zeros(router.weight.shape[0]) for router in self._routers]
+        self._real = None if attention_mask is None else attention_mask.flatten().bool()
+        self.counts: list[Tensor] = []
         self._hooks: list[Any] = []
 
     def __enter__(self) -> ExpertLoad:
+        self.counts = [torch.zeros(router.weight.shape[0]) for router in self._routers]
         for index, router in enumerate(self._routers):
             self._hooks.append(router.register_forward_hook(self._counter(index)))
         return self
@@ -240,8 +252,9 @@ class ExpertLoad:
 
     def _counter(self, index: int) -> Any:
         def count(router: nn.Module, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
+            ids = output[0] if self._real is None else output[0][self._real.to(output[0].device)]
             experts = len(self.counts[index])
-            self.counts[index] += torch.bincount(output[0].flatten(), minlength=experts).cpu()
+            self.counts[index] += torch.bincount(ids.flatten(), minlength=experts).cpu()
 
         return count
 

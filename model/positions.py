@@ -64,15 +64,20 @@ def mrope_positions(
     grids = {IMAGE: _segments(image_grid_thw, merge), VIDEO: _segments(video_grid_thw, merge)}
     position_ids = torch.zeros(3, *types.shape, dtype=torch.int64)
     next_position = []
+    on_cpu = types.cpu()
+    real_tokens = torch.ones_like(on_cpu, dtype=torch.bool) if padding is None else padding.cpu()
     for row, first in enumerate(start.tolist()):
-        real = slice(None) if padding is None else padding[row].cpu()
-        planes, following = _row_positions(types[row].cpu()[real], grids, first)
+        real = real_tokens[row]
+        planes, following = _row_positions(on_cpu[row, real], grids, first)
         position_ids[:, row, real] = planes
         next_position.append(following)
     for kind, left in grids.items():
         if left is not None and next(left, None) is not None:
             name = "image_grid_thw" if kind == IMAGE else "video_grid_thw"
-            raise ValueError(f"{name} describes more than the prompt has tokens for")
+            raise ValueError(
+                f"{name} describes more than the prompt has tokens for; with inputs_embeds that "
+                "hold the media already, say where they are with mm_token_type_ids"
+            )
     device = types.device
     return position_ids.to(device), torch.tensor(next_position, device=device)
 

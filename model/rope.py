@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from model.config import Glm4vMoeTextConfig
-from model.layers import KeepsFloat32
+from model.layers import KeepsExactBuffers
 
 Rope = Mapping[str, Any]
 
@@ -119,10 +119,10 @@ def rope_frequencies(config: Glm4vMoeTextConfig, seq_len: int = 0) -> tuple[Tens
         raise ValueError(f"rope_type {kind!r} needs {missing} in rope_scaling") from missing
 
 
-class TextRotaryEmbedding(KeepsFloat32):
+class TextRotaryEmbedding(KeepsExactBuffers):
     """Angles of the decoder: each frequency turns with the time, row or column position."""
 
-    FLOAT32_BUFFERS: ClassVar[tuple[str, ...]] = ("inv_freq",)
+    EXACT_BUFFERS: ClassVar[tuple[str, ...]] = ("inv_freq", "planes")
     inv_freq: Tensor
     planes: Tensor
 
@@ -155,10 +155,10 @@ class TextRotaryEmbedding(KeepsFloat32):
         return (cos * scale).to(dtype), (sin * scale).to(dtype)
 
 
-class VisionRotaryEmbedding(KeepsFloat32):
+class VisionRotaryEmbedding(KeepsExactBuffers):
     """Angles of the vision tower: half of them turn with the row, half with the column."""
 
-    FLOAT32_BUFFERS: ClassVar[tuple[str, ...]] = ("inv_freq",)
+    EXACT_BUFFERS: ClassVar[tuple[str, ...]] = ("inv_freq",)
     inv_freq: Tensor
 
     THETA = 10_000.0

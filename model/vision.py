@@ -237,10 +237,16 @@ class Glm4vMoeVisionModel(nn.Module):
             Both fields (N / merge**2, out_hidden_size).
 
         Raises:
-            ValueError: the number of patches is not what the grids say.
+            ValueError: there is no image, or the number of patches is not what the grids say.
         """
         segments = [(h, w) for t, h, w in grid_thw.tolist() for _ in range(t)]
         patches = sum(h * w for h, w in segments)
+        merge = self.config.spatial_merge_size
+        if not segments or any(h % merge or w % merge for h, w in segments):
+            raise ValueError(
+                f"grid_thw {grid_thw.tolist()} must name at least one image, each with rows and "
+                f"columns of patches that are multiples of {merge}"
+            )
         if len(hidden_states) != patches:
             raise ValueError(
                 f"grid_thw {grid_thw.tolist()} means {patches} patches; pixel values have "

@@ -20,6 +20,15 @@ DEFAULT_DTYPE = "bfloat16"
 ConfigT = TypeVar("ConfigT", bound="_SubConfig")
 
 
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return other keys of a config as JSON can hold them: a ``torch.dtype`` by its name."""
+    names = ("dtype", "torch_dtype")
+    return {
+        key: str(value).removeprefix("torch.") if key in names and value is not None else value
+        for key, value in values.items()
+    }
+
+
 @dataclass(init=False, kw_only=True)
 class _SubConfig:
     """Shared reading and writing; unknown keys are kept in ``extra`` and written back."""
@@ -29,12 +38,11 @@ class _SubConfig:
     extra: dict[str, Any] = field(default_factory=dict)
 
     def __init__(self, **values: Any) -> None:
+        extra = values.pop("extra", {})
         for spec in fields(self):
-            if spec.name == "extra":
-                continue
-            default = spec.default
-            setattr(self, spec.name, values.pop(spec.name, default))
-        self.extra = values
+            if spec.name != "extra":
+                setattr(self, spec.name, values.pop(spec.name, spec.default))
+        self.extra = _plain({**extra, **values})
         self._check()
 
     def _check(self) -> None:
@@ -60,6 +68,9 @@ class Glm4vMoeTextConfig(_SubConfig):
 
     ``head_dim=None`` stands for ``hidden_size / num_attention_heads``; where that is not whole, as
     in GLM-4.5V (4096 / 96), it is 128.
+
+    RoPE is described by ``rope_parameters``; ``rope_theta``, ``partial_rotary_factor`` and
+    ``rope_scaling``, the first generation's keys, are accepted as arguments and read from there.
     """
 
     REQUIRED: ClassVar[tuple[str, ...]] = (
@@ -84,7 +95,6 @@ class Glm4vMoeTextConfig(_SubConfig):
     intermediate_size: int = 10944
     num_hidden_layers: int = 46
     num_attention_heads: int = 96
-    partial_rotary_factor: float | None = None
     num_key_value_heads: int = 8
     head_dim: int | None = None
     hidden_act: str = "silu"
@@ -93,9 +103,7 @@ class Glm4vMoeTextConfig(_SubConfig):
     rms_norm_eps: float = 1e-5
     use_cache: bool = True
     tie_word_embeddings: bool = False
-    rope_theta: float | None = None
-    rope_scaling: dict[str, Any] | None = None
-    rope_parameters: dict[str, Any] | None = None
+    rope_parameters: dict[str, Any] = field(default_factory=dict)
     attention_bias: bool = True
     attention_dropout: float = 0.0
     moe_intermediate_size: int = 1408
@@ -111,21 +119,38 @@ class Glm4vMoeTextConfig(_SubConfig):
     eos_token_id: int | list[int] | None = None
 
     def __init__(self, **values: Any) -> None:
-        super().__init__(**values)
+        new, old = values.pop("rope_parameters", None), values.pop("rope_scaling", None)
+        if new and old and dict(new) != dict(old):
+            raise ValueError(
+                f"rope_parameters {new} and rope_scaling {old} contradict each other; keep one"
+            )
+        # the first generation is written back as such: remember which one this is
+        self._second_generation = bool(new)
+        rope = dict(new or old or {})
+        rope.setdefault("rope_type", rope.pop("type", "default"))
+        for name, default in (("rope_theta", 10000.0), ("partial_rotary_factor", 0.5)):
+            value = values.pop(name, None)
+            rope.setdefault(name, default if value is None else value)
+        rope.setdefault("mrope_section", list(DEFAULT_MROPE_SECTION))
+        super().__init__(rope_parameters=rope, **values)
+
+    @property
+    def rope_theta(self) -> float:
+        """Base of the RoPE frequencies."""
+        return self.rope_parameters["rope_theta"]
+
+    @property
+    def partial_rotary_factor(self) -> float:
+        """Share of a head's dimensions that are rotated."""
+        return self.rope_parameters["partial_rotary_factor"]
+
+    @property
+    def rope_scaling(self) -> dict[str, Any]:
+        """Type of RoPE and its constants, without the base and the share."""
+        kept = {"rope_theta", "partial_rotary_factor"}
+        return {key: value for key, value in self.rope_parameters.items() if key not in kept}
 
     def _check(self) -> None:
-        # the first generation is written back as such: remember which one this is
-        self._second_generation = bool(self.rope_parameters)
-        rope = dict(self.rope_parameters or self.rope_scaling or {})
-        rope.setdefault("rope_type", rope.pop("type", "default"))
-        for name, value, default in (
-            ("rope_theta", self.rope_theta, 10000.0),
-            ("partial_rotary_factor", self.partial_rotary_factor, 0.5),
-        ):
-            rope.setdefault(name, default if value is None else value)
-            setattr(self, name, rope[name])
-        rope.setdefault("mrope_section", list(DEFAULT_MROPE_SECTION))
-        self.rope_parameters = rope
         if self.head_dim is None:
             whole = self.hidden_size % self.num_attention_heads == 0
             self.head_dim = self.hidden_size // self.num_attention_heads if whole else 128
@@ -133,7 +158,6 @@ class Glm4vMoeTextConfig(_SubConfig):
         self._check_experts()
 
     def _check_attention(self) -> None:
-        assert self.rope_parameters is not None and self.head_dim is not None
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
                 f"num_attention_heads ({self.num_attention_heads}) must be a multiple of "
@@ -156,8 +180,15 @@ class Glm4vMoeTextConfig(_SubConfig):
                 f"n_routed_experts ({self.n_routed_experts}) must be a multiple of "
                 f"n_group ({self.n_group})"
             )
-        available = self.topk_group * (self.n_routed_experts // self.n_group)
-        if not 1 <= self.topk_group <= self.n_group or self.num_experts_per_tok > available:
+        size = self.n_routed_experts // self.n_group
+        if self.n_group > 1 and size < 2:
+            raise ValueError(
+                f"n_group ({self.n_group}) leaves {size} expert in a group; a group is judged by "
+                "its two best"
+            )
+        available = self.topk_group * size
+        kept_groups = 1 <= self.topk_group <= self.n_group
+        if not kept_groups or not 1 <= self.num_experts_per_tok <= available:
             raise ValueError(
                 f"num_experts_per_tok ({self.num_experts_per_tok}) experts can't be chosen from "
                 f"topk_group ({self.topk_group}) of {self.n_group} groups, {available} experts"
@@ -166,22 +197,17 @@ class Glm4vMoeTextConfig(_SubConfig):
     @property
     def rotary_dim(self) -> int:
         """Dimensions of a head that are rotated; the others pass unchanged."""
-        assert self.rope_parameters is not None and self.head_dim is not None
-        return int(self.head_dim * self.rope_parameters["partial_rotary_factor"])
+        assert self.head_dim is not None
+        return int(self.head_dim * self.partial_rotary_factor)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the section as in ``config.json``, RoPE in the generation it was read in."""
-        raw = super().to_dict()
-        rope = dict(self.rope_parameters or {})
+        # in both generations: GLM-4.6V's own file has it in both places
+        raw = {**super().to_dict(), "partial_rotary_factor": self.partial_rotary_factor}
         if self._second_generation:
-            # partial_rotary_factor stays: GLM-4.6V's own file has it in both places
-            raw.pop("rope_theta")
-            raw.pop("rope_scaling")
             return raw
         raw.pop("rope_parameters")
-        for name in ("rope_theta", "partial_rotary_factor"):
-            rope.pop(name)
-        return {**raw, "rope_scaling": rope}
+        return {**raw, "rope_theta": self.rope_theta, "rope_scaling": self.rope_scaling}
 
 
 @dataclass(init=False, kw_only=True)
@@ -236,6 +262,15 @@ class Glm4vMoeVisionConfig(_SubConfig):
         return self.in_channels * self.temporal_patch_size * self.patch_size**2
 
 
+def _section(kind: type[ConfigT], given: object) -> ConfigT:
+    """Return a section given as an object, as a dictionary, or not at all."""
+    if isinstance(given, kind):
+        return given
+    if given is None or isinstance(given, Mapping):
+        return kind(**(given or {}))
+    raise TypeError(f"expected {kind.__name__} or a dictionary, got {type(given).__name__}")
+
+
 class Glm4vMoeConfig:
     """Everything ``config.json`` says of a Glm4vMoe model.
 
@@ -263,16 +298,8 @@ class Glm4vMoeConfig:
         video_end_token_id: int = 151342,
         **extra: Any,
     ) -> None:
-        self.text_config = (
-            text_config
-            if isinstance(text_config, Glm4vMoeTextConfig)
-            else Glm4vMoeTextConfig(**(text_config or {}))
-        )
-        self.vision_config = (
-            vision_config
-            if isinstance(vision_config, Glm4vMoeVisionConfig)
-            else Glm4vMoeVisionConfig(**(vision_config or {}))
-        )
+        self.text_config = _section(Glm4vMoeTextConfig, text_config)
+        self.vision_config = _section(Glm4vMoeVisionConfig, vision_config)
         self.image_token_id = image_token_id
         self.video_token_id = video_token_id
         self.image_start_token_id = image_start_token_id
@@ -284,7 +311,7 @@ class Glm4vMoeConfig:
         self.tie_word_embeddings = bool(
             extra.pop("tie_word_embeddings", False) or self.text_config.tie_word_embeddings
         )
-        self.extra = extra
+        self.extra = _plain(extra)
 
     @property
     def dtype(self) -> str:
@@ -292,8 +319,12 @@ class Glm4vMoeConfig:
         for section in (self.text_config.extra, self.extra):
             for key in ("dtype", "torch_dtype"):
                 if section.get(key):
-                    return str(section[key]).removeprefix("torch.")
+                    return section[key]
         return DEFAULT_DTYPE
+
+    def switch(self, name: str, given: bool | None) -> bool:
+        """Return ``given``, or what the config says of an output switch such as ``return_dict``."""
+        return bool(self.extra.get(name, name == "return_dict")) if given is None else given
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of ``config.json``."""

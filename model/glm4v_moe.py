@@ -47,9 +47,9 @@ class Glm4vMoeModel(nn.Module):
         cache_position: Tensor | None = None,
         mm_token_type_ids: Tensor | None = None,
         use_cache: bool | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-        return_dict: bool = True,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> Glm4vMoeModelOutputWithPast | tuple:
         """Run T new tokens, with the media that their image tokens stand for.
 
@@ -68,9 +68,9 @@ class Glm4vMoeModel(nn.Module):
             cache_position: as `Glm4vMoeTextModel.forward`.
             mm_token_type_ids: (B, T), 0 text, 1 image, 2 video; None finds out from the ids.
             use_cache: as `Glm4vMoeTextModel.forward`.
-            output_hidden_states: as `Glm4vMoeTextModel.forward`.
-            output_attentions: as `Glm4vMoeTextModel.forward`.
-            return_dict: False for a tuple of what is not None.
+            output_hidden_states: as there; None takes what the config says, by default False.
+            output_attentions: as ``output_hidden_states``.
+            return_dict: False for a tuple of what is not None; None takes what the config says.
 
         Raises:
             ValueError: inputs that contradict each other; the message says how.
@@ -110,8 +110,8 @@ class Glm4vMoeModel(nn.Module):
             inputs_embeds=x,
             use_cache=use_cache,
             cache_position=cache_position,
-            output_hidden_states=output_hidden_states,
-            output_attentions=output_attentions,
+            output_hidden_states=self.config.switch("output_hidden_states", output_hidden_states),
+            output_attentions=self.config.switch("output_attentions", output_attentions),
         )
         if out.past_key_values is not None:
             out.past_key_values.rope_deltas = rope_deltas
@@ -122,7 +122,7 @@ class Glm4vMoeModel(nn.Module):
             attentions=out.attentions,
             rope_deltas=rope_deltas,
         )
-        return output if return_dict else output.to_tuple()
+        return output if self.config.switch("return_dict", return_dict) else output.to_tuple()
 
     def _special_ids(self, inputs_embeds: Tensor | None) -> Tensor:
         """(B, T, C) -> (B, T): the special token whose embedding a row is, -1 for other rows."""
@@ -252,9 +252,9 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
         *,
         mm_token_type_ids: Tensor | None = None,
         use_cache: bool | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-        return_dict: bool = True,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> Glm4vMoeCausalLMOutputWithPast | tuple:
         """Predict the token after each of T new tokens.
 
@@ -286,6 +286,7 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
             use_cache=use_cache,
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
+            return_dict=True,
         )
         kept = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
         logits = self.lm_head(out.last_hidden_state[:, kept])
@@ -297,7 +298,7 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
             attentions=out.attentions,
             rope_deltas=out.rope_deltas,
         )
-        return output if return_dict else output.to_tuple()
+        return output if self.config.switch("return_dict", return_dict) else output.to_tuple()
 
     def generate(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, **options: Any

@@ -15,11 +15,25 @@ class _Output:
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Return the fields that are not None."""
-        values = (getattr(self, f.name) for f in fields(self))  # type: ignore[arg-type]
-        return tuple(value for value in values if value is not None)
+        return tuple(getattr(self, name) for name in self.keys())
+
+    def keys(self) -> list[str]:
+        """Return the names of the fields that are not None."""
+        names = (f.name for f in fields(self))  # type: ignore[arg-type]
+        return [name for name in names if getattr(self, name) is not None]
 
     def __getitem__(self, key: int | str) -> Any:
-        return getattr(self, key) if isinstance(key, str) else self.to_tuple()[key]
+        if isinstance(key, int):
+            return self.to_tuple()[key]
+        if key not in self.keys():
+            raise KeyError(f"{key!r} is not in this output; it has {', '.join(self.keys())}")
+        return getattr(self, key)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.keys()
+
+    def __len__(self) -> int:
+        return len(self.keys())
 
 
 @dataclass(slots=True)

@@ -128,7 +128,6 @@ class TextRotaryEmbedding(KeepsExactBuffers):
 
     def __init__(self, config: Glm4vMoeTextConfig) -> None:
         super().__init__()
-        assert config.rope_parameters is not None
         self.config = config
         self.depends_on_length = config.rope_parameters["rope_type"] in ("dynamic", "longrope")
         # built on the CPU even when the model is built on the meta device: these are never loaded

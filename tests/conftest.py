@@ -41,13 +41,14 @@ def parity_pair() -> Callable[..., tuple[Any, Glm4vMoeForConditionalGeneration]]
         text: dict[str, Any] | None = None,
         vision: dict[str, Any] | None = None,
         attention: str = "sdpa",
+        gain: float = 2.0,
         **changes: Any,
     ) -> tuple[Any, Glm4vMoeForConditionalGeneration]:
         # configs change the dictionaries they are given: each gets its own
         reference = ReferenceModel._from_config(
             ReferenceConfig(**tiny_config(text, vision, **changes)), attn_implementation=attention
         ).eval()
-        randomize(reference)
+        randomize(reference, gain)
         ours = Glm4vMoeForConditionalGeneration(
             Glm4vMoeConfig(**tiny_config(text, vision, **changes))
         ).eval()

@@ -67,11 +67,16 @@ def tiny_config(
     }
 
 
-def randomize(model: torch.nn.Module) -> None:
-    """Draw every weight, bias and balancing bias, so that none of them is neutral."""
+def randomize(model: torch.nn.Module, gain: float = 2.0) -> None:
+    """Draw every weight, bias and balancing bias, so that none of them is neutral.
+
+    With the default gain attention is sharp and greedy answers wander through the vocabulary, so
+    that a wrong position, image or mask changes them; with a small one they repeat one token.
+    """
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
-        for tensor in model.state_dict().values():
-            std = 0.1 if tensor.ndim < 2 else 0.3 * tensor.shape[-1] ** -0.5
+        for name, tensor in model.state_dict().items():
+            std = 0.1 if tensor.ndim < 2 else gain * tensor.shape[-1] ** -0.5
+            std = 1.0 if "embed_tokens" in name else std
             offset = 1.0 if tensor.ndim < 2 else 0.0
             tensor.copy_(torch.randn(tensor.shape, generator=generator) * std + offset)

@@ -175,6 +175,8 @@ BAD_TEXT = {
         "must sum to 4",
     ),
     "experts not in groups": ({"n_group": 3}, "n_routed_experts .8. must be a multiple"),
+    "one expert in a group": ({"n_group": 8, "topk_group": 4}, "leaves 1 expert in a group"),
+    "no expert at all": ({"num_experts_per_tok": 0}, "can't be chosen"),
     "too few experts in the groups": ({"n_group": 4, "topk_group": 1}, "can't be chosen"),
 }
 
@@ -183,6 +185,24 @@ BAD_TEXT = {
 def test_sizes_that_contradict_each_other_are_refused(change: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Glm4vMoeTextConfig(**tiny_text_config(**change))
+
+
+def test_contradicting_generations_of_rope_are_refused() -> None:
+    new = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 5.0}
+    with pytest.raises(ValueError, match="contradict each other"):
+        Glm4vMoeTextConfig(**tiny_text_config(rope_parameters=new))
+
+
+def test_a_section_of_the_wrong_kind_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match="expected Glm4vMoeTextConfig or a dictionary, got Glm4vMoe"
+    ):
+        Glm4vMoeConfig(text_config=Glm4vMoeVisionConfig(**tiny_vision_config()))
+
+
+def test_a_dtype_object_is_written_by_its_name(tmp_path: Path) -> None:
+    Glm4vMoeConfig(**tiny_config(dtype=torch.float16)).save_pretrained(tmp_path)
+    assert Glm4vMoeConfig.from_pretrained(tmp_path).dtype == "float16"
 
 
 def test_an_unknown_activation_is_refused() -> None:

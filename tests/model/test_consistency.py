@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -93,6 +94,56 @@ def test_a_padded_batch_goes_on_with_its_cache(tiny_model: Model) -> None:
 
 
 @torch.no_grad()
+def test_a_cache_remembers_the_offset_of_its_images(tiny_model: Model) -> None:
+    prompt = Prompt().text(2).image(4, 8).text(5)
+    inputs = prompt.tensors()
+    want = tiny_model(**inputs).logits
+    head = {**inputs, "input_ids": inputs["input_ids"][:, :-4]}
+    cache = tiny_model(**head).past_key_values
+    got = tiny_model(inputs["input_ids"][:, -4:], past_key_values=cache)
+    close(got.logits, want[:, -4:])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("with_types", [False, True])
+def test_a_video_may_go_on_in_a_later_chunk(tiny_model: Model, with_types: bool) -> None:
+    prompt = Prompt().text(2).video(2, 4, 4).text(3)
+    inputs = prompt.tensors()
+    want = tiny_model(**inputs).logits
+    split, pixels = 2 + 1 + 7, inputs["pixel_values_videos"]  # after the first frame
+    frame = torch.tensor([[1, 4, 4]])
+    head = tiny_model(
+        inputs["input_ids"][:, :split], pixel_values_videos=pixels[:16], video_grid_thw=frame
+    )
+    types = {"mm_token_type_ids": prompt.token_types()[:, split:]} if with_types else {}
+    tail = tiny_model(
+        inputs["input_ids"][:, split:],
+        past_key_values=head.past_key_values,
+        pixel_values_videos=pixels[16:],
+        video_grid_thw=frame,
+        **types,
+    )
+    close(torch.cat((head.logits, tail.logits), dim=1), want)
+
+
+@torch.no_grad()
+def test_given_token_types_decide_over_the_ids(tiny_model: Model) -> None:
+    prompt = Prompt().text(2).image(4, 6).text(3)
+    inputs = prompt.tensors()
+    as_image = tiny_model(**inputs).logits
+    as_video = tiny_model(
+        inputs["input_ids"],
+        pixel_values_videos=inputs["pixel_values"],
+        video_grid_thw=inputs["image_grid_thw"],
+        pixel_values=None,
+        mm_token_type_ids=prompt.token_types() * 2,
+    )
+    close(as_video.logits, as_image)
+    with pytest.raises(ValueError, match="0 tokens for media"):
+        tiny_model(**inputs, mm_token_type_ids=prompt.token_types() * 2)
+
+
+@torch.no_grad()
 def test_an_image_and_a_video_in_one_prompt_equal_their_embeddings_given(
     tiny_model: Model,
 ) -> None:
@@ -160,10 +211,89 @@ def test_a_tuple_holds_what_the_named_output_holds(tiny_model: Model) -> None:
 
 
 @torch.no_grad()
-def test_no_cache_comes_back_unless_used(tiny_model: Model) -> None:
+def test_a_cache_comes_back_as_argument_config_and_mode_say(tiny_model: Model) -> None:
     ids = Prompt().text(6).tensors()["input_ids"]
     assert tiny_model(ids, use_cache=False).past_key_values is None
     assert tiny_model(ids).past_key_values.length == 6
+    without = Model(Glm4vMoeConfig(**tiny_config(text={"use_cache": False}))).eval()
+    assert without(ids).past_key_values is None
+    assert without(ids, use_cache=True).past_key_values.length == 6
+    assert Model(Glm4vMoeConfig(**tiny_config())).train()(ids).past_key_values is None
+
+
+@torch.no_grad()
+def test_the_config_may_ask_for_tuples_hidden_states_and_attentions() -> None:
+    switches = {"return_dict": False, "output_hidden_states": True, "output_attentions": True}
+    model = Model(Glm4vMoeConfig(**tiny_config(**switches))).eval()
+    ids = Prompt().text(6).tensors()["input_ids"]
+    logits, cache, hidden_states, attentions, deltas = model(ids)
+    assert logits.shape == (1, 6, 160)
+    assert (cache.length, len(hidden_states), len(attentions), deltas.tolist()) == (6, 4, 3, [0])
+    assert isinstance(model.model(ids), tuple)
+    assert isinstance(model.model.language_model(ids, return_dict=False), tuple)
+    assert model(ids, return_dict=True, output_attentions=False).attentions is None
+
+
+@torch.no_grad()
+def test_hidden_states_are_freed_layer_by_layer(tiny_model: Model) -> None:
+    outputs: list[weakref.ref] = []
+    alive: list[int] = []
+
+    def watch(module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        outputs.append(weakref.ref(output[0]))
+        alive.append(sum(reference() is not None for reference in outputs))
+
+    layers = tiny_model.model.language_model.layers
+    hooks = [layer.register_forward_hook(watch) for layer in layers]
+    tiny_model(Prompt().text(6).tensors()["input_ids"])
+    for hook in hooks:
+        hook.remove()
+    assert max(alive) <= 2
+
+
+@torch.no_grad()
+def test_a_cache_made_in_inference_mode_goes_on_outside(tiny_model: Model) -> None:
+    ids = Prompt().text(9).tensors()["input_ids"]
+    with torch.inference_mode():
+        cache = tiny_model(ids[:, :6]).past_key_values
+    close(tiny_model(ids[:, 6:], past_key_values=cache).logits, tiny_model(ids).logits[:, 6:])
+
+
+@torch.no_grad()
+def test_a_refused_call_leaves_the_cache_as_it_was(tiny_model: Model) -> None:
+    ids = Prompt().text(9).tensors()["input_ids"]
+    cache = tiny_model(ids).past_key_values
+    with pytest.raises(ValueError, match="attention_mask is"):
+        tiny_model(
+            ids[:, :2],
+            torch.ones(1, 3),
+            past_key_values=cache,
+            cache_position=torch.arange(4, 6),
+        )
+    assert cache.length == 9
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("planes", [1, 3, 4])
+def test_one_three_or_four_planes_of_positions_mean_the_same(
+    tiny_model: Model, planes: int
+) -> None:
+    ids = Prompt().text(6).tensors()["input_ids"]
+    positions = torch.arange(6).expand(planes, 1, 6).clone()
+    if planes == 4:
+        positions[0] = 77  # transformers' text positions: only for packing
+    close(tiny_model(ids, position_ids=positions).logits, tiny_model(ids).logits)
+
+
+def test_outputs_read_like_a_mapping(tiny_model: Model) -> None:
+    with torch.no_grad():
+        out = tiny_model(Prompt().text(4).tensors()["input_ids"], use_cache=False)
+    assert list(out.keys()) == ["logits", "rope_deltas"]
+    assert "logits" in out
+    assert "loss" not in out
+    assert len(out) == 2
+    with pytest.raises(KeyError, match="it has logits, rope_deltas"):
+        out["loss"]
 
 
 @torch.no_grad()
@@ -196,6 +326,19 @@ BAD_INPUTS = {
     "labels and kept logits": (
         {"labels": INPUTS["input_ids"], "logits_to_keep": 1},
         "labels need the logits of every token",
+    ),
+    "no token": ({"input_ids": torch.empty(1, 0, dtype=torch.int64)}, "no token to run"),
+    "two planes of positions": (
+        {"position_ids": torch.zeros(2, 1, 6, dtype=torch.int64)},
+        r"\(2, 1, 6\); expected \(1, 6\), or three such planes",
+    ),
+    "an empty grid": (
+        {"pixel_values": torch.randn(0, 1176), "image_grid_thw": torch.empty(0, 3).long()},
+        "must name at least one image",
+    ),
+    "a grid that can't be merged": (
+        {"pixel_values": torch.randn(15, 1176), "image_grid_thw": torch.tensor([[1, 3, 5]])},
+        "multiples of 2",
     ),
     "a gap in cache_position": (
         {"cache_position": torch.tensor([0, 1, 2, 3, 5, 6])},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 from pathlib import Path
 
@@ -99,6 +100,31 @@ def test_sampling_leaves_the_global_generator_alone(tiny_model: Model) -> None:
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
+def test_without_a_seed_every_run_differs(tiny_model: Model) -> None:
+    ids = Prompt().text(8).tensors()["input_ids"]
+    runs = {
+        tuple(tiny_model.generate(ids, max_new_tokens=20, do_sample=True)[0].tolist())
+        for _ in range(3)
+    }
+    assert len(runs) == 3
+
+
+def test_tokens_of_a_stream_are_ordinary_tensors(tiny_model: Model) -> None:
+    token = next(stream_tokens(tiny_model, Prompt().text(4).tensors()["input_ids"]))
+    token += 1
+    assert not token.is_inference()
+
+
+def test_only_the_last_tokens_logits_are_computed(tiny_model: Model) -> None:
+    shapes = []
+    hook = tiny_model.lm_head.register_forward_hook(
+        lambda module, inputs, output: shapes.append(tuple(output.shape))
+    )
+    tiny_model.generate(Prompt().text(30).tensors()["input_ids"], max_new_tokens=3)
+    hook.remove()
+    assert shapes == [(1, 1, 160)] * 3
+
+
 def test_top_k_of_one_is_greedy(tiny_model: Model) -> None:
     ids = Prompt().text(8).tensors()["input_ids"]
     greedy = tiny_model.generate(ids, max_new_tokens=12)
@@ -118,6 +144,28 @@ def test_a_prompt_that_fills_the_context_is_refused_at_once(tiny_model: Model) -
         stream_tokens(tiny_model, ids)
 
 
+IDS = torch.tensor([[3, 4, 5]])
+BAD_PROMPTS = {
+    "padding on the right": ((IDS, torch.tensor([[1, 1, 0]])), "pad on the left"),
+    "a mask of another width": ((IDS, torch.ones(1, 2)), r"\(1, 2\); expected that of input_ids"),
+    "image tokens without an image": ((torch.tensor([[3, 150, 5]]),), "give pixel_values"),
+    "an empty prompt": ((torch.empty(1, 0, dtype=torch.int64),), "input_ids must be"),
+}
+
+
+@pytest.mark.parametrize(("prompt", "message"), BAD_PROMPTS.values(), ids=BAD_PROMPTS.keys())
+def test_prompts_that_would_be_answered_with_nonsense_are_refused(
+    tiny_model: Model, prompt: tuple, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        tiny_model.generate(*prompt)
+
+
+def test_a_negative_number_of_tokens_is_refused(tiny_model: Model) -> None:
+    with pytest.raises(ValueError, match="max_new_tokens must be 0 or more, got -1"):
+        tiny_model.generate(IDS, max_new_tokens=-1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -132,11 +180,6 @@ def test_settings_out_of_range_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         tiny_model.generate(torch.tensor([[1]]), do_sample=True, **options)
-
-
-def test_an_empty_prompt_is_refused(tiny_model: Model) -> None:
-    with pytest.raises(ValueError, match="input_ids must be"):
-        tiny_model.generate(torch.empty(1, 0, dtype=torch.int64))
 
 
 def test_top_k_keeps_the_k_likeliest() -> None:
@@ -166,6 +209,31 @@ def test_draws_follow_the_probabilities() -> None:
     torch.testing.assert_close(shares, torch.tensor([0.7, 0.2, 0.1]), atol=0.03, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("sampling", "want"),
+    [
+        (Sampling(True, temperature=0.5), [0.49 / 0.54, 0.04 / 0.54, 0.01 / 0.54]),
+        (Sampling(True, top_p=0.85), [7 / 9, 2 / 9, 0.0]),
+        (Sampling(True, top_k=2), [7 / 9, 2 / 9, 0.0]),
+        (Sampling(True, temperature=0.5, top_k=2), [49 / 53, 4 / 53, 0.0]),
+    ],
+    ids=["temperature", "top_p", "top_k", "both"],
+)
+def test_every_setting_shapes_the_draws(sampling: Sampling, want: list[float]) -> None:
+    logits = torch.tensor([0.7, 0.2, 0.1]).log().expand(4000, 3)
+    generator = torch.Generator().manual_seed(0)
+    tokens = pick(logits, sampling, torch.zeros(4000, 1, dtype=torch.int64), generator)
+    shares = torch.bincount(tokens, minlength=3) / 4000
+    torch.testing.assert_close(shares, torch.tensor(want), atol=0.03, rtol=0)
+
+
+def test_logits_that_bfloat16_can_tell_apart_are_compared_in_float32() -> None:
+    logits = torch.tensor([[1.0, 1.0078125]]).bfloat16()
+    seen = torch.tensor([[1]])
+    # 1.0078125 / 1.005 is above 1 in float32 and rounds to 1 in bfloat16
+    assert pick(logits, Sampling(repetition_penalty=1.005), seen, None).tolist() == [1]
+
+
 def test_generation_defaults_come_from_the_checkpoints_files(tmp_path: Path) -> None:
     text = {"eos_token_id": [7, 8], "pad_token_id": 7}
     Glm4vMoeConfig(**tiny_config(text=text)).save_pretrained(tmp_path)
@@ -179,3 +247,27 @@ def test_generation_defaults_come_from_the_checkpoints_files(tmp_path: Path) -> 
     assert got.sampling == Sampling(True, 0.8, 2, 0.6, 1.0)
     assert got.eos_token_id == (9,)
     assert got.pad_token_id == 7
+    (tmp_path / "generation_config.json").write_text(json.dumps(got.to_dict()))
+    assert GenerationConfig.from_pretrained(tmp_path) == got
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        {"do_sample": False, "temperature": 0.0},
+        {"do_sample": True, "temperature": 0.0, "top_k": -1},
+        {"do_sample": False, "top_k": -1, "top_p": None},
+    ],
+    ids=str,
+)
+def test_other_engines_ways_to_say_greedy_are_understood(tmp_path: Path, raw: dict) -> None:
+    Glm4vMoeConfig(**tiny_config()).save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").write_text(json.dumps(raw))
+    assert GenerationConfig.from_pretrained(tmp_path).sampling == Sampling()
+
+
+def test_a_broken_generation_config_is_named(tmp_path: Path) -> None:
+    Glm4vMoeConfig(**tiny_config()).save_pretrained(tmp_path)
+    (tmp_path / "generation_config.json").write_text("{")
+    with pytest.raises(ValueError, match=r"generation_config\.json is not valid JSON"):
+        GenerationConfig.from_pretrained(tmp_path)

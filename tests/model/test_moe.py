@@ -120,6 +120,31 @@ def test_balancing_moves_load_from_crowded_to_idle_experts() -> None:
     assert last < 1.5
 
 
+def test_padding_is_not_counted_as_load() -> None:
+    model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config())).eval()
+    mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
+    with ExpertLoad(model, mask) as load, torch.no_grad():
+        model(torch.randint(1, 140, (2, 4)), mask)
+    assert [counts.sum().item() for counts in load.counts] == [6 * 3, 6 * 3]
+    with load, torch.no_grad():
+        model(torch.randint(1, 140, (2, 4)), mask)
+    assert load.counts[0].sum() == 6 * 3
+
+
+def test_the_router_scores_in_float32_whatever_the_dtype() -> None:
+    config = Glm4vMoeConfig(**tiny_config()).text_config
+    router = Router(config)
+    torch.nn.init.normal_(router.weight)
+    x = torch.randn(200, 64).bfloat16()
+    router = router.bfloat16()
+    ids, weights = router(x)
+    scores = (x.float() @ router.weight.float().T).sigmoid()
+    want = scores.topk(3).indices
+    assert torch.equal(ids.sort().values, want.sort().values)
+    chosen = scores.gather(1, ids)
+    torch.testing.assert_close(weights, chosen / chosen.sum(-1, keepdim=True))
+
+
 def test_counting_load_leaves_no_hook_on_the_model() -> None:
     model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config()))
     with ExpertLoad(model):

@@ -79,6 +79,22 @@ def test_groups_of_segments_give_the_same_embeddings(
     torch.testing.assert_close(got.pooler_output, torch.cat(want))
 
 
+def test_the_budget_is_kept_by_the_tower(
+    tiny_model: Glm4vMoeForConditionalGeneration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visual, sizes = tiny_model.model.visual, []
+    encode = visual._encode
+
+    def watch(pixels: torch.Tensor, segments: list[tuple[int, int]]) -> torch.Tensor:
+        sizes.append(len(pixels))
+        return encode(pixels, segments)
+
+    monkeypatch.setattr(visual, "_encode", watch)
+    with torch.no_grad():
+        visual(torch.randn(5 * 16, PATCH_DIM), torch.tensor([[5, 4, 4]]), max_patches=40)
+    assert sizes == [32, 32, 16]
+
+
 def test_groups_never_exceed_the_budget_unless_one_segment_does() -> None:
     segments = [(4, 4), (4, 6), (10, 10), (2, 2), (2, 2)]
     groups = list(group_segments(segments, 40))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -187,7 +187,7 @@ def stream_tokens(
     repetition_penalty: float | None = None,
     eos_token_id: int | Sequence[int] | None = None,
     seed: int | None = None,
-) -> Iterator[Tensor]:
+) -> Generator[Tensor, None, None]:
     """Yield the next token of every row, step by step, until all rows have stopped.
 
     All of the request's state is in the iterator: closing it frees everything and stops computing.
@@ -250,7 +250,7 @@ def stream_tokens(
     return _run(generation, steps)
 
 
-def _run(generation: _Generation, steps: int) -> Iterator[Tensor]:
+def _run(generation: _Generation, steps: int) -> Generator[Tensor, None, None]:
     for _ in range(steps):
         # a copy made outside inference mode is an ordinary tensor
         yield generation.step().clone()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from model.backends.base import (
     BackendError,
@@ -22,7 +22,6 @@ from model.backends.thinking import OPENING_TAG, ThinkingSplitter
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
 
     from model import Glm4vMoeForConditionalGeneration, Glm4vProcessor
 
@@ -101,7 +100,7 @@ def _generate(
         repetition_penalty=options.repetition_penalty,
         seed=options.seed,
     )
-    with closing(cast("Generator[Tensor, None, None]", tokens)):
+    with closing(tokens):
         for token in tokens:
             token_id = int(token)
             new_tokens += 1

@@ -2,8 +2,9 @@
 
 from model.processing.chat_template import ChatTemplate
 from model.processing.frame_sampling import VideoMetadata
-from model.processing.image import MAX_IMAGE_PIXELS, open_image
+from model.processing.image import open_image
 from model.processing.image_processor import Glm4vImageProcessor
+from model.processing.limits import MAX_IMAGE_PIXELS, Limits
 from model.processing.media import MediaError
 from model.processing.processor import Glm4vProcessor
 from model.processing.resize import smart_resize
@@ -18,6 +19,7 @@ __all__ = [
     "Glm4vProcessor",
     "Glm4vTokenizer",
     "Glm4vVideoProcessor",
+    "Limits",
     "MediaError",
     "StreamDecoder",
     "VideoMetadata",

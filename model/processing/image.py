@@ -6,20 +6,21 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageChops, ImageFile, ImageOps
 
-from model.processing.media import HEAD_BYTES, MediaError, check_file, describe
+from model.processing.file_type import identify_head
+from model.processing.limits import MAX_IMAGE_PIXELS
+from model.processing.media import HEAD_BYTES, MediaError, check_file, shown_name
 from model.processing.resize import MAX_ASPECT_RATIO
-
-# Pillow's own warning threshold: 256 MiB of RGB. It is checked from the header, before decoding.
-MAX_IMAGE_PIXELS = 89_478_485
 
 # Only these decoders run on uploads (Pillow's others include one that starts Ghostscript).
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO", "AVIF", "JPEG2000")
+REMEDY = "attach a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC image"
 
 # What Pillow's decoders raise on damaged data.
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
@@ -48,54 +49,91 @@ def open_image(
         MediaError: missing, empty, not an image, damaged, too large, or longer than 200 times its
             width (what the vision tower's resize refuses).
     """
+    name = None if name is None else shown_name(name)
     if isinstance(source, Image.Image):
-        return _finish(source, name or "the image", max_pixels)
+        return finish_image(source, name or "the image", max_pixels)
     if isinstance(source, np.ndarray):
-        return _finish(_from_array(source, name or "the array"), name or "the array", max_pixels)
+        array = _from_array(source, name or "the array")
+        return finish_image(array, name or "the array", max_pixels)
     if isinstance(source, bytes):
         name = name or "the image"
         if not source:
             raise MediaError(f"{name} is empty (0 bytes); attach it again")
-        return _decode(io.BytesIO(source), name, max_pixels)
+        with read_header(io.BytesIO(source), name, max_pixels) as image:
+            return finish_image(image, name, max_pixels)
     if not isinstance(source, (str, Path)):
         raise MediaError(
             f"an image of type {type(source).__name__} cannot be opened; "
             "give a path, bytes, a Pillow image or a uint8 array"
         )
-    path = check_file(source, kind="image")
+    path = check_file(source, kind="image", name=name)
+    name = name or shown_name(path)
     try:
-        with path.open("rb") as file:
-            return _decode(file, name or path.name, max_pixels)
+        with path.open("rb") as file, read_header(file, name, max_pixels) as image:
+            return finish_image(image, name, max_pixels)
     except PermissionError as error:
-        raise MediaError(f"{name or path.name} may not be read; check its permissions") from error
+        raise MediaError(f"{name} may not be read; check its permissions") from error
 
 
-def _decode(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
-    """Read the header, check it, then decode."""
-    Image.init()
-    formats = [f for f in FORMATS if f in Image.OPEN]
+def read_header(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
+    """Open an encoded image without decoding it; ``finish_image`` checks and decodes.
+
+    Args:
+        file: positioned at the start; must stay open until the image is decoded.
+        name: for messages.
+        max_pixels: for the message about an image that Pillow refuses by itself.
+
+    Raises:
+        MediaError: not an image, or of a size that Pillow refuses.
+    """
+    found = identify_head(file.read(HEAD_BYTES))
+    file.seek(0)
+    open_heif = _heif_opener(name) if found.what == "a HEIC image" else None
     try:
-        image = Image.open(file, formats=formats)  # reads the header only
+        if open_heif is not None:
+            return open_heif(file)
+        Image.init()
+        return Image.open(file, formats=[f for f in FORMATS if f in Image.OPEN])
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        found = re.search(r"\d+", str(error))
-        pixels = f"{int(found[0]):,} pixels" if found else "too many pixels"
+        digits = re.search(r"\d+", str(error))
+        pixels = f"{int(digits[0]):,} pixels" if digits else "too many pixels"
         raise MediaError(
             f"{name} has {pixels}, more than the {max_pixels:,} allowed; scale it down first"
         ) from error
     except DECODE_ERRORS as error:
-        file.seek(0)
-        what, remedy = describe(file.read(HEAD_BYTES))
-        remedy = remedy or "attach a PNG, JPEG, WebP, GIF, BMP or TIFF image"
-        if what.endswith("image"):
+        what, remedy = found.what, found.remedy or REMEDY
+        if found.kind == "image":
             what, remedy = f"{what} with a damaged header", "save or download it again"
         raise MediaError(f"{name} cannot be opened as an image: it is {what}; {remedy}") from error
-    with image:
-        return _finish(image, name, max_pixels)
 
 
-def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
-    """Check the size, decode, turn upright, convert to RGB."""
-    width, height = image.size
+def finish_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    """Check the size, decode, turn upright, convert to RGB.
+
+    Raises:
+        MediaError: too large, too long and thin, or damaged.
+    """
+    _check_size(image.size, name, max_pixels)
+    try:
+        image.load()
+        # an icon holds pictures of its own, which may be larger than the icon's header says
+        _check_size(image.size, name, max_pixels)
+        has_plain_inks = _has_plain_inks(image)
+        image = _upright(image)
+        return _to_rgb(ImageChops.invert(image) if has_plain_inks else image)
+    except MemoryError as error:
+        width, height = image.size
+        raise MediaError(f"{name} ({width}x{height}) does not fit in memory") from error
+    except MediaError:
+        raise
+    except DECODE_ERRORS as error:
+        raise MediaError(
+            f"{name} is damaged or cut off ({error}); save or download it again"
+        ) from error
+
+
+def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    width, height = size
     if not width or not height:
         raise MediaError(f"{name} has no pixels ({width}x{height}); attach another image")
     if width * height > max_pixels:
@@ -108,15 +146,29 @@ def _finish(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
             f"{name} is {width}x{height}: one side is more than {MAX_ASPECT_RATIO} times the "
             "other; crop it or cut it into pieces"
         )
+
+
+def _heif_opener(name: str) -> Callable[[BinaryIO], Image.Image]:
+    """Return what opens HEIC photos; it is not registered with Pillow, where others would get it.
+
+    Its pictures come upright: the container's own rotation counts, EXIF's copy of it does not.
+    """
     try:
-        image.load()
-        return _to_rgb(_upright(image))
-    except MemoryError as error:
-        raise MediaError(f"{name} ({width}x{height}) does not fit in memory") from error
-    except DECODE_ERRORS as error:
+        from pillow_heif.as_plugin import HeifImageFile
+    except ImportError as error:
         raise MediaError(
-            f"{name} is damaged or cut off ({error}); save or download it again"
+            f"{name} is a HEIC photo, which takes the Python package pillow-heif; install it, or "
+            "save the photo as JPEG"
         ) from error
+    return HeifImageFile
+
+
+def _has_plain_inks(image: Image.Image) -> bool:
+    """True for a CMYK JPEG without the mark of Adobe's programs, which store inks inverted.
+
+    Pillow inverts either kind, so that the plain one must be inverted again.
+    """
+    return image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+import re
 import stat
+import unicodedata
 from pathlib import Path
 
-# Enough to recognise every container below, and to tell text from binary data.
+# Enough to recognise every container, and to tell text from binary data.
 HEAD_BYTES = 512
 
-# File signatures of things people attach by mistake, and what to do instead.
-SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"%PDF", "a PDF document", "export the page as a PNG image"),
-    (0, b"PK\x03\x04", "a ZIP archive or an Office document", "unpack it or export it as PNG"),
-    (0, b"\x1a\x45\xdf\xa3", "a WebM or Matroska video", "attach it as a video"),
-    (4, b"ftypheic", "a HEIC photo", "save it as JPEG or PNG"),
-    (4, b"ftypheix", "a HEIC photo", "save it as JPEG or PNG"),
-    (4, b"ftypmif1", "a HEIF photo", "save it as JPEG or PNG"),
-    (4, b"ftyp", "an MP4 or QuickTime video", "attach it as a video"),
-    (8, b"AVI ", "an AVI video", "attach it as a video"),
-    (8, b"WAVE", "a WAV recording", "attach an image or a video"),
-    (8, b"WEBP", "a WebP image", "attach it as an image"),
-    (0, b"\x89PNG", "a PNG image", "attach it as an image"),
-    (0, b"\xff\xd8\xff", "a JPEG image", "attach it as an image"),
-)
+# Longer names are cut in the middle, so that the extension stays.
+MAX_NAME_CHARACTERS = 80
 
 
 class MediaError(ValueError):
     """An attachment cannot be used; the message names it, says what was found and what to do."""
 
 
-def check_file(source: str | Path, *, kind: str) -> Path:
+def shown_name(name: str | Path) -> str:
+    """Return a file's name as people and the model may see it: no folders, one printable line.
+
+    Uploads are named by the client: ``../../etc/passwd`` becomes ``passwd``, and characters that
+    break lines, write backwards or take no room disappear.
+    """
+    last = re.split(r"[/\\]", str(name).rstrip("/\\ "))[-1]
+    visible = (c if unicodedata.category(c)[0] != "C" else " " for c in last)
+    clean = " ".join("".join(visible).split())
+    if not clean.strip(". "):
+        return "the file"
+    if len(clean) > MAX_NAME_CHARACTERS:
+        clean = f"{clean[: MAX_NAME_CHARACTERS - 20]}...{clean[-17:]}"
+    return clean
+
+
+def check_file(source: str | Path, *, kind: str, name: str | None = None) -> Path:
     """Return the path of an existing, non-empty local file.
 
     Args:
         source: path of a local file; remote addresses are refused, never fetched.
-        kind: "image" or "video", for the message.
+        kind: "image", "video" or "file", for the message.
+        name: what the person called the file; by default the path itself is named.
 
     Raises:
         MediaError: the file is remote, missing, a folder, or empty.
@@ -47,27 +53,18 @@ def check_file(source: str | Path, *, kind: str) -> Path:
     try:
         status = path.stat()
     except FileNotFoundError as error:
-        raise MediaError(f"{path} does not exist; check the path of the {kind}") from error
+        raise MediaError(
+            f"{path} does not exist; check the path of the {kind}"
+            if name is None
+            else f"{name} is no longer here; attach it again"
+        ) from error
     except (OSError, ValueError) as error:
-        raise MediaError(f"{text[:80]!r} is not a usable path ({error})") from error
+        raise MediaError(f"{name or text[:80]!r} is not a usable path ({error})") from error
     if not stat.S_ISREG(status.st_mode):
-        raise MediaError(f"{path} is not a file; give the path of one {kind}")
+        raise MediaError(f"{name or path} is not a file; give the path of one {kind}")
     if status.st_size == 0:
-        raise MediaError(f"{path.name} is empty (0 bytes); attach the {kind} again")
+        raise MediaError(f"{name or shown_name(path)} is empty (0 bytes); attach the {kind} again")
     return path
-
-
-def describe(head: bytes) -> tuple[str, str | None]:
-    """Say what a file seems to be from its first bytes, and the remedy if there is one."""
-    for offset, signature, what, remedy in SIGNATURES:
-        if head[offset : offset + len(signature)] == signature:
-            return what, remedy
-    if is_text(head):
-        if b"<svg" in head.lower():
-            return "an SVG drawing", "export it as PNG"
-        opening = head.decode("utf-8", "ignore").split("\n")[0].strip()[:20]
-        return f"text (it begins with {opening!r})", None
-    return f"not a known format (it begins with the bytes {head[:4].hex(' ')})", None
 
 
 def is_text(head: bytes) -> bool:

@@ -158,7 +158,7 @@ REFUSALS = {
     "drawing.png": (b"<svg xmlns='x'></svg>", "drawing.png .* SVG drawing; export it as PNG"),
     "paper.png": (b"%PDF-1.7 \x00\xff", "paper.png .* a PDF document; export the page"),
     "clip.png": (b"\0\0\0 ftypisom\0\0", "clip.png .* an MP4 .*; attach it as a video"),
-    "photo.png": (b"\0\0\0 ftypheic\0\0", "photo.png .* HEIC photo; save it as JPEG"),
+    "photo.png": (b"\0\0\0 ftypheic\0\0", "photo.png .* a HEIC image with a damaged header"),
     "zeros.png": (b"", r"zeros.png is empty \(0 bytes\); attach the image again"),
     "noise.png": (b"\x00\x01\xfe\xff" * 9, "noise.png .* begins with the bytes 00 01 fe ff"),
     "header.png": (b"\x89PNG\r\n\x1a\n" + b"\0" * 30, "header.png .* PNG image with a damaged"),

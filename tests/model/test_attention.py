@@ -35,6 +35,14 @@ def test_one_token_attention_equals_repeated_heads() -> None:
     torch.testing.assert_close(attend(q, k, v, None), want)
 
 
+def test_weights_are_normalised_in_float32_whatever_the_dtype() -> None:
+    q, k, v = (torch.randn(1, 2, 9, 8).bfloat16() for _ in range(3))
+    mask = torch.ones(9, 9, dtype=torch.bool).tril()
+    _, weights = attend_reference(q, k, v, None)
+    scores = (q @ k.mT * 8**-0.5).float().masked_fill(~mask, float("-inf"))
+    assert torch.equal(weights, scores.softmax(dim=-1).bfloat16())
+
+
 def test_padded_queries_give_finite_values() -> None:
     q, k, v = torch.randn(1, 4, 6, 8), torch.randn(1, 2, 6, 8), torch.randn(1, 2, 6, 8)
     padding = torch.tensor([[False, False, False, True, True, True]])

@@ -161,6 +161,12 @@ def test_prompts_that_would_be_answered_with_nonsense_are_refused(
         tiny_model.generate(*prompt)
 
 
+def test_given_token_types_reach_the_model(tiny_model: Model) -> None:
+    prompt = Prompt().text(2).image(4, 6).text(3)
+    with pytest.raises(ValueError, match="0 tokens for media"):
+        tiny_model.generate(**prompt.tensors(), mm_token_type_ids=prompt.token_types() * 2)
+
+
 def test_a_negative_number_of_tokens_is_refused(tiny_model: Model) -> None:
     with pytest.raises(ValueError, match="max_new_tokens must be 0 or more, got -1"):
         tiny_model.generate(IDS, max_new_tokens=-1)

@@ -8,7 +8,7 @@ from prompts import Prompt
 from tiny import tiny_config
 
 from model.config import Glm4vMoeConfig
-from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration, next_token_loss
 
 
 def build(**changes: dict) -> Glm4vMoeForConditionalGeneration:
@@ -61,6 +61,14 @@ def test_dropout_keeps_the_expected_attention() -> None:
     # the first token sees only itself: dropped or scaled up, never in between
     assert len(dropped[:, 0, 0].unique(dim=0)) > 1
     torch.testing.assert_close(dropped.mean(0), want, atol=5e-3, rtol=0.1)
+
+
+def test_the_loss_is_computed_in_float32_whatever_the_dtype() -> None:
+    logits = torch.randn(2, 9, 160).bfloat16()
+    labels = torch.randint(0, 160, (2, 9))
+    loss = next_token_loss(logits, labels)
+    assert loss.dtype == torch.float32
+    torch.testing.assert_close(loss, next_token_loss(logits.float(), labels))
 
 
 def test_a_cache_used_in_training_counts_as_constant() -> None:

@@ -1,6 +1,7 @@
 """What a person attaches or types -> what the network reads, and back."""
 
 from model.processing.chat_template import ChatTemplate
+from model.processing.clip import Clip, ClipFrames, SampledFrame, open_clip
 from model.processing.frame_sampling import VideoMetadata
 from model.processing.image import open_image
 from model.processing.image_processor import Glm4vImageProcessor
@@ -15,14 +16,18 @@ from model.processing.video_processor import Glm4vVideoProcessor
 __all__ = [
     "MAX_IMAGE_PIXELS",
     "ChatTemplate",
+    "Clip",
+    "ClipFrames",
     "Glm4vImageProcessor",
     "Glm4vProcessor",
     "Glm4vTokenizer",
     "Glm4vVideoProcessor",
     "Limits",
     "MediaError",
+    "SampledFrame",
     "StreamDecoder",
     "VideoMetadata",
+    "open_clip",
     "open_image",
     "smart_resize",
 ]

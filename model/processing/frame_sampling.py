@@ -7,16 +7,25 @@ The class that the checkpoint names as its processor decides, not its model type
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Rule = Literal["glm4v", "glm46v"]
 
 # When nobody knows the frame rate, the reference's processor assumes this one.
 DEFAULT_FPS = 24.0
 
-# GLM-4.6V: (longest duration in seconds, frame pairs per second), then the caps on both.
-GLM46V_RATES = ((30, 3.0), (300, 1.0), (math.inf, 0.5))
+# GLM-4.5V: frames per second, and the longest duration in seconds that is sampled at that rate;
+# class defaults of the reference, which a checkpoint may change.
+GLM4V_FPS = 2.0
+GLM4V_MAX_DURATION_S = 300.0
+
+# GLM-4.6V: (longest duration in seconds, frames per second), then the caps on both.
+GLM46V_RATES = ((30, 6.0), (300, 2.0), (math.inf, 1.0))
 GLM46V_MAX_DURATION_S = 2400
 GLM46V_MAX_FRAMES = 640
 
@@ -29,6 +38,8 @@ class VideoMetadata:
     fps: float | None = None
     duration: float | None = None  # seconds; derived from the frame count when absent
     frames_indices: tuple[int, ...] | None = None  # set when the frames are already a selection
+    # seconds at which each frame is shown, ascending; set when the frame rate varies
+    times: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         if self.total_num_frames < 1:
@@ -37,6 +48,8 @@ class VideoMetadata:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} of a video must be positive and finite, got {value}")
+        if self.times is not None and len(self.times) != self.total_num_frames:
+            raise ValueError(f"{self.total_num_frames} frames but {len(self.times)} times")
 
     @property
     def seconds(self) -> float:
@@ -45,39 +58,54 @@ class VideoMetadata:
         return self.duration or round((self.total_num_frames - 1) / self.fps) + 1
 
 
-# metadata, frames per second asked for, longest evenly sampled duration in seconds -> indices
-FrameSampler = Callable[[VideoMetadata, float, float], list[int]]
-
-
-def sample_glm4v(metadata: VideoMetadata, fps: float = 2, max_duration: float = 300) -> list[int]:
+def sample_glm4v(
+    metadata: VideoMetadata,
+    fps: float | None = None,
+    max_frames: int | None = None,
+    max_duration: float = GLM4V_MAX_DURATION_S,
+) -> list[int]:
     """Choose frames by the rule of GLM-4.5V and GLM-4.1V: ``fps`` per second, then thinner.
 
     Args:
         metadata: ``fps`` must be known.
-        fps: frames per second to take, class default of the reference.
+        fps: frames per second to take; 2 by default.
+        max_frames: take no more than these; by default what ``max_duration`` seconds get.
         max_duration: seconds; longer videos get as many frames as one of this length.
 
     Returns:
         An even number of ascending frame indices; only the last may occur twice.
     """
     assert metadata.fps is not None
+    fps = fps or GLM4V_FPS
     last = metadata.total_num_frames - 1
     duration = metadata.seconds
-    if duration <= max_duration:
-        count = max(math.floor(duration * fps), 1)
-        indices = [min(last, math.ceil(i * metadata.fps / fps)) for i in range(count)]
-    else:
-        count = int(max_duration * fps)
-        if count > last:
-            indices = list(range(last + 1))
+    count = max(math.floor(duration * fps), 1)
+    cap = max_frames or int(max_duration * fps)
+    if count <= max_frames if max_frames else duration <= max_duration:
+        if metadata.times is not None:
+            indices = _shown_from(metadata.times, [i / fps for i in range(count)])
         else:
-            instants = np.linspace(0, duration, count).tolist()
+            indices = [min(last, math.ceil(i * metadata.fps / fps)) for i in range(count)]
+    elif cap > last:
+        indices = list(range(last + 1))
+    else:
+        instants = np.linspace(0, duration, cap).tolist()
+        if metadata.times is not None:
+            indices = _shown_from(metadata.times, instants)
+        else:
             indices = [min(last, math.ceil(t * metadata.fps)) for t in instants]
     return _distinct_and_even(indices)
 
 
-def sample_glm46v(metadata: VideoMetadata, fps: float = 2, max_duration: float = 300) -> list[int]:
-    """Choose frames by the rule of GLM-4.6V; ``fps`` and ``max_duration`` play no part in it.
+def sample_glm46v(
+    metadata: VideoMetadata, fps: float | None = None, max_frames: int | None = None
+) -> list[int]:
+    """Choose frames by the rule of GLM-4.6V: fewer per second the longer the video is.
+
+    Args:
+        metadata: ``fps`` must be known.
+        fps: frames per second to take, whatever the duration.
+        max_frames: take no more than these, however long the video; 640 by default.
 
     Returns:
         An even number of ascending frame indices; empty for clips of a few frames, as in the
@@ -85,13 +113,13 @@ def sample_glm46v(metadata: VideoMetadata, fps: float = 2, max_duration: float =
     """
     assert metadata.fps is not None
     total, duration = metadata.total_num_frames, metadata.seconds
-    counted = min(duration, GLM46V_MAX_DURATION_S)
-    rate = next(r for longest, r in GLM46V_RATES if counted <= longest)
-    wanted = min(int(counted * rate * 2), GLM46V_MAX_FRAMES)
+    counted = duration if max_frames else min(duration, GLM46V_MAX_DURATION_S)
+    rate = fps or next(r for longest, r in GLM46V_RATES if counted <= longest)
+    wanted = min(int(counted * rate), max_frames or GLM46V_MAX_FRAMES)
     if total < wanted:
         indices = np.linspace(0, total - 1, wanted, dtype=int).tolist()
     else:
-        indices = _walk(total, 1 / metadata.fps, 1 / (2 * rate), int(duration))
+        indices = _walk(metadata, 1 / rate, int(duration))
     if len(indices) < wanted:
         indices = np.linspace(indices[0], indices[-1], wanted, dtype=int).tolist()
     elif len(indices) > wanted:
@@ -100,15 +128,39 @@ def sample_glm46v(metadata: VideoMetadata, fps: float = 2, max_duration: float =
 
 
 def frames_to_read(
-    metadata: VideoMetadata, sampler: FrameSampler, fps: float, longest: float
+    metadata: VideoMetadata,
+    rule: Rule,
+    *,
+    fps: float | None = None,
+    max_frames: int | None = None,
+    max_duration: float = GLM4V_MAX_DURATION_S,
 ) -> list[int]:
-    """Choose frames for any clip: all of it when the frame rate is unknown, never none."""
+    """Choose frames for any clip: all of it when the frame rate is unknown, never none.
+
+    Args:
+        rule: whose rule; see ``sample_glm4v`` and ``sample_glm46v`` for the rest.
+        max_frames: an odd number counts as one less, because frames come in pairs.
+
+    Returns:
+        An even number of ascending frame indices; only the last may occur twice.
+
+    Raises:
+        ValueError: an unknown rule, or a rate or cap that takes nothing.
+    """
+    if rule not in ("glm4v", "glm46v"):
+        raise ValueError(f"unknown sampling rule {rule!r}; expected 'glm4v' or 'glm46v'")
+    if fps is not None and not 0 < fps < math.inf:
+        raise ValueError(f"fps must be positive and finite, got {fps}")
+    if max_frames is not None and max_frames < 2:
+        raise ValueError(f"max_frames must be at least 2, one pair of frames; got {max_frames}")
+    cap = max_frames - max_frames % 2 if max_frames else None
     if metadata.fps is None:
         indices = list(range(metadata.total_num_frames))
+    elif rule == "glm4v":
+        indices = sample_glm4v(metadata, fps, cap, max_duration)
     else:
-        indices = sampler(metadata, fps, longest)
-    indices = indices or [0]
-    return indices + indices[-1:] if len(indices) % 2 else indices
+        indices = sample_glm46v(metadata, fps, cap)
+    return _distinct_and_even(indices or [0])
 
 
 def pair_timestamps(indices: list[int], fps: float | None) -> list[float]:
@@ -116,12 +168,20 @@ def pair_timestamps(indices: list[int], fps: float | None) -> list[float]:
     return [index / (fps or DEFAULT_FPS) for index in indices[::2]]
 
 
-def _walk(total: int, frame_s: float, step_s: float, end_s: int) -> list[int]:
+def _shown_from(times: Sequence[float], instants: list[float]) -> list[int]:
+    """Return for each instant the first frame that is shown at it or later, else the last."""
+    return [min(len(times) - 1, bisect_left(times, instant)) for instant in instants]
+
+
+def _walk(metadata: VideoMetadata, step_s: float, end_s: int) -> list[int]:
     """Take a frame whenever its time has reached a cursor that then moves on by ``step_s``."""
+    assert metadata.fps is not None
+    frame_s = 1 / metadata.fps
     indices = []
     cursor = 0.0
-    for index in range(total):
-        if index * frame_s >= cursor:
+    for index in range(metadata.total_num_frames):
+        time = metadata.times[index] if metadata.times is not None else index * frame_s
+        if time >= cursor:
             cursor += step_s
             indices.append(index)
             if cursor >= end_s:

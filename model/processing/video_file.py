@@ -1,86 +1,166 @@
-"""Decode the frames of a video file that were asked for, and no others."""
+"""A video file as the decoder sees it: frames one after another, and when each one is shown."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import cv2
 import numpy as np
 
-from model.processing.frame_sampling import VideoMetadata
+from model.processing.file_type import identify
+from model.processing.frame_sampling import DEFAULT_FPS
 from model.processing.image import MAX_IMAGE_PIXELS
-from model.processing.media import HEAD_BYTES, MediaError, check_file, is_text
+from model.processing.media import MediaError, check_file
 
 REMEDY = "convert it to an H.264 MP4 and attach that"
 
+# What containers write when they do not know: Matroska ticks 1000 times a second, MPEG 90000 times.
+ABSURD_FPS = 1000.0
 
-class EndsEarlyError(MediaError):
-    """The container announced more frames than can be decoded; ``frames`` says how many came."""
+# Nine hours at 30 frames per second. Listing them takes a few seconds.
+MAX_FRAMES = 1_000_000
 
-    def __init__(self, message: str, frames: int) -> None:
-        super().__init__(message)
-        self.frames = frames
+# Every thread of FFmpeg's holds several frames: 8 of them take 150 MB at 1920x1080.
+MAX_THREADS = 8
+
+# A damaged file must not keep the decoder busy for long.
+TIMEOUT_MS = 10_000
+
+# Times come as floats computed from the container's ticks; ticks are 10 microseconds or longer.
+SAME_TIME_S = 5e-6
+
+# OpenCV starts decoding at the last keyframe that lies at least this many frames before the target.
+SEEK_MARGIN = 16
+
+# Going through more frames than these to see whether a file is complete would take too long.
+MAX_END_CHECK = 600
+
+NO_KEYFRAMES = np.empty(0, dtype=np.int64)
 
 
-class VideoFile:
-    """An open local video; a context manager that closes it.
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """When each frame of a video is shown.
 
-    Args:
-        source: path of the file.
-        total_num_frames: overrides the count that the container announces.
-
-    Raises:
-        MediaError: the file is missing, empty, not a video, or in a format OpenCV cannot decode.
+    Attributes:
+        count: number of frames.
+        fps: frames per second, on average; 24 if nobody knows.
+        times: (count,) float64, seconds since the first frame, ascending; None if the container
+            does not tell.
+        keyframes: (K,) int64, ascending indices of frames that need none before them; empty where
+            jumping to them is not exact.
+        is_constant: each frame is shown at ``index / fps``, give or take half a frame, or
+            nothing else is known.
     """
 
-    def __init__(self, source: str | Path, *, total_num_frames: int | None = None) -> None:
-        self._path = check_file(source, kind="video")
-        self.name = self._path.name
-        with self._path.open("rb") as file:
-            # FFmpeg follows playlists, which are text files that name other files
-            if is_text(file.read(HEAD_BYTES)):
-                raise MediaError(f"{self.name} is text, not a video; attach an MP4, MOV or WebM")
-        self._capture = self._open()
-        try:
-            self.metadata = self._read_metadata(total_num_frames)
-        except MediaError:
+    count: int
+    fps: float
+    times: np.ndarray | None
+    keyframes: np.ndarray
+    is_constant: bool
+
+    def time_of(self, index: int) -> float:
+        """Return when a frame is shown; exact ``index / fps`` for constant rates."""
+        if self.is_constant or self.times is None:
+            return index / self.fps
+        return float(self.times[index])
+
+    def index_at(self, time_s: float, expected: int) -> int:
+        """Return the index of a frame that the decoder gave, at least ``expected``."""
+        if self.times is None:
+            return expected
+        return max(expected, int(np.searchsorted(self.times, time_s - SAME_TIME_S)))
+
+    def landing(self, index: int) -> int:
+        """Return the frame from which decoding starts when jumping to ``index``; -1 if unknown."""
+        before = int(np.searchsorted(self.keyframes, index - SEEK_MARGIN, side="right"))
+        return int(self.keyframes[before - 1]) if before else -1
+
+
+class VideoDecoder:
+    """An open video; a context manager that closes it.
+
+    Args:
+        packets: list the packets of the container without decoding them.
+
+    Raises:
+        MediaError: FFmpeg does not know the format, or the frames are too large or have no pixels.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        *,
+        packets: bool = False,
+        max_pixels: int = MAX_IMAGE_PIXELS,
+    ) -> None:
+        self.name = name
+        threads = min(os.cpu_count() or 1, MAX_THREADS)
+        settings = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, TIMEOUT_MS]
+        settings += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, TIMEOUT_MS]
+        settings += [cv2.CAP_PROP_FORMAT, -1] if packets else [cv2.CAP_PROP_N_THREADS, threads]
+        # FFmpeg only: OpenCV's image-sequence reader would open photo1.png and then photo2.png
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, settings)
+        if not self._capture.isOpened():
+            raise MediaError(f"{name} holds no video that can be decoded; {REMEDY}")
+        # the rotation flag is applied, to the size too
+        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        if self.width < 1 or self.height < 1:
             self._capture.release()
-            raise
+            raise MediaError(f"{name} has no pixels ({self.width}x{self.height}); {REMEDY}")
+        if self.width * self.height > max_pixels:
+            self._capture.release()
+            raise MediaError(
+                f"{name} is {self.width}x{self.height}, {self.width * self.height:,} pixels per "
+                f"frame, more than the {max_pixels:,} allowed; scale it down first"
+            )
 
-    def frames(self, indices: list[int]) -> Iterator[np.ndarray]:
-        """Yield (rows, columns, 3) uint8 RGB frames for ascending indices, repetitions included.
+    @property
+    def announced_fps(self) -> float | None:
+        """Frames per second by the container's header, unless that is no frame rate."""
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        return fps if math.isfinite(fps) and 0 < fps < ABSURD_FPS else None
 
-        Skipped frames are decoded but not converted to RGB, which is exact in every format;
-        seeking is not. May be called once.
+    @property
+    def codec(self) -> str:
+        """Four characters that name the compression, for messages."""
+        code = int(self._capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+        return code.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
 
-        Raises:
-            EndsEarlyError: the video ends before the last index.
-            MediaError: a frame is damaged.
-        """
-        position = -1
-        frame: np.ndarray | None = None
-        for index in indices:
-            while position < index:
-                if not self._capture.grab():
-                    count = position + 1
-                    raise EndsEarlyError(
-                        f"{self.name} ends after {count} of {self.metadata.total_num_frames} "
-                        f"frames; {REMEDY}",
-                        count,
-                    )
-                position += 1
-                frame = None
-            if frame is None:
-                decoded, bgr = self._capture.retrieve()
-                if not decoded:
-                    raise MediaError(f"{self.name}: frame {index} is damaged; {REMEDY}")
-                frame = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-            yield frame
+    @property
+    def is_keyframe(self) -> bool:
+        """Whether the packet grabbed last can be decoded without those before it."""
+        return bool(self._capture.get(cv2.CAP_PROP_LRF_HAS_KEY_FRAME))
 
-    def __enter__(self) -> VideoFile:
+    def grab(self) -> float | None:
+        """Decode the next frame; return its time in seconds, or None at the end."""
+        if not self._capture.grab():
+            return None
+        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+
+    def picture(self) -> np.ndarray:
+        """Return the frame grabbed last: (rows, columns, 3) uint8 RGB."""
+        decoded, bgr = self._capture.retrieve()
+        if not decoded:
+            raise MediaError(f"{self.name} has a damaged frame; {REMEDY}")
+        return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+    def seek(self, index: int) -> None:
+        """Make ``index`` the next frame, if the container's rate and index tables are right."""
+        self._capture.set(cv2.CAP_PROP_POS_FRAMES, index)
+
+    def close(self) -> None:
+        """Free the decoder."""
+        self._capture.release()
+
+    def __enter__(self) -> VideoDecoder:
         return self
 
     def __exit__(
@@ -89,30 +169,102 @@ class VideoFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._capture.release()
+        self.close()
 
-    def _open(self) -> cv2.VideoCapture:
-        # FFmpeg only: OpenCV's image-sequence reader would open photo1.png and then photo2.png
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
-            raise MediaError(f"{self.name} cannot be decoded as a video; {REMEDY}")
-        return capture
 
-    def _read_metadata(self, total: int | None) -> VideoMetadata:
-        """Take frame rate and count from the container, counting the frames if it has no count."""
-        width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        if width * height > MAX_IMAGE_PIXELS:
-            raise MediaError(f"{self.name} is {width}x{height}; scale it down first")
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        total = total or int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        if total < 1:  # containers written as a stream, without an index
-            total = 0
-            while self._capture.grab():
-                total += 1
-            self._capture.release()
-            self._capture = self._open()
-        if not total:
-            raise MediaError(f"{self.name} has no frames; {REMEDY}")
-        known = math.isfinite(fps) and fps > 0
-        return VideoMetadata(total, fps if known else None, total / fps if known else None)
+def check_video(source: str | Path, name: str | None) -> Path:
+    """Return the path of a file whose first bytes are those of a video, or of a GIF.
+
+    FFmpeg must not see anything else: it follows playlists, which are texts that name other files.
+
+    Raises:
+        MediaError: missing, empty or of another kind.
+    """
+    path = check_file(source, kind="video", name=name)
+    try:
+        found = identify(path)
+    except PermissionError as error:
+        raise MediaError(f"{name or path.name} may not be read; check its permissions") from error
+    if found.kind != "video" and found.what != "a GIF image":
+        remedy = found.remedy or "attach an MP4, MOV, WebM, MKV or AVI video"
+        raise MediaError(f"{name or path.name} is {found.what}, not a video; {remedy}")
+    return path
+
+
+def _list_packets(path: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the times (N,) float64 ascending and the indices (K,) int64 of the keyframes."""
+    found: list[float] = []
+    is_key: list[bool] = []
+    with VideoDecoder(path, name, packets=True) as packets:
+        for time_s in _remaining(packets):
+            found.append(time_s)
+            is_key.append(packets.is_keyframe)
+            if len(found) > MAX_FRAMES:
+                raise MediaError(f"{name} has more than {MAX_FRAMES:,} frames; cut it first")
+    times = np.array(found)
+    order = np.argsort(times, kind="stable")  # packets come in the order of decoding
+    return times[order], np.flatnonzero(np.array(is_key, dtype=bool)[order])
+
+
+def _remaining(decoder: VideoDecoder) -> Iterator[float]:
+    """Yield the time of each frame up to the end."""
+    while (time_s := decoder.grab()) is not None:
+        yield time_s
+
+
+def _ascends(times: np.ndarray) -> bool:
+    return bool((np.diff(times) > SAME_TIME_S).all())
+
+
+def _by_rate(count: int, fps: float | None) -> Timeline:
+    """Trust the header's frame rate where there are no times."""
+    return Timeline(count, fps or DEFAULT_FPS, None, NO_KEYFRAMES, True)
+
+
+def _by_times(times: np.ndarray, keyframes: np.ndarray, fps: float | None) -> Timeline:
+    """Decide whether the header's frame rate describes the times, which begin with 0."""
+    count = len(times)
+    if count < 2:
+        return _by_rate(count, fps)
+    if fps is not None and np.abs(times * fps - np.arange(count)).max() <= 0.5:
+        return Timeline(count, fps, times, keyframes, True)
+    # jumps go by frame numbers at a constant rate
+    return Timeline(count, float((count - 1) / times[-1]), times, NO_KEYFRAMES, False)
+
+
+def read_timeline(path: Path, name: str) -> Timeline:
+    """Find out how many frames there are and when they are shown, decoding as little as possible.
+
+    Headers often give a wrong count or rate. The packets of a file tell when each frame is shown
+    and are listed without decoding. The first and the last frames are decoded to see whether the
+    decoder agrees; only where it does not is every frame decoded.
+
+    Raises:
+        MediaError: no frame can be decoded, or there are more than a million.
+    """
+    times, keyframes = _list_packets(path, name)
+    count = len(times)
+    with VideoDecoder(path, name) as decoder:
+        fps = decoder.announced_fps
+        first = decoder.grab()
+        if first is None:
+            codec = f"{decoder.codec} video" if decoder.codec else "video"
+            raise MediaError(f"{name} holds no {codec} frame that can be decoded; {REMEDY}")
+        if count < 2 or abs(first - times[0]) > SAME_TIME_S or not _ascends(times):
+            # AVI with bidirectional frames tells the order of decoding, not of showing
+            return _by_rate(max(count, 1), fps)
+        times = times - times[0]
+        timeline = _by_times(times, keyframes, fps)
+        if count - timeline.landing(count - 1) > MAX_END_CHECK:
+            return timeline
+        decoder.seek(count - 1)
+        end = max(_remaining(decoder), default=-1.0) - first
+    kept = int(np.searchsorted(times, end + SAME_TIME_S, side="right"))
+    if kept and abs(times[kept - 1] - end) <= SAME_TIME_S:
+        return _by_times(times[:kept], keyframes[keyframes < kept], fps)
+    # cut without re-encoding, by an edit list that hides frames at the front
+    with VideoDecoder(path, name) as decoder:
+        times = np.array(list(_remaining(decoder)))
+    if not _ascends(times):
+        return _by_rate(len(times), fps)
+    return _by_times(times - times[0], NO_KEYFRAMES, fps)

@@ -18,24 +18,25 @@ from model.processing.checkpoint_files import (
     read_processor_settings,
     uses_glm46v_rules,
 )
+from model.processing.clip import Clip, ClipFrames, SampledFrame, open_clip
 from model.processing.frame_sampling import (
+    GLM4V_FPS,
+    GLM4V_MAX_DURATION_S,
+    Rule,
     VideoMetadata,
     frames_to_read,
     pair_timestamps,
-    sample_glm4v,
-    sample_glm46v,
 )
 from model.processing.image import open_image
 from model.processing.media import MediaError
 from model.processing.patches import PatchSettings, patchify
 from model.processing.resize import resize
-from model.processing.video_file import EndsEarlyError, VideoFile
 
 # size.longest_edge of every published video_preprocessor_config.json: 30 000 tokens
 DEFAULT_MAX_PIXELS = 28 * 28 * 2 * 30000
 
-# A path, or the decoded frames: (F, rows, columns, 3) uint8 or a sequence of pictures.
-Video = str | Path | np.ndarray | Sequence[Image.Image | np.ndarray]
+# A file, frames chosen from it, or decoded ones: (F, rows, columns, 3) uint8 or pictures.
+Video = str | Path | Clip | ClipFrames | np.ndarray | Sequence[Image.Image | np.ndarray]
 
 
 class Glm4vVideoProcessor:
@@ -46,12 +47,13 @@ class Glm4vVideoProcessor:
         settings: PatchSettings,
         *,
         is_glm46v: bool = False,
-        fps: float = 2,
-        max_duration: float = 300,
+        fps: float = GLM4V_FPS,
+        max_duration: float = GLM4V_MAX_DURATION_S,
     ) -> None:
         self.settings = settings
-        self.is_glm46v = is_glm46v
-        self.fps = fps
+        self.rule: Rule = "glm46v" if is_glm46v else "glm4v"
+        # GLM-4.6V's rule knows its own rates
+        self.fps = None if is_glm46v else fps
         self.max_duration = max_duration
 
     @classmethod
@@ -67,8 +69,8 @@ class Glm4vVideoProcessor:
         return cls(
             PatchSettings.from_dict(raw, max_pixels=DEFAULT_MAX_PIXELS),
             is_glm46v=uses_glm46v_rules(raw, read_json(folder, "processor_config.json")),
-            fps=raw.get("fps") or 2,
-            max_duration=raw.get("max_duration") or 300,
+            fps=raw.get("fps") or GLM4V_FPS,
+            max_duration=raw.get("max_duration") or GLM4V_MAX_DURATION_S,
         )
 
     def __call__(
@@ -83,8 +85,8 @@ class Glm4vVideoProcessor:
         repeating the last.
 
         Args:
-            videos: at least one path, array or sequence of frames.
-            metadata: what is known about each video; ignored for paths, which tell it themselves.
+            videos: at least one path, clip, choice of a clip's frames, array or sequence of frames.
+            metadata: what is known about each video; ignored for files, which tell it themselves.
 
         Returns:
             pixel_values_videos: (N, 1176) float32, the patches of all videos one after another.
@@ -111,12 +113,22 @@ class Glm4vVideoProcessor:
             "timestamps": timestamps,
         }
 
+    def sample(
+        self, clip: Clip, fps: float | None = None, max_frames: int | None = None
+    ) -> list[SampledFrame]:
+        """Choose frames by the checkpoint's rule; see ``Clip.sample``."""
+        return clip.sample(self.rule, fps or self.fps, max_frames, max_duration=self.max_duration)
+
     def _frames(
         self, video: Video, about: VideoMetadata | Mapping[str, Any] | None
     ) -> tuple[Tensor, list[float]]:
         """Return (F, 3, H, W) uint8 frames at the model's size, F even, and each pair's time."""
         if isinstance(video, (str, Path)):
-            return self._from_file(video)
+            video = open_clip(video)
+        if isinstance(video, Clip):
+            video = ClipFrames(video, self.sample(video))
+        if isinstance(video, ClipFrames):
+            return self._from_clip(video)
         known = _describe(video, about)
         if known.frames_indices is None:
             positions = indices = self._choose(known)
@@ -133,27 +145,18 @@ class Glm4vVideoProcessor:
         frames = self._resized(pictures, len(positions), counted)
         return frames, pair_timestamps(indices, known.fps)
 
-    def _from_file(self, path: str | Path) -> tuple[Tensor, list[float]]:
-        """Decode a file; if it is shorter than announced, sample again from what is there."""
-        with VideoFile(path) as file:
-            about = file.metadata
-            indices = self._choose(about)
-            try:
-                frames = self._resized(file.frames(indices), len(indices), len(indices))
-            except EndsEarlyError as error:
-                if not error.frames:
-                    raise
-                about = replace(about, total_num_frames=error.frames)
-            else:
-                return frames, pair_timestamps(indices, about.fps)
-        with VideoFile(path, total_num_frames=about.total_num_frames) as file:
-            indices = self._choose(file.metadata)
-            frames = self._resized(file.frames(indices), len(indices), len(indices))
-            return frames, pair_timestamps(indices, file.metadata.fps)
+    def _from_clip(self, chosen: ClipFrames) -> tuple[Tensor, list[float]]:
+        """Decode the chosen frames only; an odd number is completed by repeating the last."""
+        frames = list(chosen.frames)
+        if not frames:
+            raise MediaError(f"no frame of {chosen.clip.name} was chosen; choose at least one")
+        frames += frames[-1:] * (len(frames) % 2)
+        pictures = (np.asarray(picture) for picture in chosen.clip.read(frames))
+        pixels = self._resized(pictures, len(frames), len(frames))
+        return pixels, [frame.time_s for frame in frames[::2]]
 
     def _choose(self, about: VideoMetadata) -> list[int]:
-        sampler = sample_glm46v if self.is_glm46v else sample_glm4v
-        return frames_to_read(about, sampler, self.fps, self.max_duration)
+        return frames_to_read(about, self.rule, fps=self.fps, max_duration=self.max_duration)
 
     def _resized(self, frames: Iterable[np.ndarray], count: int, counted: int) -> Tensor:
         """Resize frames one by one as they arrive, so that only the small ones pile up.

@@ -13,8 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from model.processing import Glm4vVideoProcessor, MediaError, VideoMetadata
-from model.processing.video_file import EndsEarlyError, VideoFile
+from model.processing import (
+    ClipFrames,
+    Glm4vVideoProcessor,
+    MediaError,
+    SampledFrame,
+    VideoMetadata,
+    open_clip,
+)
 
 
 @pytest.fixture(scope="module")
@@ -91,22 +97,14 @@ def test_a_single_frame_makes_a_pair(pair: tuple) -> None:
 
 def test_a_file_gives_the_same_as_its_decoded_frames(pair: tuple, clip: Path) -> None:
     ours = pair[0]
-    with VideoFile(clip) as file:
-        frames = np.stack(list(file.frames(list(range(40)))))
-        about = file.metadata
-    assert about == VideoMetadata(40, 10.0, 4.0)
+    opened = open_clip(clip)
+    assert (opened.frame_count, opened.fps, opened.duration_s) == (40, 10.0, 4.0)
+    every = [SampledFrame(i, i / 10) for i in range(40)]
+    frames = np.stack([np.asarray(picture) for picture in opened.read(every)])
+    about = VideoMetadata(40, 10.0, 4.0)
     from_file, from_frames = ours([clip]), ours([frames], [about])
     assert torch.equal(from_file["pixel_values_videos"], from_frames["pixel_values_videos"])
     assert from_file["timestamps"] == from_frames["timestamps"]
-
-
-def test_decoded_frames_are_rgb_and_the_ones_asked_for(clip: Path) -> None:
-    with VideoFile(clip) as file:
-        frames = list(file.frames([0, 10, 10, 39]))
-    assert [round(float(f[:, 40:].mean()) / 6) for f in frames] == [0, 10, 10, 39]
-    red, green, blue = frames[1][32, 4]
-    assert red > 200
-    assert max(green, blue) < 60
 
 
 def test_frames_may_be_a_list_of_pictures(pair: tuple) -> None:
@@ -131,42 +129,30 @@ def test_several_videos_are_the_single_ones_in_order(pair: tuple, clip: Path) ->
     assert together["timestamps"] == first["timestamps"] + second["timestamps"]
 
 
-def test_a_file_shorter_than_announced_is_sampled_from_what_is_there(
-    pair: tuple, clip: Path, monkeypatch: pytest.MonkeyPatch
+def test_frames_chosen_by_a_person_are_the_ones_sent(pair: tuple, clip: Path) -> None:
+    opened = open_clip(clip)
+    frames = [SampledFrame(3, 0.3), SampledFrame(20, 2.0), SampledFrame(39, 3.9)]
+    got = pair[0]([ClipFrames(opened, frames)])
+    assert got["timestamps"] == [[0.3, 3.9]]
+    pixels = np.stack([np.asarray(picture) for picture in opened.read(frames)])
+    wanted = pair[0]([pixels])["pixel_values_videos"]
+    # a ready selection of decoded frames is sized before the last is repeated: same size here
+    torch.testing.assert_close(got["pixel_values_videos"], wanted)
+
+
+def test_choosing_no_frame_is_refused(pair: tuple, clip: Path) -> None:
+    with pytest.raises(MediaError, match=r"no frame of clip.avi was chosen"):
+        pair[0]([ClipFrames(open_clip(clip), [])])
+
+
+def test_a_processor_samples_a_clip_by_its_checkpoints_rule(
+    pair: tuple, flavour: str, clip: Path
 ) -> None:
-    honest = pair[0]([clip])
-    read = VideoFile._read_metadata
-
-    def boast(self: VideoFile, total: int | None) -> VideoMetadata:
-        about = read(self, total)
-        return about if total else VideoMetadata(90, about.fps, 9.0)
-
-    monkeypatch.setattr(VideoFile, "_read_metadata", boast)
-    got = pair[0]([clip])
-    assert torch.equal(got["pixel_values_videos"], honest["pixel_values_videos"])
-    with VideoFile(clip) as file, pytest.raises(EndsEarlyError, match="ends after 40 of 90 frames"):
-        list(file.frames([80]))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("empty.mp4", b"", "empty.mp4 is empty"),
-        ("list.mp4", b"#EXTM3U\nfile:///etc/passwd\n", "list.mp4 is text, not a video"),
-        ("noise.mp4", b"\0\1\2\xff" * 99, "noise.mp4 cannot be decoded .*; convert it to an H.264"),
-    ],
-)
-def test_a_file_that_is_no_video_is_refused(
-    name: str, content: bytes, message: str, tmp_path: Path
-) -> None:
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(MediaError, match=message):
-        VideoFile(tmp_path / name)
-
-
-def test_an_address_is_refused_not_fetched() -> None:
-    with pytest.raises(MediaError, match="download the video and attach it"):
-        VideoFile("http://127.0.0.1:9/clip.mp4")
+    opened = open_clip(clip)
+    assert pair[0].sample(opened) == opened.sample(flavour)
+    assert pair[0].sample(opened, fps=1, max_frames=2) == opened.sample(flavour, 1, 2)
+    whole, named = pair[0]([clip]), pair[0]([opened])
+    assert torch.equal(whole["pixel_values_videos"], named["pixel_values_videos"])
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from model.cache import KVCache
 from model.config import Glm4vMoeTextConfig
+from model.layers import Linear
 from model.rope import rotate
 
 # Up to so many queries per head, the heads of a group are folded into one: beyond, it gains no time
@@ -103,10 +104,10 @@ class Glm4vMoeAttention(nn.Module):
         self.dropout = config.attention_dropout
         q_size = config.num_attention_heads * self.head_dim
         kv_size = config.num_key_value_heads * self.head_dim
-        self.q_proj = nn.Linear(hidden_size, q_size, bias=config.attention_bias)
-        self.k_proj = nn.Linear(hidden_size, kv_size, bias=config.attention_bias)
-        self.v_proj = nn.Linear(hidden_size, kv_size, bias=config.attention_bias)
-        self.o_proj = nn.Linear(q_size, hidden_size, bias=False)
+        self.q_proj = Linear(hidden_size, q_size, bias=config.attention_bias)
+        self.k_proj = Linear(hidden_size, kv_size, bias=config.attention_bias)
+        self.v_proj = Linear(hidden_size, kv_size, bias=config.attention_bias)
+        self.o_proj = Linear(q_size, hidden_size, bias=False)
 
     def forward(
         self,

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model import native
 from model.config import Glm4vMoeTextConfig
 from model.layers import Activation, GatedMLP, KeepsExactBuffers, activation
 
@@ -140,6 +141,9 @@ def run_experts(
     x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
 ) -> Tensor:
     """`run_experts_reference`, each expert only on the tokens that chose it."""
+    kernels = native.kernels_for(x, gate_up, down) if act is F.silu else None
+    if kernels is not None:
+        return kernels.routed_experts(x, ids, weights, gate_up, down)
     if x.is_cuda and x.dtype == torch.bfloat16:  # what grouped_mm takes there
         return run_experts_grouped(x, ids, weights, gate_up, down, act)
     # indexing one expert at a time would give every expert a gradient of the whole stack's size

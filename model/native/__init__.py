@@ -1,0 +1,194 @@
+"""Decoding steps in C, for a few rows on a CPU: at one row, torch reads weights at half speed.
+
+Every function has a twin in torch, beside which it is called; `kernels_for` says which of the two
+runs. ``SIGHTLINE_NATIVE=0`` in the environment leaves all to torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import threading
+from ctypes import c_float, c_int, c_int64, c_void_p
+
+import torch
+from torch import Tensor, nn
+
+from model.native.build import BuildError, load_library
+
+logger = logging.getLogger(__name__)
+
+MAX_ROWS = 4  # beyond, torch's matrix products win
+# A thread is worth waking (3 us) for so many bytes: a core reads them in about that time.
+GRAIN_BYTES = 128 * 1024
+DEFINES: dict[torch.dtype, tuple[str, ...]] = {torch.bfloat16: ("-DBF16",), torch.float32: ()}
+# pointers of tensors, then sizes
+SIGNATURES: dict[str, list[type]] = {
+    "linear": [c_void_p] * 4 + [c_int64] * 3 + [c_int],
+    "gated_mlp": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
+    "routed_experts": [c_void_p] * 6 + [c_int64] * 4 + [c_int],
+    "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
+}
+
+
+def threads_for(size: int) -> int:
+    """Return how many threads share the reading of ``size`` bytes."""
+    return max(1, min(torch.get_num_threads(), size // GRAIN_BYTES))
+
+
+def _check(status: int) -> None:
+    if status:
+        raise MemoryError("no memory for the scratch space of a decoding step")
+
+
+class Kernels:
+    """The functions of ``kernels.c`` for one dtype; arguments must have passed `kernels_for`."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        for name, types in SIGNATURES.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = types, c_int
+        self._linear = library.linear
+        self._gated_mlp = library.gated_mlp
+        self._routed_experts = library.routed_experts
+        self._attention = library.attention
+
+    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """``F.linear(x, weight, bias)``: (..., in) -> (..., out)."""
+        outputs, inputs = weight.shape
+        out = x.new_empty(*x.shape[:-1], outputs)
+        status = self._linear(
+            x.data_ptr(),
+            weight.data_ptr(),
+            None if bias is None else bias.data_ptr(),
+            out.data_ptr(),
+            x.numel() // inputs,
+            inputs,
+            outputs,
+            threads_for(weight.nbytes),
+        )
+        _check(status)
+        return out
+
+    def gated_mlp(self, x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+        """``down(silu(gate(x)) * up(x))``: (..., C); gate and up are (I, C), down is (C, I)."""
+        inner, hidden = gate.shape
+        out = torch.empty_like(x)
+        status = self._gated_mlp(
+            x.data_ptr(),
+            gate.data_ptr(),
+            up.data_ptr(),
+            down.data_ptr(),
+            out.data_ptr(),
+            x.numel() // hidden,
+            hidden,
+            inner,
+            threads_for(3 * gate.nbytes),
+        )
+        _check(status)
+        return out
+
+    def routed_experts(
+        self, x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor
+    ) -> Tensor:
+        """`model.moe.run_experts_reference` with silu: (N, C) -> (N, C)."""
+        rows, top_k = ids.shape
+        _, hidden, inner = down.shape
+        out = torch.empty_like(x)
+        status = self._routed_experts(
+            x.data_ptr(),
+            ids.data_ptr(),
+            weights.data_ptr(),
+            gate_up.data_ptr(),
+            down.data_ptr(),
+            out.data_ptr(),
+            rows,
+            top_k,
+            hidden,
+            inner,
+            threads_for(3 * top_k * hidden * inner * x.element_size()),
+        )
+        _check(status)
+        return out
+
+    def attention(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """`model.attention.attend` of one query: (B, H, 1, D) over (B, K, S, D) -> (B, H, 1, D)."""
+        batch, heads, _, dim = q.shape
+        kv_heads, keys = k.shape[1], k.shape[2]
+        out = q.new_empty(q.shape)
+        threads = threads_for(k.numel() * k.element_size() * 2)
+        pairs = batch * kv_heads
+        status = self._attention(
+            q.data_ptr(),
+            k.data_ptr(),
+            v.data_ptr(),
+            out.data_ptr(),
+            batch,
+            heads,
+            kv_heads,
+            keys,
+            dim,
+            (c_int64 * 3)(*k.stride()[:3]),
+            (c_int64 * 3)(*v.stride()[:3]),
+            dim**-0.5,
+            1 if pairs % threads == 0 else -(-threads // pairs) * 2,
+            threads,
+        )
+        _check(status)
+        return out
+
+
+_kernels: dict[torch.dtype, Kernels | None] = {}
+_loading = threading.Lock()
+
+
+def load(dtype: torch.dtype) -> Kernels | None:
+    """Return the kernels for ``dtype``, compiled at the first call; None if they can't be had."""
+    if dtype not in _kernels:
+        with _loading:  # a second conversation waits and does not compile again
+            if dtype not in _kernels:
+                _kernels[dtype] = _load(dtype)
+    return _kernels[dtype]
+
+
+def _load(dtype: torch.dtype) -> Kernels | None:
+    if dtype not in DEFINES or os.environ.get("SIGHTLINE_NATIVE") == "0":
+        return None
+    try:
+        kernels = Kernels(load_library(*DEFINES[dtype]))
+    except BuildError as error:
+        logger.info("decoding %s with torch alone: %s", dtype, error)
+        return None
+    logger.info("decoding %s with compiled kernels", dtype)
+    return kernels
+
+
+def kernels_for(x: Tensor, *weights: Tensor | None) -> Kernels | None:
+    """Return the kernels if they can compute with these, None if torch has to.
+
+    They need plain tensors in main memory, one supported dtype, no gradients, no tracing.
+
+    Args:
+        x: activations, at most `MAX_ROWS` rows.
+        weights: without gaps; None for a bias that is not there.
+    """
+    if torch.is_grad_enabled() or x.numel() > MAX_ROWS * x.shape[-1] or not _is_plain(x, x.dtype):
+        return None
+    for weight in weights:
+        if weight is not None and not _is_plain(weight, x.dtype):
+            return None
+    if torch.is_autocast_enabled("cpu") or torch.jit.is_tracing():
+        return None
+    return load(x.dtype)
+
+
+def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a pointer, a shape and a dtype describe ``x``: subclasses may hold no numbers."""
+    kind = type(x)
+    return (
+        (kind is Tensor or kind is nn.Parameter)
+        and x.is_cpu
+        and x.dtype is dtype
+        and x.is_contiguous()
+    )

@@ -1,0 +1,255 @@
+"""Compiled decoding steps against their twins in torch, and what happens without a compiler."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model import native
+from model.attention import attend_reference
+from model.generate import generate
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.layers import GatedMLP, Linear
+from model.moe import run_experts, run_experts_reference
+from model.native import build
+
+DTYPES = (torch.float32, torch.bfloat16)
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    """The kernels leave training to torch."""
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch alone, as where nothing could be compiled."""
+    monkeypatch.setattr(native, "_kernels", dict.fromkeys(native.DEFINES))
+
+
+def kernels(dtype: torch.dtype) -> native.Kernels:
+    found = native.load(dtype)
+    assert found is not None, "the tests need a C compiler"
+    return found
+
+
+def assert_near(got: Tensor, want: Tensor) -> None:
+    """In float32 the defaults; bfloat16 has 8 bits, and torch rounds to them at every step."""
+    assert got.dtype == want.dtype and got.shape == want.shape
+    if got.dtype == torch.bfloat16:
+        scale = want.abs().max().item()
+        torch.testing.assert_close(got, want, atol=scale * 2**-7, rtol=2**-7)
+    else:
+        torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (7, 5), (33, 16), (64, 3), (129, 70)])
+@pytest.mark.parametrize("bias", [False, True])
+def test_a_product_with_few_rows_equals_torchs(
+    dtype: torch.dtype, rows: int, inputs: int, outputs: int, bias: bool
+) -> None:
+    layer = nn.Linear(inputs, outputs, bias, dtype=dtype)
+    x = torch.randn(1, rows, inputs, dtype=dtype)
+    assert_near(kernels(dtype).linear(x, layer.weight, layer.bias), layer(x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 4])
+def test_a_product_shared_by_threads_equals_torchs(dtype: torch.dtype, rows: int) -> None:
+    torch.set_num_threads(3)
+    weight = (torch.randn(1001, 257) / 16).to(dtype)
+    assert native.threads_for(weight.nbytes) == 3
+    x = torch.randn(rows, 257, dtype=dtype)
+    assert_near(kernels(dtype).linear(x, weight, None), F.linear(x, weight))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+def test_nan_and_infinity_reach_the_output(dtype: torch.dtype, bad: float) -> None:
+    x, weight = torch.ones(1, 9, dtype=dtype), torch.ones(3, 9, dtype=dtype)
+    weight[1, 4] = bad
+    got = kernels(dtype).linear(x, weight, None)
+    torch.testing.assert_close(got, F.linear(x, weight), equal_nan=True)
+
+
+def test_bfloat16_is_rounded_to_the_nearest_ties_to_even() -> None:
+    # 1 + 1/128 is the next bfloat16 after 1; halves of that step are ties
+    weight = torch.tensor([[1.0, 1 / 256], [1 + 1 / 128, 1 / 256], [1.0, 1 / 255]]).bfloat16()
+    x = torch.ones(1, 2, dtype=torch.bfloat16)
+    got = kernels(torch.bfloat16).linear(x, weight, None)
+    assert got.tolist() == [[1.0, 1 + 2 / 128, 1 + 1 / 128]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 2, 4])
+@pytest.mark.parametrize(("hidden", "inner"), [(16, 16), (19, 7), (33, 64)])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_routed_experts_equal_every_expert_on_every_token(
+    dtype: torch.dtype, rows: int, hidden: int, inner: int, threads: int
+) -> None:
+    torch.set_num_threads(threads)
+    x = torch.randn(rows, hidden).to(dtype)
+    gate_up = (torch.randn(8, 2 * inner, hidden) / hidden**0.5).to(dtype)
+    down = (torch.randn(8, hidden, inner) / inner**0.5).to(dtype)
+    ids = torch.stack([torch.randperm(8)[:3] for _ in range(rows)])
+    weights = torch.rand(rows, 3)
+    weights[0, 1] = 0  # an expert that was chosen but has no share
+    got = kernels(dtype).routed_experts(x, ids, weights, gate_up, down)
+    assert_near(got, run_experts_reference(x, ids, weights, gate_up, down, F.silu))
+
+
+def test_another_activation_than_silu_is_left_to_torch() -> None:
+    x, ids, weights = torch.randn(1, 8), torch.tensor([[1, 2]]), torch.rand(1, 2)
+    gate_up, down = torch.randn(4, 12, 8), torch.randn(4, 8, 6)
+    got = run_experts(x, ids, weights, gate_up, down, F.gelu)
+    want = run_experts_reference(x, ids, weights, gate_up, down, F.gelu)
+    torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("keys", [1, 2, 31, 33, 64, 257, 3000])
+@pytest.mark.parametrize(("heads", "kv_heads", "dim"), [(6, 2, 16), (4, 4, 9), (24, 2, 128)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_attention_of_one_query_equals_the_written_out_form(
+    dtype: torch.dtype, keys: int, heads: int, kv_heads: int, dim: int, threads: int
+) -> None:
+    torch.set_num_threads(threads)
+    q = torch.randn(2, heads, 1, dim).to(dtype)
+    # views of a longer storage, as the cache gives them
+    k, v = (torch.randn(2, kv_heads, keys + 5, dim).to(dtype)[:, :, :keys] for _ in "kv")
+    want, _ = attend_reference(q.float(), k.float(), v.float(), None)
+    assert_near(kernels(dtype).attention(q, k, v), want.to(dtype))
+
+
+def test_attention_survives_scores_beyond_the_range_of_exp() -> None:
+    q, k = torch.full((1, 1, 1, 4), 60.0), torch.randn(1, 1, 50, 4) * 20
+    v = torch.randn(1, 1, 50, 4)
+    want, _ = attend_reference(q, k, v, None)
+    torch.testing.assert_close(kernels(torch.float32).attention(q, k, v), want)
+
+
+def test_two_threads_at_once_get_what_each_gets_alone() -> None:
+    torch.set_num_threads(2)
+    weight = torch.randn(600, 512, dtype=torch.bfloat16)
+    inputs = [torch.randn(1, 512, dtype=torch.bfloat16) for _ in range(40)]
+    want = [kernels(torch.bfloat16).linear(x, weight, None) for x in inputs]
+    with ThreadPoolExecutor(2) as pool:
+        got = list(pool.map(lambda x: kernels(torch.bfloat16).linear(x, weight, None), inputs))
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+def test_greedy_tokens_are_the_same_with_and_without_kernels(
+    tiny_model: Glm4vMoeForConditionalGeneration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = torch.randint(1, 140, (2, 9))
+    mask = torch.ones_like(ids)
+    mask[0, :4] = 0
+    options: dict[str, Any] = {"max_new_tokens": 40, "do_sample": False, "eos_token_id": ()}
+    fast = [generate(tiny_model, ids[:1], **options), generate(tiny_model, ids, mask, **options)]
+    monkeypatch.setattr(native, "_kernels", dict.fromkeys(native.DEFINES))
+    slow = [generate(tiny_model, ids[:1], **options), generate(tiny_model, ids, mask, **options)]
+    assert all(torch.equal(a, b) for a, b in zip(fast, slow, strict=True))
+
+
+@pytest.mark.parametrize(
+    "case", ["gradients", "rows", "dtype", "mixed", "gaps", "meta", "subclass", "autocast"]
+)
+def test_what_the_kernels_cannot_compute_is_left_to_torch(case: str) -> None:
+    class Other(Tensor):
+        pass
+
+    x, weight = torch.randn(1, 8), nn.Parameter(torch.randn(4, 8))
+    assert native.kernels_for(x, weight, None) is not None
+    changed = {
+        "rows": (torch.randn(native.MAX_ROWS + 1, 8), weight),
+        "dtype": (x.double(), weight.double()),
+        "mixed": (x.bfloat16(), weight),
+        "gaps": (x, weight[:, ::2]),
+        "meta": (x, weight.to("meta")),
+        "subclass": (x, weight.data.as_subclass(Other)),
+    }
+    with (
+        torch.set_grad_enabled(case == "gradients"),
+        torch.autocast("cpu", enabled=case == "autocast"),
+    ):
+        assert native.kernels_for(*changed.get(case, (x, weight))) is None
+
+
+def test_layers_compute_the_same_without_kernels(without_kernels: None) -> None:
+    layer, x = Linear(8, 5), torch.randn(1, 8)
+    mlp = GatedMLP(8, 12, "silu")
+    assert native.kernels_for(x, layer.weight) is None
+    torch.testing.assert_close(layer(x), x @ layer.weight.T + layer.bias)
+    want = (
+        F.silu(x @ mlp.gate_proj.weight.T) * (x @ mlp.up_proj.weight.T)
+    ) @ mlp.down_proj.weight.T
+    torch.testing.assert_close(mlp(x), want)
+
+
+def test_without_a_compiler_torch_decodes_and_the_log_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tiny_model: Glm4vMoeForConditionalGeneration,
+) -> None:
+    monkeypatch.setattr(native, "_kernels", {})
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    with caplog.at_level(logging.INFO, "model.native"):
+        out = generate(tiny_model, torch.tensor([[5, 6, 7]]), max_new_tokens=3, eos_token_id=())
+    assert out.shape == (1, 6)
+    assert "torch alone: no C compiler" in caplog.text
+
+
+def test_the_environment_can_switch_the_kernels_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_kernels", {})
+    monkeypatch.setenv("SIGHTLINE_NATIVE", "0")
+    assert native.load(torch.float32) is None
+
+
+def test_kernels_are_compiled_once_and_then_loaded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    build.load_library()
+    commands: list[list[str]] = []
+    run = subprocess.run
+    monkeypatch.setattr(
+        build.subprocess, "run", lambda c, **kw: (commands.append(c), run(c, **kw))[1]
+    )
+    build.load_library()
+    assert [command[1:] for command in commands] == [["--version"]]
+    assert [file.suffix for file in build.cache_folder().iterdir()] == [".so"]
+
+
+def test_a_compiler_without_openmp_gives_kernels_for_one_thread(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(build, "THREADS", (("-fno-such-option",), *build.THREADS[1:]))
+    x, weight = torch.randn(1, 40), torch.randn(30, 40)
+    got = native.Kernels(build.load_library()).linear(x, weight, None)
+    torch.testing.assert_close(got, F.linear(x, weight))
+
+
+def test_a_failing_compiler_leaves_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = tmp_path / "broken.c"
+    source.write_text("int linear(\n", encoding="utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(build, "SOURCE", source)
+    with pytest.raises(build.BuildError, match="failed"):
+        build.load_library()
+    assert list(build.cache_folder().iterdir()) == []

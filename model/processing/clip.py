@@ -222,7 +222,7 @@ def open_clip(source: str | Path, *, name: str | None = None, limits: Limits | N
     clip = Clip(path, shown, width, height, timeline, limits.max_frames if limits else None)
     if limits is not None and clip.duration_s > limits.max_duration_s:
         raise MediaError(
-            f"{shown} runs {clip.duration_s:,.0f} seconds, more than the "
-            f"{limits.max_duration_s:,.0f} allowed; cut it"
+            f"{shown} runs {clip.duration_s:,.1f} s, more than the {limits.max_duration_s:,.1f} s "
+            "allowed; cut it"
         )
     return clip

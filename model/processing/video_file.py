@@ -31,6 +31,9 @@ MAX_THREADS = 8
 # A damaged file must not keep the decoder busy for long.
 TIMEOUT_MS = 10_000
 
+# Going on after damage: as many frames in a row may be lost before the rest counts as lost too.
+MAX_DAMAGED = 16
+
 # Times come as floats computed from the container's ticks; ticks are 10 microseconds or longer.
 SAME_TIME_S = 5e-6
 
@@ -141,9 +144,10 @@ class VideoDecoder:
 
     def grab(self) -> float | None:
         """Decode the next frame; return its time in seconds, or None at the end."""
-        if not self._capture.grab():
-            return None
-        return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        for _ in range(MAX_DAMAGED):
+            if self._capture.grab():
+                return self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        return None
 
     def picture(self) -> np.ndarray:
         """Return the frame grabbed last: (rows, columns, 3) uint8 RGB."""
@@ -248,8 +252,8 @@ def read_timeline(path: Path, name: str) -> Timeline:
         fps = decoder.announced_fps
         first = decoder.grab()
         if first is None:
-            codec = f"{decoder.codec} video" if decoder.codec else "video"
-            raise MediaError(f"{name} holds no {codec} frame that can be decoded; {REMEDY}")
+            codec = f" ({decoder.codec})" if decoder.codec else ""
+            raise MediaError(f"{name} holds no frame that can be decoded{codec}; {REMEDY}")
         if count < 2 or abs(first - times[0]) > SAME_TIME_S or not _ascends(times):
             # AVI with bidirectional frames tells the order of decoding, not of showing
             return _by_rate(max(count, 1), fps)

@@ -1,5 +1,6 @@
 """What a person attaches or types -> what the network reads, and back."""
 
+from model.processing.attachment import Attachment, Item, check_message, mixing_note
 from model.processing.chat_template import ChatTemplate
 from model.processing.clip import Clip, ClipFrames, SampledFrame, open_clip
 from model.processing.frame_sampling import VideoMetadata
@@ -7,6 +8,9 @@ from model.processing.image import open_image
 from model.processing.image_processor import Glm4vImageProcessor
 from model.processing.limits import MAX_IMAGE_PIXELS, Limits
 from model.processing.media import MediaError
+from model.processing.model_view import ModelView
+from model.processing.opening import open_attachment
+from model.processing.processing_cache import ProcessingCache
 from model.processing.processor import Glm4vProcessor
 from model.processing.resize import smart_resize
 from model.processing.stream_decoder import StreamDecoder
@@ -15,6 +19,7 @@ from model.processing.video_processor import Glm4vVideoProcessor
 
 __all__ = [
     "MAX_IMAGE_PIXELS",
+    "Attachment",
     "ChatTemplate",
     "Clip",
     "ClipFrames",
@@ -22,11 +27,17 @@ __all__ = [
     "Glm4vProcessor",
     "Glm4vTokenizer",
     "Glm4vVideoProcessor",
+    "Item",
     "Limits",
     "MediaError",
+    "ModelView",
+    "ProcessingCache",
     "SampledFrame",
     "StreamDecoder",
     "VideoMetadata",
+    "check_message",
+    "mixing_note",
+    "open_attachment",
     "open_clip",
     "open_image",
     "smart_resize",

@@ -20,6 +20,7 @@ from model.processing.checkpoint_files import (
 from model.processing.image_processor import Glm4vImageProcessor
 from model.processing.marking import TextMarker
 from model.processing.messages import Conversation, read_messages, require_media
+from model.processing.processing_cache import ProcessingCache
 from model.processing.tokenizer import Glm4vTokenizer
 from model.processing.video_processor import Glm4vVideoProcessor
 
@@ -60,11 +61,17 @@ class Glm4vProcessor:
             raise ValueError(f"tokenizer.json lacks the tokens {missing}; is this a GLM-4V model?")
 
     @classmethod
-    def from_pretrained(cls, path_or_hub_id: str | Path) -> Glm4vProcessor:
-        """Read the small files of a checkpoint folder, or download them for a hub id."""
+    def from_pretrained(
+        cls, path_or_hub_id: str | Path, *, cache: ProcessingCache | None = None
+    ) -> Glm4vProcessor:
+        """Read the small files of a checkpoint folder, or download them for a hub id.
+
+        Args:
+            cache: keeps resized images, so that those of earlier turns are not resized again.
+        """
         folder = find_folder(path_or_hub_id)
         return cls(
-            Glm4vImageProcessor.from_pretrained(folder),
+            Glm4vImageProcessor.from_pretrained(folder, cache=cache),
             Glm4vVideoProcessor.from_pretrained(folder),
             Glm4vTokenizer.from_pretrained(folder),
             ChatTemplate.from_pretrained(folder),
@@ -175,6 +182,10 @@ class Glm4vProcessor:
         """Turn the ids of one sequence into text; see ``Glm4vTokenizer.decode``."""
         return self.tokenizer.decode(ids, skip_special_tokens)
 
+    def stamp(self, second: float) -> str:
+        """Return a time as this model's training prompts write it behind a pair of frames."""
+        return f"{second:.1f} seconds" if self.is_glm46v else str(int(second))
+
     def _marked(self, conversation: Conversation, marker: TextMarker) -> list[dict[str, Any]]:
         """Mark look-alikes everywhere; past answers keep the markup that the model wrote."""
         keep = BOX_TOKENS if self.chat_template.knows_reasoning else VERBATIM_TOKENS
@@ -239,10 +250,7 @@ class Glm4vProcessor:
         merged = self.video_processor.settings.merge_size**2
         for (_, rows, columns), seconds in zip(grids.tolist(), timestamps, strict=True):
             frame = f"<|begin_of_image|>{IMAGE * (rows * columns // merged)}<|end_of_image|>"
-            yield "".join(frame + self._stamp(second) for second in seconds)
-
-    def _stamp(self, second: float) -> str:
-        return f"{second:.1f} seconds" if self.is_glm46v else str(int(second))
+            yield "".join(frame + self.stamp(second) for second in seconds)
 
     def _padded(self, rows: list[list[int]]) -> dict[str, Tensor]:
         """Pad on the left, so that generation continues each row at its end."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from model.processing.image import DECODE_ERRORS, finish_image, read_header
+from model.processing.image import DECODE_ERRORS, check_size, finish_image, read_header
 from model.processing.limits import Limits
 from model.processing.media import MediaError, check_file
 from model.processing.resize import resize
@@ -51,8 +51,13 @@ class TiffFile:
             raise
 
     def natural_size(self, number: int) -> tuple[int, int]:
-        """Return the page's stored (width, height); turned pages are turned when rendered."""
+        """Return the page's stored (width, height); turned pages are turned when rendered.
+
+        Raises:
+            MediaError: the page is damaged, too large, or too long and thin.
+        """
         self._turn_to(number)
+        check_size(self._image.size, f"page {number} of {self._name}", self._limits.max_pixels)
         return self._image.size
 
     def render(self, number: int, size: tuple[int, int]) -> Image.Image:

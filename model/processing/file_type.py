@@ -44,7 +44,7 @@ SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"MM\0*", FileType("image", "a TIFF image", AS_IMAGE)),
     (0, b"II+\0", FileType("image", "a TIFF image", AS_IMAGE)),
     (0, b"MM\0+", FileType("image", "a TIFF image", AS_IMAGE)),
-    (0, b"\0\0\1\0", FileType("image", "an icon image", AS_IMAGE)),
+    (0, b"\0\0\1\0", FileType("other", "an icon", AS_PNG)),
     (0, b"\0\0\0\x0cjP  ", FileType("image", "a JPEG 2000 image", AS_IMAGE)),
     (0, b"\xff\x4f\xff\x51", FileType("image", "a JPEG 2000 image", AS_IMAGE)),
     (0, b"%PDF", FileType("pdf", "a PDF document", "export the page as a PNG image")),
@@ -85,7 +85,7 @@ AUDIO_BRANDS = {b"M4A ", b"M4B "}
 CLAIMS: dict[str, Kind] = {
     **dict.fromkeys(
         (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic",
-         ".heif", ".jp2", ".ico"), "image"),
+         ".heif", ".jp2"), "image"),
     ".pdf": "pdf",
     **dict.fromkeys(
         (".docx", ".pptx", ".xlsx", ".odt", ".odp", ".ods", ".doc", ".ppt", ".xls", ".rtf"),

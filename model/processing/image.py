@@ -18,8 +18,9 @@ from model.processing.limits import MAX_IMAGE_PIXELS
 from model.processing.media import HEAD_BYTES, MediaError, check_file, shown_name
 from model.processing.resize import MAX_ASPECT_RATIO
 
-# Only these decoders run on uploads (Pillow's others include one that starts Ghostscript).
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "ICO", "AVIF", "JPEG2000")
+# Only these decoders run on uploads. Of Pillow's others, one starts Ghostscript, and that of icons
+# decodes while it reads the header.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 REMEDY = "attach a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC image"
 
 # What Pillow's decoders raise on damaged data.
@@ -113,11 +114,9 @@ def finish_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     Raises:
         MediaError: too large, too long and thin, or damaged.
     """
-    _check_size(image.size, name, max_pixels)
     try:
+        check_size(image.size, name, max_pixels)
         image.load()
-        # an icon holds pictures of its own, which may be larger than the icon's header says
-        _check_size(image.size, name, max_pixels)
         has_plain_inks = _has_plain_inks(image)
         image = _upright(image)
         return _to_rgb(ImageChops.invert(image) if has_plain_inks else image)
@@ -127,12 +126,18 @@ def finish_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     except MediaError:
         raise
     except DECODE_ERRORS as error:
+        reason = " ".join(str(error).split())
         raise MediaError(
-            f"{name} is damaged or cut off ({error}); save or download it again"
+            f"{name} is damaged or cut off ({reason}); save or download it again"
         ) from error
 
 
-def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    """Check the (width, height) that a header announces.
+
+    Raises:
+        MediaError: no pixels, too many, or one side more than 200 times the other.
+    """
     width, height = size
     if not width or not height:
         raise MediaError(f"{name} has no pixels ({width}x{height}); attach another image")

@@ -13,13 +13,19 @@ from typing import Any
 import gradio as gr
 
 from model.backends.local import LocalBackend
+from model.processing import Limits
 from ui import PageSettings, build_ui, read_examples
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
+MEBIBYTE = 1024 * 1024
 # Its matrices are small: a second thread gains little, and loses a lot where it shares its core
 # with the server (a click took 0.16 s with one thread and 3 s with two on a busy two-core machine).
 BUNDLED_THREADS = 1
+BUNDLED_CAUTION = (
+    "The bundled model was trained on single small screens: it takes documents and videos in, but "
+    "do not expect good answers about them."
+)
 LAUNCH: dict[str, Any] = {
     # the visitor's own fonts: the theme's would be fetched from elsewhere
     "theme": gr.themes.Default(
@@ -30,7 +36,6 @@ LAUNCH: dict[str, Any] = {
     ),
     "css_paths": ASSETS / "style.css",
     "allowed_paths": [str(ASSETS / "examples")],
-    "max_file_size": "64mb",
     "enable_monitoring": False,
     "run_history": False,
     "ssr_mode": False,
@@ -70,7 +75,25 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "answers computed at the same time (%(default)s)",
         type=_positive_int,
     )
+    limits = Limits()
+    for option, number, what in (
+        ("--max-file-mb", limits.max_bytes // MEBIBYTE, "size of an attached file in MB"),
+        ("--max-pages", limits.max_pages, "pages of one document"),
+        ("--max-frames", limits.max_frames, "frames of one video"),
+        ("--max-minutes", round(limits.max_duration_s / 60), "length of a video in minutes"),
+    ):
+        add(option, str(number), f"at most {what} (%(default)s)", type=_positive_int)
     return parser.parse_args(arguments)
+
+
+def make_limits(settings: argparse.Namespace) -> Limits:
+    """Return what may be attached, by the settings."""
+    return Limits(
+        max_bytes=settings.max_file_mb * MEBIBYTE,
+        max_pages=settings.max_pages,
+        max_frames=settings.max_frames,
+        max_duration_s=settings.max_minutes * 60.0,
+    )
 
 
 def describe_model(model: str) -> tuple[str, str, str]:
@@ -146,12 +169,16 @@ def main() -> None:
             examples=read_examples(ASSETS / "examples"),
             thinking=not is_bundled,  # it answers better without
             max_conversations=settings.max_conversations,
+            limits=make_limits(settings),
+            caution=BUNDLED_CAUTION if is_bundled else "",
         ),
     )
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
         auth=auth,
+        # refused during the upload already; with a page, the limits' own message would come later
+        max_file_size=settings.max_file_mb * MEBIBYTE,
         **LAUNCH,
     )
 

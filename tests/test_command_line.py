@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 
 import app
+from model.processing import Limits
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for option in ("MODEL", "HOST", "PORT", "AUTH", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"):
+    for option in (
+        *("MODEL", "HOST", "PORT", "AUTH", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"),
+        *("MAX_FILE_MB", "MAX_PAGES", "MAX_FRAMES", "MAX_MINUTES"),
+    ):
         monkeypatch.delenv(f"SIGHTLINE_{option}", raising=False)
     monkeypatch.delenv("SPACE_ID", raising=False)
 
@@ -44,6 +48,13 @@ def test_the_environment_is_read_and_the_command_line_wins(
 def test_a_number_of_conversations_that_serves_nobody_is_refused(conversations: str) -> None:
     with pytest.raises(SystemExit):
         app.read_settings(["--max-conversations", conversations])
+
+
+def test_the_operator_sets_what_may_be_attached(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_MAX_PAGES", "7")
+    limits = app.make_limits(app.read_settings(["--max-file-mb", "3", "--max-minutes", "2"]))
+    assert (limits.max_pages, limits.max_bytes) == (7, 3 * 1024 * 1024)
+    assert (limits.max_duration_s, limits.max_frames) == (120, Limits().max_frames)
 
 
 def test_a_password_may_contain_colons() -> None:

@@ -21,7 +21,7 @@ from ui.conversation import (
     Turn,
     draw_overlays,
     explain_ending,
-    images_in_question,
+    pictures_in_question,
     read_answer,
     to_messages,
 )
@@ -80,13 +80,14 @@ def _grow(turn: Turn, reply: Reply, elapsed_s: float) -> Turn:
 
 
 def _complete(turn: Turn, reply: Reply, conversation: Conversation) -> Turn:
-    attachments = images_in_question(conversation)
-    result = read_answer(turn.answer, attachments)
+    pictures = pictures_in_question(conversation)
+    result = read_answer(turn.answer, pictures)
     return replace(
         turn,
         state="done",
-        overlays=draw_overlays(result, attachments),
+        overlays=draw_overlays(result, pictures),
         notes=(*explain_ending(reply), *result.notes),
+        finished=reply.finished,
     )
 
 

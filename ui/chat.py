@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from grounding import strip_markers
-from model.backends.base import ChatBackend, SamplingOptions
-from model.processing import MediaError
+from model.backends.base import BackendError, ChatBackend, SamplingOptions
+from model.processing import Limits, MediaError, check_message, mixing_note
 from ui.answering import Refused, answer, as_sentence
-from ui.conversation import Attachment, Conversation, Turn, images_in_question, read_answer
-from ui.findings import describe_findings, describe_usage
+from ui.attaching import (
+    MAX_FILES,
+    Choice,
+    Draft,
+    Drafts,
+    open_files,
+)
+from ui.conversation import Conversation, Turn, read_answer
+from ui.estimate import estimate
+from ui.findings import describe_attachments, describe_findings, describe_usage
 from ui.log import show
 from ui.markdown import to_markdown
-
-# What the official demo takes, and the model was trained for.
-MAX_IMAGES = 10
+from ui.strip import to_html
 
 # what a component's value is left to be, and what is being typed into it
 KEEP = gr.skip()
@@ -33,24 +40,35 @@ class ChatView(NamedTuple):
     notice: str  # Markdown; "" for none
 
 
-def _open_turn(text: str, files: list[str]) -> Turn:
-    """Open what was attached to a message; ``Refused`` if the message cannot be sent."""
+class StripView(NamedTuple):
+    """What is shown of the files in the message box."""
+
+    strip: str  # HTML
+    drafts: Drafts
+    pages: Any  # each of these: whether it applies, as an update of its field
+    fps: Any
+    max_frames: Any
+    max_item_tokens: Any
+
+
+def _check_message(text: str, files: list[str]) -> None:
+    """Raise ``Refused`` for what can be told without opening a file."""
     if not text and not files:
-        raise Refused("Type a question or attach an image first.")
-    if len(files) > MAX_IMAGES:
-        raise Refused(f"{len(files)} images are attached; the model takes up to {MAX_IMAGES}.")
+        raise Refused("Type a question or attach a file first.")
+    if len(files) > MAX_FILES:
+        raise Refused(f"{len(files)} files are attached; a message takes up to {MAX_FILES}.")
+
+
+def _make_turn(text: str, drafts: Drafts, limits: Limits) -> Turn:
+    """Return the question; ``Refused`` names the files that cannot be sent."""
+    problems = [draft.problem for draft in drafts if draft.problem]
+    if problems:
+        raise Refused(" ".join(problems))
     try:
-        return Turn(text, tuple(Attachment.open(file) for file in files))
+        check_message([draft.opened for draft in drafts if draft.opened is not None], limits)
     except MediaError as error:
         raise Refused(as_sentence(error)) from error
-
-
-def _can_open(file: str) -> bool:
-    try:
-        Attachment.open(file)
-    except MediaError:
-        return False
-    return True
+    return Turn(text, tuple(draft.attached for draft in drafts if draft.attached is not None))
 
 
 def _read_history(history: list[dict[str, str]] | None) -> Conversation:
@@ -74,32 +92,58 @@ def _read_history(history: list[dict[str, str]] | None) -> Conversation:
 class Chat:
     """Handlers of the chat tab: plain values in, plain values out, nothing kept in between."""
 
-    def __init__(self, backend: ChatBackend, options: SamplingOptions) -> None:
+    def __init__(self, backend: ChatBackend, options: SamplingOptions, limits: Limits) -> None:
         self._backend = backend
         self._options = options
+        self._limits = limits
+
+    def attach(
+        self,
+        message: dict[str, Any],
+        drafts: Drafts,
+        conversation: Conversation,
+        *knobs: Any,
+    ) -> Iterator[StripView]:
+        """Yield the strip while the files in the message box are opened, one after the other.
+
+        Args:
+            knobs: as ``Choice.read`` takes them.
+        """
+        files = message["files"][:MAX_FILES]
+        choice = Choice.read(*knobs)
+        try:
+            for opened in self._open(files, choice, drafts):
+                yield self._show_strip(opened, files[len(opened) :], conversation)
+        except Refused as problem:
+            # not kept: it is no fault of the files
+            unknown = tuple(Draft(file, "other", choice, problem=str(problem)) for file in files)
+            yield self._show_strip(unknown, [], conversation)._replace(drafts=())
 
     def send(
-        self, message: dict[str, Any], conversation: Conversation, thinking: bool
+        self,
+        message: dict[str, Any],
+        drafts: Drafts,
+        conversation: Conversation,
+        thinking: bool,
+        *knobs: Any,
     ) -> Iterator[ChatView]:
         """Yield the page as the answer grows; if there is none, the message stays to be mended."""
         text, files = message["text"].strip(), message["files"]
+        back = message
         try:
-            turn = _open_turn(text, files)
-        except Refused as problem:
-            usable = [file for file in files if _can_open(file)]
-            back = {"text": message["text"], "files": usable}
-            yield ChatView(back, show(conversation), conversation, to_markdown(str(problem)))
-            return
-        running = (*conversation, turn)
-        yield ChatView({"text": "", "files": []}, show(running), running, "")
-        try:
+            _check_message(text, files)
+            *_, drafts = self._open(files, Choice.read(*knobs), drafts)
+            back = {**message, "files": [draft.path for draft in drafts if draft.attached]}
+            running = (*conversation, _make_turn(text, drafts, self._limits))
+            back = message
+            yield ChatView({"text": "", "files": []}, show(running), running, "")
             for grown, _ in answer(
                 self._backend, running, thinking=thinking, options=self._options
             ):
                 running = (*conversation, grown)
                 yield ChatView(KEEP, show(running), running, "")
         except Refused as problem:
-            yield ChatView(message, show(conversation), conversation, to_markdown(str(problem)))
+            yield ChatView(back, show(conversation), conversation, to_markdown(str(problem)))
 
     def settle(self, conversation: Conversation) -> tuple[Any, Any]:
         """Mark an answer that was stopped as such; return log and conversation, or leave them."""
@@ -118,34 +162,74 @@ class Chat:
         return ChatView({"text": "", "files": []}, [], (), "")
 
     def call(
-        self, message: dict[str, Any], history: list[dict[str, str]] | None, thinking: bool
+        self,
+        message: dict[str, Any],
+        history: list[dict[str, str]] | None,
+        thinking: bool,
+        pages: str | None = None,
+        fps: float | None = None,
+        max_frames: float | None = None,
+        max_item_tokens: float | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Answer a message about images, or none; the result grows until the answer is complete.
+        """Answer a message about files, or none; the result grows until the answer is complete.
 
         Args:
-            message: {"text": the question, "files": up to 10 images}.
+            message: {"text": the question, "files": up to 10 images, documents, videos}.
             history: earlier turns, [{"role": "user" or "assistant", "content": text}, ...].
             thinking: let the model think before it answers.
+            pages: of each document, such as "1-5, 9"; by default the first ones that fit.
+            fps: frames per second of each video; by default as the checkpoint says.
+            max_frames: the most frames of each video; by default as the checkpoint says.
+            max_item_tokens: the most tokens of each image, page or pair of frames, which is its
+                resolution; by default as the checkpoint says.
 
         Returns:
-            {"answer", "thinking", "boxes", "points", "actions", "notes", "usage"}; coordinates in
-            pixels of the images sent ("xyxy") and in thousandths of them ("norm").
+            {"answer", "thinking", "boxes", "points", "actions", "image_names", "image_sizes",
+            "attachments", "notes", "usage"}; coordinates in pixels of the images and pages sent
+            ("xyxy") and in thousandths of them ("norm").
         """
+        text, files = message["text"].strip(), message["files"]
         try:
-            turn = _open_turn(message["text"].strip(), message["files"])
-            conversation = (*_read_history(history), turn)
+            _check_message(text, files)
+            earlier = _read_history(history)
+            *_, drafts = self._open(files, Choice.read(pages, fps, max_frames, max_item_tokens))
+            turn = _make_turn(text, drafts, self._limits)
+            notes = [note for attached in turn.attachments for note in attached.notes]
+            mixed = mixing_note([draft.opened for draft in drafts if draft.opened is not None])
             for grown, reply in answer(
-                self._backend, conversation, thinking=thinking, options=self._options
+                self._backend, (*earlier, turn), thinking=thinking, options=self._options
             ):
-                attachments = images_in_question((grown,))
+                result = read_answer(grown.answer, grown.pictures)
                 yield {
                     "answer": strip_markers(grown.answer),
                     "thinking": grown.thinking,
-                    **describe_findings(read_answer(grown.answer, attachments), attachments),
-                    "notes": list(grown.notes),
+                    **describe_findings(result, grown.pictures),
+                    "attachments": describe_attachments(grown.attachments),
+                    "notes": [*filter(None, [mixed]), *notes, *grown.notes],
                     "usage": describe_usage(reply),
                 }
             if grown.state == "failed":
                 raise Refused(grown.notes[0])
         except Refused as problem:
             raise gr.Error(str(problem), print_exception=False) from problem
+
+    def _open(self, files: list[str], choice: Choice, known: Drafts = ()) -> Iterator[Drafts]:
+        try:
+            yield from open_files(self._backend, files, choice, known, limits=self._limits)
+        except BackendError as error:
+            raise Refused(as_sentence(error)) from error
+
+    def _show_strip(
+        self, drafts: Drafts, waiting: list[str], conversation: Conversation
+    ) -> StripView:
+        tokens = sum(draft.attached.tokens for draft in drafts if draft.attached is not None)
+        total = estimate(tokens, conversation, self._backend.context_length)
+        has_video = any(draft.kind == "video" for draft in drafts)
+        return StripView(
+            to_html(drafts, total, opening=[Path(file).name for file in waiting]),
+            drafts,
+            gr.update(visible=any(draft.has_pages for draft in drafts)),
+            gr.update(visible=has_video),
+            gr.update(visible=has_video),
+            gr.update(visible=any(draft.kind not in ("text", "other") for draft in drafts)),
+        )

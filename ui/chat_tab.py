@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.components.chatbot import ExampleMessage
 
 from model.backends.base import ChatBackend
+from ui.attaching import describe_limits
 from ui.chat import Chat
 from ui.markdown import LATEX_DELIMITERS
 from ui.settings import PageSettings
 from ui.wiring import AT_ONCE, PRIVATE, engine
 
-EMPTY = "Attach one or more images and ask about them. Boxes in the answer are drawn for you."
+EMPTY = "Attach images, documents or videos and ask about them. Boxes are drawn for you."
 EXAMPLES_SHOWN = 3
+OPENED_AT_ONCE = 2
+
+
+# Browsers report every key stroke in the message box; the server must hear of new files only.
+LIST_FILES = "(message) => (message?.files ?? []).map((file) => file.path).join('\\n')"
+
+
+class _Attaching(NamedTuple):
+    drafts: gr.State
+    files: gr.Textbox  # paths of the files in the message box, to notice when they change
+    strip: gr.HTML
+    knobs: list[gr.Textbox | gr.Number]  # in the order of ``Choice.read``
 
 
 class _Parts(NamedTuple):
@@ -22,18 +36,26 @@ class _Parts(NamedTuple):
     log: gr.Chatbot
     notice: gr.Markdown
     prompt: gr.MultimodalTextbox
+    attaching: _Attaching
     thinking: gr.Checkbox
     clear: gr.Button
 
 
 def build_chat_tab(backend: ChatBackend, settings: PageSettings) -> None:
     """Lay the chat out and wire it; call inside a tab."""
-    chat = Chat(backend, settings.options)
+    chat = Chat(backend, settings.options, settings.limits)
     parts = _lay_out(settings)
     _wire(chat, parts, settings)
+    _wire_attaching(chat, parts)
     gr.Button(visible=False).click(
         chat.call,
-        [gr.MultimodalTextbox(visible=False), gr.JSON(visible=False), parts.thinking],
+        [
+            gr.MultimodalTextbox(visible=False),
+            gr.JSON(visible=False),
+            parts.thinking,
+            gr.Textbox(visible=False),
+            *(gr.Number(visible=False) for _ in range(3)),
+        ],
         gr.JSON(visible=False),
         api_name="chat",
         **engine(settings),
@@ -66,18 +88,58 @@ def _lay_out(settings: PageSettings) -> _Parts:
     prompt = gr.MultimodalTextbox(
         label="Message",
         show_label=False,
-        placeholder="Ask about the images you attach",
+        placeholder="Ask about the files you attach",
         file_count="multiple",
         sources=["upload"],
         max_plain_text_length=1_000_000,  # long pastes stay text instead of becoming a file
         elem_id="prompt",
     )
+    attaching = _lay_out_attaching(settings)
     with gr.Row(elem_classes="controls"):
         thinking = gr.Checkbox(
             settings.thinking, label="Think first", container=False, min_width=110, scale=0
         )
         clear = gr.Button("New conversation", size="sm", scale=0, min_width=150)
-    return _Parts(conversation, log, notice, prompt, thinking, clear)
+    return _Parts(conversation, log, notice, prompt, attaching, thinking, clear)
+
+
+def _lay_out_attaching(settings: PageSettings) -> _Attaching:
+    strip = gr.HTML(elem_id="strip")
+    with gr.Row(elem_classes="knobs"):
+        pages = gr.Textbox(
+            label="Pages of each document",
+            placeholder="1-5, 9",
+            info="Empty: the first ones that fit",
+            visible=False,
+            elem_id="pages",
+        )
+        fps = gr.Number(
+            label="Frames per second",
+            info="Empty: as the model was trained",
+            minimum=0,
+            visible=False,
+            elem_id="fps",
+        )
+        max_frames = gr.Number(
+            label="Frames of each video",
+            info="Empty: as many as fit",
+            minimum=0,
+            precision=0,
+            visible=False,
+            elem_id="max-frames",
+        )
+        max_item_tokens = gr.Number(
+            label="Tokens of each picture",
+            info="Fewer: smaller, and faster",
+            minimum=0,
+            precision=0,
+            visible=False,
+            elem_id="max-item-tokens",
+        )
+    hint = " ".join(filter(None, [describe_limits(settings.limits), settings.caution]))
+    gr.HTML(f"<p>{escape(hint)}</p>", elem_id="limits")
+    files = gr.Textbox(visible="hidden", container=False, elem_id="files")
+    return _Attaching(gr.State(()), files, strip, [pages, fps, max_frames, max_item_tokens])
 
 
 def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
@@ -86,7 +148,13 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     prompt.submit(lambda: _show_button(stop=True), None, prompt, **AT_ONCE)
     sent = prompt.submit(
         chat.send,
-        [prompt, conversation, parts.thinking],
+        [
+            prompt,
+            parts.attaching.drafts,
+            conversation,
+            parts.thinking,
+            *parts.attaching.knobs,
+        ],
         [prompt, log, conversation, parts.notice],
         show_progress="minimal",
         show_progress_on=log,
@@ -100,6 +168,8 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
         "concurrency_id": "conversation",
         "concurrency_limit": 1,
     }
+    # a refused message comes back with fewer files and the same text, which is no change to Gradio
+    sent.then(None, prompt, parts.attaching.files, js=LIST_FILES, **PRIVATE)
     # also after a stop: Gradio reports a cancelled event as complete once its generator is closed
     sent.then(chat.settle, conversation, [log, conversation], **in_turn).then(
         lambda: _show_button(stop=False), None, prompt, **AT_ONCE
@@ -110,6 +180,31 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
         trigger(None, cancels=[sent])
         trigger(chat.clear, None, [prompt, log, conversation, parts.notice], **in_turn)
     log.example_select(chat.take_example, None, prompt, **AT_ONCE)
+
+
+def _wire_attaching(chat: Chat, parts: _Parts) -> None:
+    """Keep the strip true when files come or go and when another choice of them is made."""
+    attaching = parts.attaching
+    parts.prompt.change(None, parts.prompt, attaching.files, js=LIST_FILES, **PRIVATE)
+    gr.on(
+        # text when it is complete, numbers with every step
+        [attaching.files.change]
+        + [
+            event
+            for knob in attaching.knobs
+            for event in (
+                [knob.change] if isinstance(knob, gr.Number) else [knob.submit, knob.blur]
+            )
+        ],
+        chat.attach,
+        [parts.prompt, attaching.drafts, parts.conversation, *attaching.knobs],
+        [attaching.strip, attaching.drafts, *attaching.knobs],
+        show_progress="hidden",
+        trigger_mode="always_last",
+        concurrency_id="opening",
+        concurrency_limit=OPENED_AT_ONCE,
+        **PRIVATE,
+    )
 
 
 def _show_button(*, stop: bool) -> gr.MultimodalTextbox:

@@ -10,24 +10,71 @@ from typing import Any, Literal, TypeAlias
 from PIL import Image
 
 from grounding import Result, draw, parse
-from model.backends.base import Message, Reply
+from model.backends.base import Finished, Message, Reply
 from model.processing import open_image
 from ui.files import save_png
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
-    """An image as it was opened, once: these pixels are sent, shown and drawn upon."""
+class Picture:
+    """An image or a page as it was opened, once: these pixels are sent, shown and drawn upon."""
 
     name: str
     image: Image.Image  # RGB, upright
     png: str  # file with the same pixels, for the browser
 
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A picture with what was found drawn upon it."""
+
+    png: str
+    caption: str  # which one it is, where there are several; else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What the model sees at one go: an image, a page, a frame, or a text.
+
+    Attributes:
+        label: "Page 3", "0:12.5", or nothing where the file is all there is.
+        png: file with the picture, for the browser; "" for a text.
+        size: width and height in pixels as attached, and ``sent_size`` as the model sees it.
+    """
+
+    label: str
+    tokens: int
+    png: str = ""
+    size: tuple[int, int] | None = None
+    sent_size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file of a message, opened.
+
+    Attributes:
+        content: the parts of the message that it becomes.
+        pictures: its images or pages, in the order in which the model sees them; a video has none,
+            because nothing is drawn upon its frames.
+        tokens: how much of the model's context it takes.
+        notes: what of it is not as it may seem, in sentences.
+    """
+
+    name: str
+    kind: Literal["image", "document", "text", "video"]
+    content: tuple[dict[str, Any], ...]
+    pictures: tuple[Picture, ...] = ()
+    items: tuple[Item, ...] = ()
+    tokens: int = 0
+    notes: tuple[str, ...] = ()
+
     @classmethod
-    def open(cls, path: str) -> Attachment:
-        """Open an uploaded file; ``MediaError`` says what is wrong with it."""
+    def open_image(cls, path: str) -> Attached:
+        """Open an uploaded image; ``MediaError`` says what is wrong with it."""
         image = open_image(path)
-        return cls(Path(path).name, image, save_png(image))
+        picture = Picture(Path(path).name, image, save_png(image))
+        return cls(picture.name, "image", ({"type": "image", "image": image},), (picture,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +84,25 @@ class Turn:
     Attributes:
         answer: the model's own text, box markers included.
         thinking_s: how long the thought took; None while it lasts, or if there is none.
-        overlays: files of the images with the answer's boxes drawn upon them.
+        overlays: the pictures with the answer's boxes drawn upon them.
         notes: what the person should know about this answer.
+        finished: how long the prompt was and what it took, once the answer is complete.
     """
 
     text: str
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[Attached, ...] = ()
     thinking: str = ""
     answer: str = ""
     state: Literal["running", "done", "stopped", "failed"] = "running"
     thinking_s: float | None = None
-    overlays: tuple[str, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
     notes: tuple[str, ...] = ()
+    finished: Finished | None = None
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All images and pages of the question, in the order in which the model sees them."""
+        return tuple(p for attached in self.attachments for p in attached.pictures)
 
 
 Conversation: TypeAlias = tuple[Turn, ...]
@@ -58,9 +112,7 @@ def to_messages(conversation: Conversation) -> list[Message]:
     """Return the conversation as a backend takes it: earlier answers without their thoughts."""
     messages: list[Message] = []
     for turn in conversation:
-        content: list[dict[str, Any]] = [
-            {"type": "image", "image": attachment.image} for attachment in turn.attachments
-        ]
+        content = [part for attached in turn.attachments for part in attached.content]
         if turn.text:
             content.append({"type": "text", "text": turn.text})
         messages.append({"role": "user", "content": content})
@@ -70,27 +122,30 @@ def to_messages(conversation: Conversation) -> list[Message]:
     return messages
 
 
-def images_in_question(conversation: Conversation) -> tuple[Attachment, ...]:
-    """Return the images that the newest answer is about: the last that were attached."""
+def pictures_in_question(conversation: Conversation) -> tuple[Picture, ...]:
+    """Return the images and pages that the newest answer is about: the last that were attached."""
     for turn in reversed(conversation):
-        if turn.attachments:
-            return turn.attachments
+        if any(attached.kind != "text" for attached in turn.attachments):
+            return turn.pictures
     return ()
 
 
-def read_answer(answer: str, attachments: Sequence[Attachment]) -> Result:
-    """Return what ``answer`` says about the images: boxes, points and actions in their pixels."""
-    return parse(answer, image_sizes=[attachment.image.size for attachment in attachments])
+def read_answer(answer: str, pictures: Sequence[Picture]) -> Result:
+    """Return what ``answer`` says about the pictures: boxes, points and actions in their pixels."""
+    return parse(answer, image_sizes=[picture.image.size for picture in pictures])
 
 
-def draw_overlays(result: Result, attachments: Sequence[Attachment]) -> tuple[str, ...]:
-    """Draw what was found; return the file of each image that something was found in."""
+def draw_overlays(result: Result, pictures: Sequence[Picture]) -> tuple[Overlay, ...]:
+    """Draw what was found; return each picture that something was found in."""
     marked = {box.image_index for box in result.boxes}
     marked |= {point.image_index for point in result.points}
     marked |= {action.image_index for action in result.actions if action.target}
     return tuple(
-        save_png(draw(attachment.image, result, image_index=index))
-        for index, attachment in enumerate(attachments)
+        Overlay(
+            save_png(draw(picture.image, result, image_index=index)),
+            caption=picture.name if len(pictures) > 1 else "",
+        )
+        for index, picture in enumerate(pictures)
         if index in marked
     )
 

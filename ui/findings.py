@@ -8,16 +8,16 @@ from typing import Any
 
 from grounding import Result
 from model.backends.base import Reply
-from ui.conversation import Attachment
+from ui.conversation import Attached, Picture
 
 
-def describe_findings(result: Result, attachments: Sequence[Attachment]) -> dict[str, Any]:
+def describe_findings(result: Result, pictures: Sequence[Picture]) -> dict[str, Any]:
     """Return boxes, points and actions for JSON.
 
     "xyxy" and "xy" are pixels of the image as sent; "norm" the same in thousandths of its width and
-    height, as GLM-4.5V writes them; "image" counts the images from 0.
+    height, as GLM-4.5V writes them; "image" counts images and pages from 0.
     """
-    sizes = [attachment.image.size for attachment in attachments]
+    sizes = [picture.image.size for picture in pictures]
     return {
         "boxes": [
             {
@@ -47,8 +47,22 @@ def describe_findings(result: Result, attachments: Sequence[Attachment]) -> dict
             }
             for action in result.actions
         ],
+        "image_names": [picture.name for picture in pictures],
         "image_sizes": [list(size) for size in sizes],
     }
+
+
+def describe_attachments(attachments: Sequence[Attached]) -> list[dict[str, Any]]:
+    """Return for JSON what was sent of each file, and how many tokens it took."""
+    return [
+        {
+            "name": attached.name,
+            "kind": attached.kind,
+            "items": [item.label for item in attached.items],
+            "tokens": attached.tokens,
+        }
+        for attached in attachments
+    ]
 
 
 def describe_usage(reply: Reply) -> dict[str, Any] | None:

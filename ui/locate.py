@@ -11,7 +11,7 @@ from grounding import strip_markers
 from model.backends.base import ChatBackend, Reply, SamplingOptions
 from model.processing import MediaError
 from ui.answering import Refused, answer, as_sentence
-from ui.conversation import Attachment, Turn, read_answer
+from ui.conversation import Attached, Turn, read_answer
 from ui.findings import describe_findings, describe_usage, to_table
 from ui.markdown import to_markdown
 
@@ -37,7 +37,7 @@ class Locate:
         """Yield the tab's right half as the answer grows."""
         try:
             turn = _open_turn(image, instruction)
-            yield LocateView(turn.attachments[0].png, "", "", "", "")
+            yield LocateView(turn.pictures[0].png, "", "", "", "")
             for grown, _ in self._answer(turn, thinking):
                 yield _view(grown)
         except Refused as problem:
@@ -54,9 +54,9 @@ class Locate:
             thinking: let the model think before it answers.
 
         Returns:
-            result: {"answer", "thinking", "boxes", "points", "actions", "image_sizes", "notes",
-                "usage"}; coordinates in pixels of the screenshot ("xyxy", "xy") and in thousandths
-                of its sides ("norm").
+            result: {"answer", "thinking", "boxes", "points", "actions", "image_names",
+                "image_sizes", "notes", "usage"}; coordinates in pixels of the screenshot ("xyxy",
+                "xy") and in thousandths of its sides ("norm").
             picture: PNG of the screenshot with what was found drawn on it.
         """
         try:
@@ -77,27 +77,27 @@ def _open_turn(image: str | None, instruction: str) -> Turn:
     if not instruction.strip():
         raise Refused("Say what to find, for example: Click on Save.")
     try:
-        return Turn(instruction.strip(), (Attachment.open(image),))
+        return Turn(instruction.strip(), (Attached.open_image(image),))
     except MediaError as error:
         raise Refused(as_sentence(error)) from error
 
 
 def _picture(turn: Turn) -> str:
-    return turn.overlays[0] if turn.overlays else turn.attachments[0].png
+    return turn.overlays[0].png if turn.overlays else turn.pictures[0].png
 
 
 def _describe(turn: Turn, reply: Reply) -> dict[str, Any]:
     return {
         "answer": strip_markers(turn.answer),
         "thinking": turn.thinking,
-        **describe_findings(read_answer(turn.answer, turn.attachments), turn.attachments),
+        **describe_findings(read_answer(turn.answer, turn.pictures), turn.pictures),
         "notes": list(turn.notes),
         "usage": describe_usage(reply),
     }
 
 
 def _view(turn: Turn) -> LocateView:
-    findings = describe_findings(read_answer(turn.answer, turn.attachments), turn.attachments)
+    findings = describe_findings(read_answer(turn.answer, turn.pictures), turn.pictures)
     complete = turn.state != "running"
     return LocateView(
         picture=_picture(turn),

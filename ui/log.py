@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grounding import strip_markers
-from ui.conversation import Conversation, Turn
+from ui.conversation import Attached, Conversation, Turn
 from ui.markdown import to_markdown
 
 
@@ -16,20 +16,31 @@ def show(conversation: Conversation) -> list[dict[str, Any]]:
 
 def _show_turn(turn: Turn) -> list[dict[str, Any]]:
     """Return a message for each text and each image, so that each gets its own buttons."""
-    messages = [_file("user", a.png, a.name) for a in turn.attachments]
+    messages = [message for attached in turn.attachments for message in _show_attached(attached)]
     if turn.text:
         messages.append(_text("user", to_markdown(turn.text)))
     if turn.thinking:
         messages.append(_show_thought(turn))
     if turn.answer:
         messages.append(_text("assistant", to_markdown(strip_markers(turn.answer))))
-    messages += [
-        _file("assistant", png, "The image, and on it what was found") for png in turn.overlays
-    ]
+    for overlay in turn.overlays:
+        if overlay.caption:
+            messages.append(_text("assistant", to_markdown(overlay.caption)))
+        messages.append(_file("assistant", overlay.png, "The image, and on it what was found"))
     if turn.notes:
         notes = " ".join(turn.notes)
         messages.append(_text("assistant", f"*{to_markdown(notes)}*"))
     return messages
+
+
+def _show_attached(attached: Attached) -> list[dict[str, Any]]:
+    """Return an image as it is; of other files the first picture, and a line on what was sent."""
+    if attached.kind == "image":
+        return [_file("user", picture.png, picture.name) for picture in attached.pictures]
+    labels = ", ".join(filter(None, (item.label for item in attached.items)))
+    line = f"{attached.name}: {labels}" if labels else attached.name
+    first = [item.png for item in attached.items if item.png][:1]
+    return [*(_file("user", png, line) for png in first), _text("user", to_markdown(line))]
 
 
 def _show_thought(turn: Turn) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.backends.base import SamplingOptions
+from model.processing import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class PageSettings:
         thinking: whether thinking is on until somebody switches it off.
         max_conversations: how many answers may be computed at the same time.
         options: how tokens are picked.
+        limits: what may be attached.
+        caution: what to expect of documents and videos, where that is less than one would think.
     """
 
     summary: str = ""
@@ -42,6 +45,8 @@ class PageSettings:
     thinking: bool = True
     max_conversations: int = 1
     options: SamplingOptions = SamplingOptions()
+    limits: Limits = Limits()
+    caution: str = ""
 
 
 def read_examples(folder: Path) -> list[Example]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from model.processing import Attachment, Limits
 
 # {"role": ..., "content": [{"type": "image", "image": PIL.Image}, {"type": "text", "text": ...}]}
 Message: TypeAlias = dict[str, Any]
@@ -76,6 +79,36 @@ class ChatBackend(Protocol):
 
     def status(self) -> Status:
         """Say whether the backend is loading, ready or failed; returns at once."""
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that a conversation and its answer may have together; None if not known (yet)."""
+
+    def open_attachment(
+        self,
+        path: str,
+        *,
+        limits: Limits,
+        pages: str | None = None,
+        fps: float | None = None,
+        max_frames: int | None = None,
+        max_item_tokens: int | None = None,
+    ) -> Attachment:
+        """Open a file as this backend will see it.
+
+        Args:
+            path: local file; its name is what the person called it.
+            limits: what the operator allows.
+            pages: of a document, such as "1-5, 9"; None for the first ones that fit.
+            fps: frames per second of a video to take; None for the model's own rule.
+            max_frames: the most frames of a video to take; None for the model's own rule.
+            max_item_tokens: the most tokens of an image, a page or a pair of frames, which is its
+                resolution; None for the model's own.
+
+        Raises:
+            MediaError: the file cannot be used; the message names it and says what to do.
+            BackendError: the backend does not know yet how it would see the file.
+        """
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions

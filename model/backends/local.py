@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from model.backends.base import (
@@ -23,7 +23,8 @@ from model.backends.thinking import OPENING_TAG, ThinkingSplitter
 if TYPE_CHECKING:
     import torch
 
-    from model import Glm4vMoeForConditionalGeneration, Glm4vProcessor
+    from model import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, Glm4vProcessor
+    from model.processing import Attachment, Limits, ProcessingCache
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 LOADING_PATIENCE_S = 30.0
 # An answer's length where the caller sets none (the official demo's value).
 DEFAULT_MAX_NEW_TOKENS = 8192
+# The rest is for the question and the answer.
+ATTACHMENT_SHARE = 0.75
 MODEL_INPUTS = (
     "input_ids",
     "attention_mask",
@@ -43,25 +46,49 @@ MODEL_INPUTS = (
 
 
 @dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What a checkpoint's small files say, there long before the weights are."""
+
+    processor: Glm4vProcessor
+    config: Glm4vMoeConfig
+    cache: ProcessingCache  # of what files became, known by their content
+
+
+@dataclass(frozen=True, slots=True)
 class _Loaded:
     model: Glm4vMoeForConditionalGeneration
     processor: Glm4vProcessor
     device: torch.device  # where the inputs go
 
 
-def _load_checkpoint(
-    path_or_hub_id: str, device: str, dtype: str, num_threads: int | None
-) -> _Loaded:
+def _prepare(path_or_hub_id: str) -> _Prepared:
     # imported here, in the loading thread: torch alone takes seconds, and the page opens meanwhile
+    from model import Glm4vMoeConfig, Glm4vProcessor
+    from model.processing import ProcessingCache
+
+    cache = ProcessingCache()
+    return _Prepared(
+        Glm4vProcessor.from_pretrained(path_or_hub_id, cache=cache),
+        Glm4vMoeConfig.from_pretrained(path_or_hub_id),
+        cache,
+    )
+
+
+def _load_checkpoint(
+    path_or_hub_id: str,
+    processor: Glm4vProcessor,
+    device: str,
+    dtype: str,
+    num_threads: int | None,
+) -> _Loaded:
     import torch
 
-    from model import Glm4vMoeForConditionalGeneration, Glm4vProcessor
+    from model import Glm4vMoeForConditionalGeneration
 
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
-    processor = Glm4vProcessor.from_pretrained(path_or_hub_id)
     model = Glm4vMoeForConditionalGeneration.from_pretrained(
         path_or_hub_id, dtype=dtype, device_map=device
     )
@@ -148,6 +175,8 @@ class LocalBackend:
         self._name = name
         self._places = threading.BoundedSemaphore(max_conversations)
         self._settled = threading.Event()  # loading ended, well or not
+        self._prepared: _Prepared | None = None
+        self._is_prepared = threading.Event()  # also set when that failed
         self._loaded: _Loaded | None = None
         self._status = Status("loading", "Loading the weights")
         threading.Thread(
@@ -170,6 +199,42 @@ class LocalBackend:
         """Wait for loading to end, well or not, at most ``timeout_s``; return the status then."""
         self._settled.wait(timeout_s)
         return self._status
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that a conversation and its answer may have together; None before it is known."""
+        if self._prepared is None:
+            return None
+        return self._prepared.config.text_config.max_position_embeddings
+
+    def open_attachment(
+        self,
+        path: str,
+        *,
+        limits: Limits,
+        pages: str | None = None,
+        fps: float | None = None,
+        max_frames: int | None = None,
+        max_item_tokens: int | None = None,
+    ) -> Attachment:
+        """Open a file as the checkpoint's processor will see it; see ``ChatBackend``.
+
+        The tokens of a file are bounded by the checkpoint's context too, with room for an answer.
+        """
+        prepared = self._require_prepared()
+        from model.processing import ModelView, open_attachment
+
+        most = int(prepared.config.text_config.max_position_embeddings * ATTACHMENT_SHARE)
+        return open_attachment(
+            path,
+            limits=replace(limits, max_tokens=min(limits.max_tokens, most)),
+            view=ModelView.of(prepared.processor),
+            cache=prepared.cache,
+            pages=pages,
+            fps=fps,
+            max_frames=max_frames,
+            max_item_tokens=max_item_tokens,
+        )
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
@@ -196,7 +261,11 @@ class LocalBackend:
     def _load(self, path_or_hub_id: str, device: str, dtype: str, num_threads: int | None) -> None:
         started = time.perf_counter()
         try:
-            self._loaded = _load_checkpoint(path_or_hub_id, device, dtype, num_threads)
+            self._prepared = _prepare(path_or_hub_id)
+            self._is_prepared.set()
+            self._loaded = _load_checkpoint(
+                path_or_hub_id, self._prepared.processor, device, dtype, num_threads
+            )
             seconds = time.perf_counter() - started
             where = self._loaded.device
             self._status = Status("ready", f"Ready on {where}, loaded in {seconds:.1f} s")
@@ -206,13 +275,24 @@ class LocalBackend:
             reason = str(error) or type(error).__name__
             self._status = Status("failed", f"Could not load {path_or_hub_id}: {reason}")
         finally:
+            self._is_prepared.set()
             self._settled.set()
 
     def _require_loaded(self) -> _Loaded:
         if self._loaded is None:
             self._settled.wait(LOADING_PATIENCE_S)
         if self._loaded is None:
-            detail = self._status.detail
-            hint = " Try again in a moment." if self._status.state == "loading" else ""
-            raise BackendError(f"{detail}.{hint}")
+            raise self._not_ready()
         return self._loaded
+
+    def _require_prepared(self) -> _Prepared:
+        if self._prepared is None:
+            self._is_prepared.wait(LOADING_PATIENCE_S)
+        if self._prepared is None:
+            raise self._not_ready()
+        return self._prepared
+
+    def _not_ready(self) -> BackendError:
+        detail = self._status.detail
+        hint = " Try again in a moment." if self._status.state == "loading" else ""
+        return BackendError(f"{detail}.{hint}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import pytest
+from opens_files import OpensFiles
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
 from visitor import Visitor
@@ -42,7 +43,7 @@ costs $5 or $10, $HOME and \\(E = mc^2\\)"""
 
 
 @dataclass
-class Slow:
+class Slow(OpensFiles):
     """Answers for ever, one word a step, until it is closed; then notes when that was."""
 
     name: str = "Slow"
@@ -66,7 +67,7 @@ class Slow:
 
 
 @dataclass
-class Says:
+class Says(OpensFiles):
     """Says one thing."""
 
     text: str

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 
+from opens_files import OpensFiles
+
 from model.backends.base import Event, Finished, Message, SamplingOptions, Status
 
 END = Finished("stop", prompt_tokens=9, new_tokens=3, first_token_s=0.1, total_s=0.2)
 
 
 @dataclass
-class ScriptedBackend:
+class ScriptedBackend(OpensFiles):
     """Plays ``script`` for every question; an exception in it is raised in its place."""
 
     script: Sequence[Event | Exception] = ()

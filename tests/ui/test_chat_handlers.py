@@ -19,6 +19,7 @@ from model.backends.base import (
     SamplingOptions,
     ThinkingDelta,
 )
+from model.processing import Limits
 from ui import answering
 from ui.chat import KEEP, Chat, ChatView
 
@@ -40,12 +41,16 @@ def screenshot(tmp_path: Path) -> str:
 
 
 def send(chat: Chat, text: str, files: list[str], conversation: Any = ()) -> list[ChatView]:
-    return list(chat.send({"text": text, "files": files}, conversation, True))
+    return list(chat.send({"text": text, "files": files}, (), conversation, True))
+
+
+def start(chat: Chat, text: str) -> Iterator[ChatView]:
+    return chat.send({"text": text, "files": []}, (), (), True)
 
 
 def chat_with(*script: Any) -> tuple[Chat, ScriptedBackend]:
     backend = ScriptedBackend(script)
-    return Chat(backend, SamplingOptions()), backend
+    return Chat(backend, SamplingOptions(), Limits()), backend
 
 
 def texts(view: ChatView) -> list[str]:
@@ -179,16 +184,16 @@ def test_an_empty_message_is_not_sent() -> None:
     assert backend.questions == []
 
 
-def test_eleven_images_are_refused_with_the_limit(screenshot: str) -> None:
+def test_eleven_files_are_refused_with_the_limit(screenshot: str) -> None:
     chat, _ = chat_with(END)
     (view,) = send(chat, "?", [screenshot] * 11)
-    assert "11 images" in view.notice
+    assert "11 files" in view.notice
     assert "10" in view.notice
 
 
 def test_closing_the_handler_closes_the_backend_at_once() -> None:
     chat, backend = chat_with(AnswerDelta("one"), AnswerDelta("two"), AnswerDelta("three"), END)
-    views: Iterator[ChatView] = chat.send({"text": "?", "files": []}, (), False)
+    views = start(chat, "?")
     next(views), next(views)
     views.close()  # type: ignore[attr-defined]
     assert backend.closed == 1
@@ -196,7 +201,7 @@ def test_closing_the_handler_closes_the_backend_at_once() -> None:
 
 def test_stopping_marks_the_answer_and_ends_its_thought() -> None:
     chat, _ = chat_with(ThinkingDelta("hm"), ThinkingDelta("hm"), END)
-    views = chat.send({"text": "?", "files": []}, (), True)
+    views = start(chat, "?")
     next(views)
     conversation = next(views).conversation
     log, settled = chat.settle(conversation)
@@ -212,8 +217,7 @@ def test_settling_a_complete_answer_changes_nothing() -> None:
 
 def test_two_conversations_do_not_meet() -> None:
     chat, backend = chat_with(AnswerDelta("yes"), AnswerDelta("!"), END)
-    one = chat.send({"text": "mine", "files": []}, (), False)
-    two = chat.send({"text": "yours", "files": []}, (), False)
+    one, two = start(chat, "mine"), start(chat, "yours")
     last_one, last_two = list(zip(one, two, strict=True))[-1]
     assert [turn.text for turn in last_one.conversation] == ["mine"]
     assert [turn.text for turn in last_two.conversation] == ["yours"]

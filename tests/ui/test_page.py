@@ -40,6 +40,10 @@ def test_the_api_is_described(settings: PageSettings) -> None:
         "message",
         "history",
         "thinking",
+        "pages",
+        "fps",
+        "max_frames",
+        "max_item_tokens",
     ]
     for endpoint in endpoints.values():
         assert len(endpoint["description"]) > 30

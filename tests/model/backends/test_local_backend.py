@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 import torch
+from media_files import make_clip, make_pdf
 from PIL import Image, ImageDraw
 
 import model.generate
 from model.backends.base import AnswerDelta, BackendError, Message, Reply, SamplingOptions
 from model.backends.local import LocalBackend
+from model.processing import Limits
 
 BUNDLED = Path(__file__).parents[3] / "assets" / "bundled"
 
@@ -152,6 +154,52 @@ def test_one_too_many_waits_for_a_place(backend: LocalBackend) -> None:
         stream.close()  # type: ignore[attr-defined]
     assert arrived.wait(30)
     third.join()
+
+
+def test_a_file_s_tokens_are_those_that_it_takes_in_the_prompt(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
+    opened = [
+        backend.open_attachment(make_pdf(tmp_path / "a.pdf"), limits=Limits()),
+        backend.open_attachment(make_clip(tmp_path / "a.mp4"), limits=Limits(), max_frames=4),
+    ]
+    text = {"type": "text", "text": "Where?"}
+    content = [part for attachment in opened for part in attachment.content()]
+    sizes = []
+    for parts in ([text], [*content, text]):
+        finished = ask(backend, [{"role": "user", "content": parts}], max_new_tokens=1).finished
+        assert finished is not None
+        sizes.append(finished.prompt_tokens)
+    assert sizes[1] - sizes[0] == pytest.approx(sum(a.tokens for a in opened), abs=8)
+
+
+def test_a_document_is_made_to_fit_the_checkpoint_s_context(
+    backend: LocalBackend, tmp_path: Path
+) -> None:
+    document = backend.open_attachment(make_pdf(tmp_path / "a.pdf", 40), limits=Limits())
+    assert len(document.items) == 40
+    assert backend.context_length == 8192
+    assert document.tokens <= 0.75 * 8192
+
+
+def test_a_page_is_drawn_once_for_all_turns(backend: LocalBackend, tmp_path: Path) -> None:
+    path = make_pdf(tmp_path / "a.pdf")
+    first, again = (
+        backend.open_attachment(path, limits=Limits(), pages="2").content() for _ in range(2)
+    )
+    assert first[-1]["image"] is again[-1]["image"]
+
+
+def test_files_are_opened_before_the_weights_are_there(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ready = threading.Event()
+    monkeypatch.setattr("model.backends.local._load_checkpoint", lambda *_: ready.wait(30))
+    backend = LocalBackend(str(BUNDLED), name="Slow")
+    document = backend.open_attachment(make_pdf(tmp_path / "a.pdf"), limits=Limits())
+    assert len(document.items) == 3
+    assert backend.status().state == "loading"
+    ready.set()
 
 
 def test_a_missing_folder_is_a_failed_status_and_a_refusal(tmp_path: Path) -> None:

@@ -101,10 +101,9 @@ class Glm4vVideoProcessor:
             raise ValueError(f"{len(videos)} videos but metadata for {len(known)}; give one each")
         rows, grid, timestamps = [], [], []
         for video, about in zip(videos, known, strict=True):
-            frames, seconds = self._frames(video, about)
-            rows.append(patchify(frames, self.settings))
-            pairs = len(frames) // self.settings.temporal_patch_size
-            grid.append([pairs, *(side // self.settings.patch_size for side in frames.shape[2:])])
+            patches, size, seconds = self._process(video, about)
+            rows.append(patches)
+            grid.append([len(seconds), *(side // self.settings.patch_size for side in size)])
             timestamps.append(seconds)
         pixel_values = rows[0] if len(rows) == 1 else torch.cat(rows)
         return {
@@ -119,20 +118,20 @@ class Glm4vVideoProcessor:
         """Choose frames by the checkpoint's rule; see ``Clip.sample``."""
         return clip.sample(self.rule, fps or self.fps, max_frames, max_duration=self.max_duration)
 
-    def _frames(
+    def _process(
         self, video: Video, about: VideoMetadata | Mapping[str, Any] | None
-    ) -> tuple[Tensor, list[float]]:
-        """Return (F, 3, H, W) uint8 frames at the model's size, F even, and each pair's time."""
+    ) -> tuple[Tensor, tuple[int, int], list[float]]:
+        """Return patches (N, 1176), the (height, width) of the frames, and each pair's time."""
         if isinstance(video, (str, Path)):
             video = open_clip(video)
         if isinstance(video, Clip):
             video = ClipFrames(video, self.sample(video))
         if isinstance(video, ClipFrames):
-            return self._from_clip(video)
+            return self._process_clip(video)
         known = _describe(video, about)
         if known.frames_indices is None:
-            positions = indices = self._choose(known)
-            counted = len(positions)
+            indices = frames_to_read(known, self.rule, fps=self.fps, max_duration=self.max_duration)
+            positions, counted = indices, len(indices)
         else:
             positions = list(range(len(video)))
             positions += positions[-1:] * (len(positions) % 2)
@@ -142,46 +141,57 @@ class Glm4vVideoProcessor:
         pictures = (
             np.asarray(open_image(video[i], name=f"frame {i} of the video")) for i in positions
         )
-        frames = self._resized(pictures, len(positions), counted)
-        return frames, pair_timestamps(indices, known.fps)
+        patches, size = self._patches(pictures, len(positions), counted)
+        return patches, size, pair_timestamps(indices, known.fps)
 
-    def _from_clip(self, chosen: ClipFrames) -> tuple[Tensor, list[float]]:
+    def _process_clip(self, chosen: ClipFrames) -> tuple[Tensor, tuple[int, int], list[float]]:
         """Decode the chosen frames only; an odd number is completed by repeating the last."""
         frames = list(chosen.frames)
         if not frames:
             raise MediaError(f"no frame of {chosen.clip.name} was chosen; choose at least one")
         frames += frames[-1:] * (len(frames) % 2)
         pictures = (np.asarray(picture) for picture in chosen.clip.read(frames))
-        pixels = self._resized(pictures, len(frames), len(frames))
-        return pixels, [frame.time_s for frame in frames[::2]]
+        patches, size = self._patches(pictures, len(frames), len(frames))
+        return patches, size, [frame.time_s for frame in frames[::2]]
 
-    def _choose(self, about: VideoMetadata) -> list[int]:
-        return frames_to_read(about, self.rule, fps=self.fps, max_duration=self.max_duration)
-
-    def _resized(self, frames: Iterable[np.ndarray], count: int, counted: int) -> Tensor:
-        """Resize frames one by one as they arrive, so that only the small ones pile up.
+    def _patches(
+        self, frames: Iterable[np.ndarray], count: int, counted: int
+    ) -> tuple[Tensor, tuple[int, int]]:
+        """Resize and cut frames pair by pair as they arrive, so that only patches pile up.
 
         Args:
             frames: ``count`` pictures (rows, columns, 3) uint8 of one size.
             counted: how many of them share the pixel budget.
 
         Returns:
-            (count, 3, height, width) uint8.
+            patches: (N, 1176) float32.
+            size: the (height, width) of a frame as the model sees it.
         """
-        stacked: Tensor | None = None
-        first: tuple[int, ...] = ()
+        pair: list[Tensor] = []
+        done = 0
         for i, frame in enumerate(frames):
-            if stacked is None:
+            if i == 0:
                 first = frame.shape
                 size = self.settings.target_size(counted, *first[:2])
-                stacked = torch.empty(count, 3, *size, dtype=torch.uint8)
+                patches = self._empty(count, size)
             if frame.shape != first:
                 raise MediaError(f"frame {i} of a video has shape {frame.shape}, the first {first}")
             # np.array copies: Pillow's buffer is read-only
             pixels = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
-            stacked[i] = resize(pixels, *stacked.shape[2:])
-        assert stacked is not None
-        return stacked
+            pair.append(resize(pixels, *size))
+            if len(pair) == self.settings.temporal_patch_size:
+                rows = patchify(torch.stack(pair), self.settings)
+                patches[done : done + len(rows)] = rows
+                done += len(rows)
+                pair.clear()
+        return patches, size
+
+    def _empty(self, count: int, size: tuple[int, int]) -> Tensor:
+        """Return unwritten patches (N, 1176) float32 for ``count`` frames of (height, width)."""
+        pixels = count * 3 * size[0] * size[1]
+        row = 3 * self.settings.temporal_patch_size * self.settings.patch_size**2
+        # numpy asks the kernel for huge pages, torch does not: see patchify
+        return torch.from_numpy(np.empty((pixels // row, row), dtype=np.float32))
 
 
 def _describe(

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model import native
 from model.cache import KVCache
 from model.config import Glm4vMoeTextConfig
 from model.layers import Linear
@@ -78,6 +79,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float 
         (B, H, T, D).
     """
     batch, heads, queries, dim = q.shape
+    if queries == 1 and mask is None and dropout == 0:
+        kernels = native.kernels_for_attention(q, k, v)
+        if kernels is not None:
+            return kernels.attention(q, k, v)
     groups = heads // k.shape[1]
     if queries > MAX_FOLDED_QUERIES or (mask is None and queries > 1):
         causal = mask is None

@@ -26,7 +26,7 @@ DEFINES: dict[torch.dtype, tuple[str, ...]] = {torch.bfloat16: ("-DBF16",), torc
 # pointers of tensors, then sizes
 SIGNATURES: dict[str, list[type]] = {
     "linear": [c_void_p] * 4 + [c_int64] * 3 + [c_int],
-    "gated_mlp": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
+    "rms_norm": [c_void_p] * 3 + [c_int64] * 2 + [c_float],
     "routed_experts": [c_void_p] * 6 + [c_int64] * 4 + [c_int],
     "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
 }
@@ -50,7 +50,7 @@ class Kernels:
             function = getattr(library, name)
             function.argtypes, function.restype = types, c_int
         self._linear = library.linear
-        self._gated_mlp = library.gated_mlp
+        self._rms_norm = library.rms_norm
         self._routed_experts = library.routed_experts
         self._attention = library.attention
 
@@ -71,22 +71,15 @@ class Kernels:
         _check(status)
         return out
 
-    def gated_mlp(self, x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
-        """``down(silu(gate(x)) * up(x))``: (..., C); gate and up are (I, C), down is (C, I)."""
-        inner, hidden = gate.shape
+    def rms_norm(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
+        """`model.layers.RMSNorm`: (..., C) -> (..., C)."""
         out = torch.empty_like(x)
-        status = self._gated_mlp(
-            x.data_ptr(),
-            gate.data_ptr(),
-            up.data_ptr(),
-            down.data_ptr(),
-            out.data_ptr(),
-            x.numel() // hidden,
-            hidden,
-            inner,
-            threads_for(3 * gate.nbytes),
+        size = x.shape[-1]
+        _check(
+            self._rms_norm(
+                x.data_ptr(), weight.data_ptr(), out.data_ptr(), x.numel() // size, size, eps
+            )
         )
-        _check(status)
         return out
 
     def routed_experts(
@@ -95,6 +88,7 @@ class Kernels:
         """`model.moe.run_experts_reference` with silu: (N, C) -> (N, C)."""
         rows, top_k = ids.shape
         _, hidden, inner = down.shape
+        ids, weights = ids.long().contiguous(), weights.float().contiguous()
         out = torch.empty_like(x)
         status = self._routed_experts(
             x.data_ptr(),
@@ -116,7 +110,8 @@ class Kernels:
         """`model.attention.attend` of one query: (B, H, 1, D) over (B, K, S, D) -> (B, H, 1, D)."""
         batch, heads, _, dim = q.shape
         kv_heads, keys = k.shape[1], k.shape[2]
-        out = q.new_empty(q.shape)
+        q = q.contiguous()
+        out = torch.empty_like(q)
         threads = threads_for(k.numel() * k.element_size() * 2)
         pairs = batch * kv_heads
         status = self._attention(
@@ -171,24 +166,34 @@ def kernels_for(x: Tensor, *weights: Tensor | None) -> Kernels | None:
 
     Args:
         x: activations, at most `MAX_ROWS` rows.
-        weights: without gaps; None for a bias that is not there.
+        weights: all without gaps; None for a bias that is not there.
     """
-    if torch.is_grad_enabled() or x.numel() > MAX_ROWS * x.shape[-1] or not _is_plain(x, x.dtype):
+    if x.numel() > MAX_ROWS * x.shape[-1] or not _only_computes():
         return None
-    for weight in weights:
-        if weight is not None and not _is_plain(weight, x.dtype):
+    for tensor in (x, *weights):
+        if tensor is not None and not (_is_plain(tensor, x.dtype) and tensor.is_contiguous()):
             return None
-    if torch.is_autocast_enabled("cpu") or torch.jit.is_tracing():
-        return None
     return load(x.dtype)
 
 
-def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:
-    """Whether a pointer, a shape and a dtype describe ``x``: subclasses may hold no numbers."""
-    kind = type(x)
-    return (
-        (kind is Tensor or kind is nn.Parameter)
-        and x.is_cpu
-        and x.dtype is dtype
-        and x.is_contiguous()
+def kernels_for_attention(q: Tensor, k: Tensor, v: Tensor) -> Kernels | None:
+    """As `kernels_for`, of tensors (B, heads, tokens, D) whose last dimension has no gaps."""
+    if not _only_computes():
+        return None
+    for tensor in (q, k, v):
+        if not _is_plain(tensor, q.dtype) or tensor.stride(-1) != 1:
+            return None
+    return load(q.dtype)
+
+
+def _only_computes() -> bool:
+    """Whether nobody watches the operations: to differentiate, to cast or to record them."""
+    return not (
+        torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or torch.jit.is_tracing()
     )
+
+
+def _is_plain(x: Tensor, dtype: torch.dtype) -> bool:
+    """Whether ``x`` holds numbers of this dtype in main memory; subclasses may hold none."""
+    kind = type(x)
+    return (kind is Tensor or kind is nn.Parameter) and x.is_cpu and x.dtype is dtype

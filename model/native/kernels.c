@@ -1,7 +1,7 @@
 /* Decoding steps for a few rows on a CPU, where the time is that of reading the weights once.
 
-   Compiled once per element type: with -DBF16 for bfloat16, without for float32. Everything is
-   computed in float32 and rounded once, on output. Matrices are row-major and without gaps unless a
+   Compiled once per element type: with -DBF16 for bfloat16, without for float32. Sums are in float32
+   and rounded once, when they are complete. Matrices are row-major and without gaps unless a
    stride is named. A matrix is read one row after the other, as memory likes it: reading four rows
    side by side takes 2.4 times as long. Functions return 0, or -1 if there was no memory for their
    scratch space. */
@@ -10,6 +10,29 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* Vectors, in the notation of gcc and clang; on narrower machines each is several registers. */
+#define LANES 16
+typedef float Lanes __attribute__((vector_size(4 * LANES)));
+typedef float Half __attribute__((vector_size(2 * LANES)));
+typedef float Quarter __attribute__((vector_size(LANES)));
+typedef uint32_t Words __attribute__((vector_size(4 * LANES)));
+
+static inline Lanes lanes_at(const float *x) {
+    Lanes lanes;
+    memcpy(&lanes, x, sizeof lanes);
+    return lanes;
+}
+
+static inline float total(Lanes lanes) {
+    struct { Half low, high; } halves;
+    struct { Quarter low, high; } quarters;
+    memcpy(&halves, &lanes, sizeof halves);
+    Half half = halves.low + halves.high;
+    memcpy(&quarters, &half, sizeof quarters);
+    Quarter q = quarters.low + quarters.high;
+    return (q[0] + q[2]) + (q[1] + q[3]);
+}
 
 #ifdef BF16
 typedef uint16_t T; /* the upper half of a float32 */
@@ -37,6 +60,14 @@ static inline uint32_t two(const T *x, int64_t i) {
 static inline float even(uint32_t word) { return (Word){word << 16}.real; }
 static inline float odd(uint32_t word) { return (Word){word & 0xffff0000u}.real; }
 
+static inline Words words_at(const T *x) {
+    Words words;
+    memcpy(&words, x, sizeof words);
+    return words;
+}
+static inline Lanes even_lanes(Words words) { return (Lanes)(words << 16); }
+static inline Lanes odd_lanes(Words words) { return (Lanes)(words & 0xffff0000u); }
+
 static inline int64_t place(int64_t i, int64_t n) {
     return i == n - 1 && n % 2 ? i : i / 2 + i % 2 * (n / 2);
 }
@@ -51,32 +82,39 @@ static inline void widen(const T *x, int64_t n, float *restrict out) {
 }
 
 static inline float dot(const T *w, const float *x, int64_t n) {
-    int64_t half = n / 2;
-    float a = n % 2 ? load(w[n - 1]) * x[n - 1] : 0, b = 0;
-#pragma omp simd reduction(+ : a, b)
-    for (int64_t i = 0; i < half; i++) {
-        a += even(two(w, i)) * x[i];
-        b += odd(two(w, i)) * x[half + i];
+    int64_t half = n / 2, i = 0;
+    const float *y = x + half;
+    Lanes a = {0}, b = {0};
+    for (; i + LANES <= half; i += LANES) {
+        Words words = words_at(w + 2 * i);
+        a += even_lanes(words) * lanes_at(x + i);
+        b += odd_lanes(words) * lanes_at(y + i);
     }
-    return a + b;
+    float sum = total(a + b);
+    for (; i < half; i++) sum += even(two(w, i)) * x[i] + odd(two(w, i)) * y[i];
+    return n % 2 ? sum + load(w[n - 1]) * x[n - 1] : sum;
 }
 
-/* w times four vectors that lie one after the other */
-static inline void dot4(const T *w, const float *x, int64_t n, float out[4]) {
-    int64_t half = n / 2;
-    const float *x1 = x + n, *x2 = x1 + n, *x3 = x2 + n;
-    float a = 0, b = 0, c = 0, d = 0;
-#pragma omp simd reduction(+ : a, b, c, d)
-    for (int64_t i = 0; i < half; i++) {
-        float e = even(two(w, i)), o = odd(two(w, i));
-        a += e * x[i] + o * x[half + i];
-        b += e * x1[i] + o * x1[half + i];
-        c += e * x2[i] + o * x2[half + i];
-        d += e * x3[i] + o * x3[half + i];
+/* Rows v and w times four vectors, x, that lie one after the other */
+static inline void dot2x4(const T *v, const T *w, const float *x, int64_t n, float out[2][4]) {
+    int64_t half = n / 2, i = 0;
+    Lanes sums[2][4] = {{{0}}};
+    for (; i + LANES <= half; i += LANES) {
+        Words a = words_at(v + 2 * i), b = words_at(w + 2 * i);
+        for (int r = 0; r < 4; r++) {
+            Lanes e = lanes_at(x + r * n + i), o = lanes_at(x + r * n + half + i);
+            sums[0][r] += even_lanes(a) * e + odd_lanes(a) * o;
+            sums[1][r] += even_lanes(b) * e + odd_lanes(b) * o;
+        }
     }
-    out[0] = a, out[1] = b, out[2] = c, out[3] = d;
-    if (n % 2)
-        for (int r = 0; r < 4; r++) out[r] += load(w[n - 1]) * x[r * n + n - 1];
+    for (int r = 0; r < 4; r++) {
+        const float *y = x + r * n;
+        out[0][r] = total(sums[0][r]), out[1][r] = total(sums[1][r]);
+        for (int64_t j = 2 * i; j < n; j++) {
+            out[0][r] += load(v[j]) * y[place(j, n)];
+            out[1][r] += load(w[j]) * y[place(j, n)];
+        }
+    }
 }
 #else
 typedef float T;
@@ -90,28 +128,43 @@ static inline void widen(const T *x, int64_t n, float *out) {
 }
 
 static inline float dot(const T *w, const float *x, int64_t n) {
-    float a = 0;
-#pragma omp simd reduction(+ : a)
-    for (int64_t i = 0; i < n; i++) a += w[i] * x[i];
-    return a;
+    int64_t i = 0;
+    Lanes a = {0}, b = {0};
+    for (; i + 2 * LANES <= n; i += 2 * LANES) {
+        a += lanes_at(w + i) * lanes_at(x + i);
+        b += lanes_at(w + i + LANES) * lanes_at(x + i + LANES);
+    }
+    float sum = total(a + b);
+    for (; i < n; i++) sum += w[i] * x[i];
+    return sum;
 }
 
-/* w times four vectors that lie one after the other */
-static inline void dot4(const T *w, const float *x, int64_t n, float out[4]) {
-    const float *x1 = x + n, *x2 = x1 + n, *x3 = x2 + n;
-    float a = 0, b = 0, c = 0, d = 0;
-#pragma omp simd reduction(+ : a, b, c, d)
-    for (int64_t i = 0; i < n; i++) {
-        a += w[i] * x[i];
-        b += w[i] * x1[i];
-        c += w[i] * x2[i];
-        d += w[i] * x3[i];
+/* Rows v and w times four vectors, x, that lie one after the other */
+static inline void dot2x4(const T *v, const T *w, const float *x, int64_t n, float out[2][4]) {
+    int64_t i = 0;
+    Lanes sums[2][4] = {{{0}}};
+    for (; i + LANES <= n; i += LANES)
+        for (int r = 0; r < 4; r++) {
+            Lanes y = lanes_at(x + r * n + i);
+            sums[0][r] += lanes_at(v + i) * y;
+            sums[1][r] += lanes_at(w + i) * y;
+        }
+    for (int r = 0; r < 4; r++) {
+        out[0][r] = total(sums[0][r]), out[1][r] = total(sums[1][r]);
+        for (int64_t j = i; j < n; j++) {
+            out[0][r] += v[j] * x[r * n + j];
+            out[1][r] += w[j] * x[r * n + j];
+        }
     }
-    out[0] = a, out[1] = b, out[2] = c, out[3] = d;
 }
 #endif
 
-static float *floats(int64_t n) { return malloc((size_t)(n > 0 ? n : 1) * sizeof(float)); }
+static inline float rounded(float value) { return load(store(value)); }
+
+/* Scratch space on a vector's boundary: a vector that lies across two cache lines is read twice */
+static float *floats(int64_t n) {
+    return aligned_alloc(sizeof(Lanes), (size_t)(n / LANES + 1) * sizeof(Lanes));
+}
 
 /* exp to 2 units in the last place, by a branchless polynomial that compilers vectorise */
 static inline float fast_exp(float x) {
@@ -148,143 +201,150 @@ int linear(const T *x, const T *weight, const T *bias, T *out, int64_t rows, int
     return 0;
 }
 
-/* out (hidden) = sum over m of share[m] * down[m] @ (silu(gate[m] @ x) * (up[m] @ x)) */
-static int gated_sum(const T *x, const T *const *gate, const T *const *up, const T *const *down,
-                     const float *share, T *out, int64_t count, int64_t hidden, int64_t inner,
-                     int threads) {
-    float *wide = floats(hidden), *between = floats(count * inner);
+/* out (rows, n) = x / sqrt(mean(x^2) + eps), rounded, times weight, rounded */
+int rms_norm(const T *x, const T *weight, T *out, int64_t rows, int64_t n, float eps) {
+    for (int64_t row = 0; row < rows; row++, x += n, out += n) {
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < n; i++) sum += load(x[i]) * load(x[i]);
+        float scale = 1 / sqrtf(sum / (float)n + eps);
+        for (int64_t i = 0; i < n; i++)
+            out[i] = store(load(weight[i]) * rounded(load(x[i]) * scale));
+    }
+    return 0;
+}
+
+/* out (rows, hidden): the sum over a row's top_k experts e of
+   share * down[e] @ (silu(gate[e] @ x) * (up[e] @ x)).
+   ids and shares (rows, top_k); gate_up (experts, 2 * inner, hidden), gate rows first;
+   down (experts, hidden, inner) */
+int routed_experts(const T *x, const int64_t *ids, const float *shares, const T *gate_up,
+                   const T *down, T *out, int64_t rows, int64_t top_k, int64_t hidden,
+                   int64_t inner, int threads) {
+    float *wide = floats(hidden), *between = floats(top_k * inner);
     if (!wide || !between) {
         free(wide), free(between);
         return -1;
     }
-    widen(x, hidden, wide);
+    for (int64_t row = 0; row < rows; row++, ids += top_k, shares += top_k) {
+        widen(x + row * hidden, hidden, wide);
 #pragma omp parallel num_threads(threads) if (threads > 1)
-    {
+        {
 #pragma omp for schedule(static)
-        for (int64_t unit = 0; unit < count * inner; unit++) {
-            int64_t m = unit / inner, i = unit % inner;
-            float g = dot(gate[m] + i * hidden, wide, hidden);
-            float u = dot(up[m] + i * hidden, wide, hidden);
-            between[m * inner + place(i, inner)] = g / (1.0f + fast_exp(-g)) * u;
-        }
+            for (int64_t unit = 0; unit < top_k * inner; unit++) {
+                int64_t m = unit / inner, i = unit % inner;
+                const T *gate = gate_up + (ids[m] * 2 * inner + i) * hidden;
+                /* rounded where torch's separate steps would round */
+                float g = rounded(dot(gate, wide, hidden));
+                float u = rounded(dot(gate + inner * hidden, wide, hidden));
+                float silu = rounded(g / (1.0f + expf(-g)));
+                between[m * inner + place(i, inner)] = rounded(silu * u);
+            }
 #pragma omp for schedule(static)
-        for (int64_t c = 0; c < hidden; c++) {
-            float total = 0;
-            for (int64_t m = 0; m < count; m++)
-                total += share[m] * dot(down[m] + c * inner, between + m * inner, inner);
-            out[c] = store(total);
+            for (int64_t c = 0; c < hidden; c++) {
+                float sum = 0;
+                for (int64_t m = 0; m < top_k; m++) {
+                    const T *w = down + (ids[m] * hidden + c) * inner;
+                    sum += shares[m] * dot(w, between + m * inner, inner);
+                }
+                out[row * hidden + c] = store(sum);
+            }
         }
     }
     free(wide), free(between);
     return 0;
 }
 
-/* out (rows, hidden) = down @ (silu(gate @ x) * (up @ x)); gate and up (inner, hidden) */
-int gated_mlp(const T *x, const T *gate, const T *up, const T *down, T *out, int64_t rows,
-              int64_t hidden, int64_t inner, int threads) {
-    const float one = 1.0f;
-    for (int64_t row = 0; row < rows; row++)
-        if (gated_sum(x + row * hidden, &gate, &up, &down, &one, out + row * hidden, 1, hidden,
-                      inner, threads))
-            return -1;
-    return 0;
-}
-
-/* out (rows, hidden): the sum of each row's top_k experts, weighted by shares (rows, top_k);
-   gate_up (experts, 2 * inner, hidden), gate rows first; down (experts, hidden, inner) */
-int routed_experts(const T *x, const int64_t *ids, const float *shares, const T *gate_up,
-                   const T *down, T *out, int64_t rows, int64_t top_k, int64_t hidden,
-                   int64_t inner, int threads) {
-    const T *gates[top_k], *ups[top_k], *downs[top_k];
-    for (int64_t row = 0; row < rows; row++) {
-        for (int64_t m = 0; m < top_k; m++) {
-            int64_t expert = ids[row * top_k + m];
-            gates[m] = gate_up + expert * 2 * inner * hidden;
-            ups[m] = gates[m] + inner * hidden;
-            downs[m] = down + expert * hidden * inner;
-        }
-        if (gated_sum(x + row * hidden, gates, ups, downs, shares + row * top_k,
-                      out + row * hidden, top_k, hidden, inner, threads))
-            return -1;
-    }
-    return 0;
-}
-
 #define BLOCK 32 /* keys scored at once: their scores and values stay in the first cache */
 
 /* Scratch space of one part of the keys, in floats: see attend_part */
-static int64_t part_size(int64_t group, int64_t dim) {
-    return group * (dim + 2) + 4 * dim + (group + 3) / 4 * 4 * BLOCK;
+static int64_t part_size(int64_t fours, int64_t dim) {
+    int64_t size = fours * (dim + 2) + fours * BLOCK + BLOCK * dim + LANES;
+    return (size + LANES - 1) / LANES * LANES;
 }
 
-/* A group of queries, q (group rounded up to fours, dim), over keys [begin, end). Leaves in `part`
-   the sums of values (group, dim), not normalised, then the highest score and the total weight of
-   each query (group) */
+/* sums (4, dim) += weights (4, BLOCK) @ values (keys, dim) */
+static inline void add_values(float *sums, const float *weights, const float *values, int64_t keys,
+                              int64_t dim) {
+    int64_t d = 0;
+    for (; d + 2 * LANES <= dim; d += 2 * LANES) {
+        Lanes left[4], right[4];
+        for (int r = 0; r < 4; r++) {
+            left[r] = lanes_at(sums + r * dim + d);
+            right[r] = lanes_at(sums + r * dim + d + LANES);
+        }
+        for (int64_t j = 0; j < keys; j++)
+            for (int r = 0; r < 4; r++) {
+                left[r] += weights[r * BLOCK + j] * lanes_at(values + j * dim + d);
+                right[r] += weights[r * BLOCK + j] * lanes_at(values + j * dim + d + LANES);
+            }
+        for (int r = 0; r < 4; r++) {
+            memcpy(sums + r * dim + d, &left[r], sizeof left[r]);
+            memcpy(sums + r * dim + d + LANES, &right[r], sizeof right[r]);
+        }
+    }
+    for (; d < dim; d++)
+        for (int64_t j = 0; j < keys; j++)
+            for (int r = 0; r < 4; r++)
+                sums[r * dim + d] += weights[r * BLOCK + j] * values[j * dim + d];
+}
+
+/* Queries of a group, q (fours, dim), over keys [begin, end). Leaves in `part` the sums of values
+   (fours, dim), not normalised, then each query's highest score and total weight (fours) */
 static void attend_part(const float *q, const T *k, const T *v, int64_t k_stride, int64_t v_stride,
-                        int64_t begin, int64_t end, int64_t group, int64_t dim, float *part) {
-    float *highest = part + group * dim, *total = highest + group;
-    float *values = total + group, *scores = values + 4 * dim; /* (4, dim), (BLOCK, fours) */
-    int64_t fours = (group + 3) / 4 * 4;
-    memset(part, 0, (size_t)(group * dim) * sizeof(float));
-    for (int64_t g = 0; g < group; g++) highest[g] = -INFINITY, total[g] = 0;
+                        int64_t begin, int64_t end, int64_t fours, int64_t dim, float *part) {
+    float *highest = part + fours * dim, *total = highest + fours; /* (fours), (fours) */
+    /* (fours, BLOCK) and (BLOCK, dim), from a vector's boundary on */
+    float *scores = part + (fours * (dim + 2) + LANES - 1) / LANES * LANES;
+    float *values = scores + fours * BLOCK;
+    memset(part, 0, (size_t)(fours * dim) * sizeof(float));
+    for (int64_t g = 0; g < fours; g++) highest[g] = -INFINITY, total[g] = 0;
     for (int64_t start = begin; start < end; start += BLOCK) {
         int64_t keys = end - start < BLOCK ? end - start : BLOCK;
-        for (int64_t j = 0; j < keys; j++)
-            for (int64_t g = 0; g < fours; g += 4)
-                dot4(k + (start + j) * k_stride, q + g * dim, dim, scores + j * fours + g);
-        for (int64_t g = 0; g < group; g++) {
-            float weights[BLOCK], top = highest[g], fresh = 0;
-            for (int64_t j = 0; j < BLOCK; j++)
-                weights[j] = j < keys ? scores[j * fours + g] : -INFINITY;
-            for (int64_t j = 0; j < keys; j++) top = weights[j] > top ? weights[j] : top;
-            for (int64_t j = 0; j < BLOCK; j++) weights[j] = fast_exp(weights[j] - top);
-            for (int64_t j = 0; j < keys; j++) fresh += weights[j];
-            for (int64_t j = 0; j < BLOCK; j++)
-                scores[j * fours + g] = j < keys ? weights[j] : 0.0f;
+        for (int64_t j = 0; j < keys; j += 2) {
+            const T *one = k + (start + j) * k_stride, *next = j + 1 < keys ? one + k_stride : one;
+            for (int64_t g = 0; g < fours; g += 4) {
+                float eight[2][4];
+                dot2x4(one, next, q + g * dim, dim, eight);
+                for (int r = 0; r < 4; r++)
+                    memcpy(scores + (g + r) * BLOCK + j, (float[2]){eight[0][r], eight[1][r]}, 8);
+            }
+        }
+        for (int64_t g = 0; g < fours; g++) {
+            float *s = scores + g * BLOCK, top = highest[g], fresh = 0;
+#pragma omp simd reduction(max : top)
+            for (int64_t j = 0; j < keys; j++) top = s[j] > top ? s[j] : top;
+            for (int64_t j = 0; j < BLOCK; j++) s[j] = j < keys ? fast_exp(s[j] - top) : 0.0f;
+#pragma omp simd reduction(+ : fresh)
+            for (int64_t j = 0; j < BLOCK; j++) fresh += s[j];
             float shrink = fast_exp(highest[g] - top);
             total[g] = total[g] * shrink + fresh;
             if (top != highest[g])
                 for (int64_t d = 0; d < dim; d++) part[g * dim + d] *= shrink;
             highest[g] = top;
         }
-        for (int64_t j = 0; j < keys; j += 4) { /* past the end, the last value has no weight */
-            for (int64_t r = 0; r < 4; r++) {
-                int64_t key = start + (j + r < keys ? j + r : keys - 1);
-                widen(v + key * v_stride, dim, values + r * dim);
-            }
-            const float *v1 = values + dim, *v2 = v1 + dim, *v3 = v2 + dim;
-            for (int64_t g = 0; g < group; g++) {
-                const float *w = scores + j * fours + g;
-                float a = w[0], b = w[fours], c = w[2 * fours], e = w[3 * fours];
-                float *sum = part + g * dim;
-#pragma omp simd
-                for (int64_t d = 0; d < dim; d++)
-                    sum[d] += (a * values[d] + b * v1[d]) + (c * v2[d] + e * v3[d]);
-            }
-        }
+        for (int64_t j = 0; j < keys; j++) widen(v + (start + j) * v_stride, dim, values + j * dim);
+        for (int64_t g = 0; g < fours; g += 4)
+            add_values(part + g * dim, scores + g * BLOCK, values, keys, dim);
     }
 }
 
-/* out (dim) = one query's sums over all parts, normalised */
-static void join_parts(const float *parts, int64_t splits, int64_t size, int64_t g, int64_t group,
+/* out (dim) = one query's sums over all parts, normalised; the first part's sums are overwritten */
+static void join_parts(float *parts, int64_t splits, int64_t size, int64_t g, int64_t fours,
                        int64_t dim, T *out) {
-    float top = -INFINITY, total = 0;
+    float *joined = parts + g * dim, top = -INFINITY, total = 0;
     for (int64_t s = 0; s < splits; s++) {
-        float highest = parts[s * size + group * dim + g];
+        float highest = parts[s * size + fours * dim + g];
         top = highest > top ? highest : top;
     }
     for (int64_t s = 0; s < splits; s++) {
-        const float *part = parts + s * size;
-        total += fast_exp(part[group * dim + g] - top) * part[group * (dim + 1) + g];
+        const float *part = parts + s * size, *sums = part + g * dim;
+        float weight = fast_exp(part[fours * dim + g] - top);
+        total += weight * part[fours * (dim + 1) + g];
+        for (int64_t d = 0; d < dim; d++) joined[d] = (s ? joined[d] : 0) + weight * sums[d];
     }
-    for (int64_t d = 0; d < dim; d++) {
-        float sum = 0;
-        for (int64_t s = 0; s < splits; s++) {
-            const float *part = parts + s * size;
-            sum += fast_exp(part[group * dim + g] - top) * part[g * dim + place(d, dim)];
-        }
-        out[d] = store(sum / total);
-    }
+    float share = 1 / total;
+    for (int64_t d = 0; d < dim; d++) out[d] = store(joined[place(d, dim)] * share);
 }
 
 /* out (batch, heads, dim) = softmax(q . k * scale) @ v for one query per head.
@@ -294,7 +354,7 @@ int attention(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t
               int64_t kv_heads, int64_t keys, int64_t dim, const int64_t *k_strides,
               const int64_t *v_strides, float scale, int64_t splits, int threads) {
     int64_t pairs = batch * kv_heads, group = heads / kv_heads, fours = (group + 3) / 4 * 4;
-    int64_t step = (keys + splits - 1) / splits, size = part_size(group, dim);
+    int64_t step = (keys + splits - 1) / splits, size = part_size(fours, dim);
     float *wide = floats(pairs * fours * dim), *parts = floats(pairs * splits * size);
     if (!wide || !parts) {
         free(wide), free(parts);
@@ -312,10 +372,10 @@ int attention(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t
         int64_t begin = unit % splits * step, end = begin + step < keys ? begin + step : keys;
         attend_part(wide + pair * fours * dim, k + b * k_strides[0] + h * k_strides[1],
                     v + b * v_strides[0] + h * v_strides[1], k_strides[2], v_strides[2], begin,
-                    end, group, dim, parts + unit * size);
+                    end, fours, dim, parts + unit * size);
     }
     for (int64_t head = 0; head < batch * heads; head++)
-        join_parts(parts + head / group * splits * size, splits, size, head % group, group, dim,
+        join_parts(parts + head / group * splits * size, splits, size, head % group, fours, dim,
                    out + head * dim);
     free(wide), free(parts);
     return 0;

@@ -18,7 +18,7 @@ from model import native
 from model.attention import attend_reference
 from model.generate import generate
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from model.layers import GatedMLP, Linear
+from model.layers import GatedMLP, Linear, RMSNorm
 from model.moe import run_experts, run_experts_reference
 from model.native import build
 
@@ -120,8 +120,22 @@ def test_another_activation_than_silu_is_left_to_torch() -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 7, 64, 129])
+def test_normalising_a_few_rows_equals_torchs_form(
+    dtype: torch.dtype, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norm, x = RMSNorm(size, 1e-5).to(dtype), (torch.randn(1, 3, size) * 3).to(dtype)
+    norm.weight.normal_()
+    got = norm(x)
+    monkeypatch.setattr(native, "_kernels", dict.fromkeys(native.DEFINES))
+    assert_near(got, norm(x))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("keys", [1, 2, 31, 33, 64, 257, 3000])
-@pytest.mark.parametrize(("heads", "kv_heads", "dim"), [(6, 2, 16), (4, 4, 9), (24, 2, 128)])
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "dim"), [(6, 2, 16), (4, 4, 9), (10, 2, 40), (24, 2, 128)]
+)
 @pytest.mark.parametrize("threads", [1, 3])
 def test_attention_of_one_query_equals_the_written_out_form(
     dtype: torch.dtype, keys: int, heads: int, kv_heads: int, dim: int, threads: int

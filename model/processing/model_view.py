@@ -15,6 +15,9 @@ from model.processing.video_processor import Glm4vVideoProcessor
 # The markers that the chat template puts around an image, a pair of frames, or a video.
 MARKER_TOKENS = 2
 
+# Rounding to whole patches settles after one or two; extreme shapes take a few more.
+MAX_ROUNDINGS = 20
+
 # size of preprocessor_config.json and of video_preprocessor_config.json, in every published
 # checkpoint of GLM-4.5V and GLM-4.6V
 PUBLISHED_IMAGE = PatchSettings(112 * 112, 9_633_792)
@@ -69,10 +72,9 @@ class ModelView:
         Raises:
             ValueError: one side is more than 200 times the other.
         """
-        settings = self.image_settings
-        settings = _within(settings, max_tokens, settings.temporal_patch_size)
-        height, width = settings.target_size(settings.temporal_patch_size, size[1], size[0])
-        return width, height
+        return _target(
+            self.image_settings, self.image_settings.temporal_patch_size, size, max_tokens
+        )
 
     def frame_size(
         self, size: tuple[int, int], count: int, max_tokens: int | None = None
@@ -83,10 +85,11 @@ class ModelView:
             size: (width, height) of the video.
             count: frames that share the budget.
             max_tokens: of a pair of frames.
+
+        Raises:
+            ValueError: one side is more than 200 times the other.
         """
-        settings = _within(self.video_processor.settings, max_tokens, count)
-        height, width = settings.target_size(count, size[1], size[0])
-        return width, height
+        return _target(self.video_processor.settings, count, size, max_tokens)
 
     def image_tokens(self, size: tuple[int, int]) -> int:
         """Count what an image seen at this (width, height) takes of the prompt."""
@@ -106,13 +109,24 @@ def _patches(settings: PatchSettings, size: tuple[int, int]) -> int:
     return size[0] * size[1] // (settings.patch_size * settings.merge_size) ** 2
 
 
-def _within(settings: PatchSettings, max_tokens: int | None, count: int) -> PatchSettings:
-    """Lower a budget to ``max_tokens`` for each ``temporal_patch_size`` of ``count`` frames."""
-    if max_tokens is None:
-        return settings
-    pixels = max(1, max_tokens) * (settings.patch_size * settings.merge_size) ** 2 * count
-    return replace(
-        settings,
-        max_pixels=min(settings.max_pixels, pixels),
-        min_pixels=min(settings.min_pixels, pixels),
-    )
+def _target(
+    settings: PatchSettings, count: int, size: tuple[int, int], max_tokens: int | None
+) -> tuple[int, int]:
+    """Return the (width, height) for ``count`` frames within a budget that may be lowered.
+
+    Whoever resizes to it may hand the result to the checkpoint's own processor, which leaves it as
+    it is. Slim pictures can take more than ``max_tokens`` for that: no side is below 28 pixels.
+    """
+    lowered = settings
+    if max_tokens is not None:
+        pixels = max(1, max_tokens) * (settings.patch_size * settings.merge_size) ** 2 * count
+        # below the least that the checkpoint sees, its own processor would enlarge it again
+        pixels = min(max(pixels, settings.min_pixels), settings.max_pixels)
+        lowered = replace(settings, max_pixels=pixels)
+    height, width = lowered.target_size(count, size[1], size[0])
+    for _ in range(MAX_ROUNDINGS):
+        again = settings.target_size(count, height, width)
+        if again == (height, width):
+            break
+        height, width = again
+    return width, height

@@ -227,15 +227,18 @@ def _open_document(
 def _open_video(request: _Request, fps: float | None, max_frames: int | None) -> Attachment:
     clip = open_clip(request.path, name=request.name, limits=request.limits)
     frames = request.view.video_processor.sample(clip, fps, max_frames)
-    return VideoAttachment(
-        clip,
-        frames,
-        request.view,
-        max_item_tokens=request.max_item_tokens,
-        fingerprint=request.fingerprint,
-        cache=request.cache,
-        notes=request.notes,
-    )
+    try:
+        return VideoAttachment(
+            clip,
+            frames,
+            request.view,
+            max_item_tokens=request.max_item_tokens,
+            fingerprint=request.fingerprint,
+            cache=request.cache,
+            notes=request.notes,
+        )
+    except ValueError as error:
+        raise MediaError(f"{request.name} cannot be used: {error}") from error
 
 
 def _image_size(

@@ -17,6 +17,8 @@ from attachment_files import (
     tiff_pages,
     write_clip,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.processing import (
     Glm4vProcessor,
@@ -261,6 +263,22 @@ def test_a_file_that_is_gone_asks_for_it_again(folder: Path, tmp_path: Path) -> 
     path.unlink()
     with pytest.raises(MediaError, match="^report.pdf is no longer here; attach it again"):
         attachment.content()
+
+
+@given(
+    width=st.integers(30, 4000),
+    height=st.integers(30, 4000),
+    max_tokens=st.sampled_from([1, 16, 64, 491, 2000]),
+    pairs=st.integers(1, 300),
+)
+def test_what_is_resized_here_is_not_resized_again(
+    width: int, height: int, max_tokens: int, pairs: int
+) -> None:
+    view = ModelView()
+    sent = view.image_size((width, height), max_tokens)
+    assert view.image_size(sent) == sent
+    sent = view.frame_size((width, height), 2 * pairs, max_tokens)
+    assert view.frame_size(sent, 2 * pairs) == sent
 
 
 def test_tokens_are_guessed_high_without_a_tokenizer(processor: Glm4vProcessor) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -154,6 +156,58 @@ def test_libreoffice_converts_every_kind(suffix: str, tmp_path: Path) -> None:
     assert found.suffix == f".{suffix}"
     with PdfFile(to_pdf(path, found, path.name, Limits()), path.name, Limits()) as file:
         assert file.page_count == 1
+
+
+@pytest.mark.slow
+def test_libreoffice_reads_nothing_that_a_document_points_to(tmp_path: Path) -> None:
+    """Needs LibreOffice. A linked file would be shown, a linked address would be called."""
+    (tmp_path / "secret.txt").write_text("secret\n" * 2000)  # pages of it, if it were read
+    calls: list[str] = []
+
+    class Caller(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            calls.append(self.path)
+            self.send_error(404)
+
+        do_HEAD = do_OPTIONS = do_PROPFIND = do_GET
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Caller)
+    Thread(target=server.serve_forever, daemon=True).start()
+    links = [f"file://{tmp_path}/secret.txt", f"http://127.0.0.1:{server.server_port}/a.png"]
+    path = write(tmp_path, "a.odt", linked_odt(*links))
+    with PdfFile(to_pdf(path, identify(path), "a.odt", Limits()), "a.odt", Limits()) as file:
+        assert file.page_count == 1
+    server.shutdown()
+    assert calls == []
+
+
+def linked_odt(*links: str) -> bytes:
+    names = "urn:oasis:names:tc:opendocument:xmlns"
+    parts = "".join(
+        f'<text:section text:name="s{i}"><text:section-source xlink:href="{link}"/><text:p>x'
+        f'</text:p></text:section><text:p><draw:frame><draw:image xlink:href="{link}"/>'
+        f"</draw:frame></text:p>"
+        for i, link in enumerate(links)
+    )
+    content = (
+        f'<office:document-content xmlns:office="{names}:office:1.0" xmlns:text="{names}:text:1.0" '
+        f'xmlns:draw="{names}:drawing:1.0" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'office:version="1.2"><office:body><office:text>{parts}</office:text></office:body>'
+        "</office:document-content>"
+    )
+    kind = "application/vnd.oasis.opendocument.text"
+    entries = "".join(
+        f'<manifest:file-entry manifest:full-path="{at}" manifest:media-type="{of}"/>'
+        for at, of in (("/", kind), ("content.xml", "text/xml"))
+    )
+    manifest = (
+        f'<manifest:manifest xmlns:manifest="{names}:manifest:1.0">{entries}</manifest:manifest>'
+    )
+    return archive({
+        "mimetype": kind.encode(),
+        "content.xml": content.encode(),
+        "META-INF/manifest.xml": manifest.encode(),
+    })  # fmt: skip
 
 
 FODP = b"""<?xml version="1.0" encoding="UTF-8"?>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -150,8 +151,8 @@ class Glm4vVideoProcessor:
         if not frames:
             raise MediaError(f"no frame of {chosen.clip.name} was chosen; choose at least one")
         frames += frames[-1:] * (len(frames) % 2)
-        pictures = (np.asarray(picture) for picture in chosen.clip.read(frames))
-        patches, size = self._patches(pictures, len(frames), len(frames))
+        with closing(chosen.clip.read_pixels(frames)) as pictures:
+            patches, size = self._patches(pictures, len(frames), len(frames))
         return patches, size, [frame.time_s for frame in frames[::2]]
 
     def _patches(
@@ -176,8 +177,8 @@ class Glm4vVideoProcessor:
                 patches = self._empty(count, size)
             if frame.shape != first:
                 raise MediaError(f"frame {i} of a video has shape {frame.shape}, the first {first}")
-            # np.array copies: Pillow's buffer is read-only
-            pixels = torch.from_numpy(np.array(frame)).permute(2, 0, 1)
+            # Pillow's buffer is read-only: those are copied
+            pixels = torch.from_numpy(np.require(frame, requirements="W")).permute(2, 0, 1)
             pair.append(resize(pixels, *size))
             if len(pair) == self.settings.temporal_patch_size:
                 rows = patchify(torch.stack(pair), self.settings)

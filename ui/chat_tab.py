@@ -109,28 +109,31 @@ def _lay_out_attaching(settings: PageSettings) -> _Attaching:
         pages = gr.Textbox(
             label="Pages of each document",
             placeholder="1-5, 9",
-            info="Empty: the first ones that fit",
+            info=f"Empty: the first {settings.limits.max_pages}",
             visible=False,
             elem_id="pages",
         )
         fps = gr.Number(
+            0,
             label="Frames per second",
-            info="Empty: as the model was trained",
+            info="0: as the model was trained",
             minimum=0,
             visible=False,
             elem_id="fps",
         )
         max_frames = gr.Number(
+            0,
             label="Frames of each video",
-            info="Empty: as many as fit",
+            info="0: as many as the model takes",
             minimum=0,
             precision=0,
             visible=False,
             elem_id="max-frames",
         )
         max_item_tokens = gr.Number(
+            0,
             label="Tokens of each picture",
-            info="Fewer: smaller, and faster",
+            info="0: as many as the model takes; fewer: smaller, faster",
             minimum=0,
             precision=0,
             visible=False,
@@ -178,7 +181,8 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     # the chat has a clear button of its own, which knows nothing of the conversation behind it
     for trigger in (parts.clear.click, log.clear):
         trigger(None, cancels=[sent])
-        trigger(chat.clear, None, [prompt, log, conversation, parts.notice], **in_turn)
+        cleared = trigger(chat.clear, None, [prompt, log, conversation, parts.notice], **in_turn)
+        cleared.then(None, prompt, parts.attaching.files, js=LIST_FILES, **PRIVATE)
     log.example_select(chat.take_example, None, prompt, **AT_ONCE)
 
 

@@ -37,8 +37,13 @@ def _show_attached(attached: Attached) -> list[dict[str, Any]]:
     """Return an image as it is; of other files the first picture, and a line on what was sent."""
     if attached.kind == "image":
         return [_file("user", picture.png, picture.name) for picture in attached.pictures]
-    labels = ", ".join(filter(None, (item.label for item in attached.items)))
-    line = f"{attached.name}: {labels}" if labels else attached.name
+    line = attached.name
+    if attached.kind == "document":
+        numbers = ", ".join(item.label.removeprefix("Page ") for item in attached.items)
+        line += f": page {numbers}" if len(attached.items) == 1 else f": pages {numbers}"
+    elif attached.kind == "video":
+        times = f"{attached.items[0].label} to {attached.items[-1].label}"
+        line += f": {len(attached.items)} frames, {times}"
     first = [item.png for item in attached.items if item.png][:1]
     return [*(_file("user", png, line) for png in first), _text("user", to_markdown(line))]
 

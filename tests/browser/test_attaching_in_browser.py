@@ -66,7 +66,7 @@ def test_image_pdf_and_clip_are_shown_one_is_removed_and_the_rest_is_answered(
     chat.locator("#prompt textarea").fill("Where is the button?")
     chat.locator("#prompt textarea").press("Enter")
     expect(chat.locator("#log .bot-row").first).to_be_visible()
-    expect(chat.locator("#log")).to_contain_text("report.pdf: Page 1, Page 2, Page 3")
+    expect(chat.locator("#log")).to_contain_text("report.pdf: pages 1, 2, 3")
     expect(chat.locator("#prompt [aria-label=Submit]")).to_be_visible()
     expect(strip).to_be_hidden()
 
@@ -94,6 +94,14 @@ def test_a_refused_file_leaves_text_and_other_files_in_place(chat: Page, tmp_pat
     expect(chat.locator("#prompt .thumbnail-item")).to_have_count(1)
     expect(strip.locator(".refused")).to_have_count(0)
     expect(strip).to_contain_text("screen.png")
+
+
+def test_a_new_conversation_begins_without_files(chat: Page, tmp_path: Path) -> None:
+    attach(chat, make_image(tmp_path / "screen.png"))
+    expect(chat.locator("#strip")).to_contain_text("screen.png")
+    chat.get_by_role("button", name="New conversation").click()
+    expect(chat.locator("#prompt .thumbnail-item")).to_have_count(0)
+    expect(chat.locator("#strip")).to_be_hidden()
 
 
 def test_typing_does_not_ask_the_server(chat: Page) -> None:

@@ -284,11 +284,13 @@ def test_an_answer_about_a_video_is_not_drawn_on_an_earlier_image(image: str, cl
     assert tab.conversation[-1].overlays == ()
 
 
-def test_the_log_says_which_pages_were_sent(pdf: str) -> None:
+def test_the_log_says_what_was_sent(pdf: str, clip: str) -> None:
     tab = Tab()
     tab.knobs = ("2-3", None, None, None)
-    texts = [block.get("text") for message in tab.send(pdf).log for block in message["content"]]
-    assert "report.pdf: Page 2, Page 3" in texts
+    log = tab.send(pdf, clip).log
+    texts = [block.get("text") for message in log for block in message["content"]]
+    assert "report.pdf: pages 2, 3" in texts
+    assert "clip.mp4: 4 frames, 0:00.0 to 0:01.5" in texts
 
 
 def test_a_text_file_is_sent_as_text(tmp_path: Path) -> None:

@@ -91,9 +91,16 @@ CLAIMS: dict[str, Kind] = {
         (".docx", ".pptx", ".xlsx", ".odt", ".odp", ".ods", ".doc", ".ppt", ".xls", ".rtf"),
         "office"),
     **dict.fromkeys((".mp4", ".mov", ".webm", ".mkv", ".avi", ".m4v"), "video"),
+    **dict.fromkeys((".txt", ".md", ".csv", ".json"), "text"),
 }  # fmt: skip
 
-CLAIM_WORDS = {"image": "an image", "pdf": "a PDF", "office": "a document", "video": "a video"}
+CLAIM_WORDS = {
+    "image": "an image",
+    "pdf": "a PDF",
+    "office": "a document",
+    "text": "a text file",
+    "video": "a video",
+}
 
 # The end record of an archive and the longest comment after it; a list for 10,000s of files.
 MAX_ARCHIVE_END_BYTES = 22 + 20 + 65535

@@ -307,6 +307,11 @@ def test_a_page_of_any_size_is_drawn_within_the_budget(tmp_path: Path) -> None:
     [
         ("photo.png", pdf(), "photo.png is not an image but a PDF document; it is used as that."),
         ("paper.pdf", image_bytes(), "paper.pdf is not a PDF but a PNG image; it is used as that."),
+        (
+            "notes.txt",
+            pdf(),
+            "notes.txt is not a text file but a PDF document; it is used as that.",
+        ),
         ("clip.mp4", image_bytes("GIF"), "clip.mp4 is not a video but a GIF image; it is used as"),
     ],
 )

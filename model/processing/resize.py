@@ -68,7 +68,7 @@ def resize(pixels: Tensor, height: int, width: int) -> Tensor:
     """Resample with an antialiased bicubic filter, in 8-bit arithmetic.
 
     uint8 throughout: 3840x2160 -> 2912x1624 takes 18 ms on one core, Pillow's own 107 ms
-    (benchmarks/preprocessing.py). No value differs from Pillow's by more than 2 of 255.
+    (benchmarks/media.py). No value differs from Pillow's by more than 2 of 255.
 
     Args:
         pixels: (3, rows, columns) uint8.

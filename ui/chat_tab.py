@@ -178,11 +178,15 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
         lambda: _show_button(stop=False), None, prompt, **AT_ONCE
     )
     prompt.stop(None, cancels=[sent])
-    # the chat has a clear button of its own, which knows nothing of the conversation behind it
-    for trigger in (parts.clear.click, log.clear):
-        trigger(None, cancels=[sent])
-        cleared = trigger(chat.clear, None, [prompt, log, conversation, parts.notice], **in_turn)
-        cleared.then(None, prompt, parts.attaching.files, js=LIST_FILES, **PRIVATE)
+    parts.clear.click(None, cancels=[sent])
+    cleared = parts.clear.click(
+        chat.clear, None, [prompt, log, conversation, parts.notice], **in_turn
+    )
+    cleared.then(None, prompt, parts.attaching.files, js=LIST_FILES, **PRIVATE)
+    # the chat has a clear button of its own, which knows nothing of the conversation behind it; the
+    # next message, which may be half written, stays
+    log.clear(None, cancels=[sent])
+    log.clear(lambda: chat.clear()[1:], None, [log, conversation, parts.notice], **in_turn)
     log.example_select(chat.take_example, None, prompt, **AT_ONCE)
 
 

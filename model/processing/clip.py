@@ -226,7 +226,8 @@ def open_clip(source: str | Path, *, name: str | None = None, limits: Limits | N
             "other; crop it"
         )
     timeline = read_timeline(path, shown)
-    clip = Clip(path, shown, width, height, timeline, limits.max_frames if limits else None)
+    most = max(limits.max_frames, 2) if limits else None  # frames come in pairs
+    clip = Clip(path, shown, width, height, timeline, most)
     if limits is not None and clip.duration_s > limits.max_duration_s:
         raise MediaError(
             f"{shown} runs {clip.duration_s:,.1f} s, more than the {limits.max_duration_s:,.1f} s "

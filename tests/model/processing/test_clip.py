@@ -263,6 +263,8 @@ def test_the_operators_cap_holds_over_rule_and_choice() -> None:
         assert len(clip.sample("glm46v", **options)) == 4
         assert len(clip.sample("glm4v", **options)) == 4
     assert len(clip.sample("glm4v", max_frames=2)) == 2
+    one = open_clip(CLIPS / "plain.mp4", limits=Limits(max_frames=1))
+    assert len(one.sample("glm4v")) == 2  # the least that the model sees is a pair
 
 
 def test_limits_that_are_not_reached_change_nothing() -> None:

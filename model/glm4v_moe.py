@@ -13,6 +13,7 @@ from model.cache import KVCache
 from model.config import Glm4vMoeConfig
 from model.decoder import Glm4vMoeTextModel, padding_of, past_length, text_positions
 from model.generate import GenerationConfig, generate
+from model.layers import Linear
 from model.outputs import Glm4vMoeCausalLMOutputWithPast, Glm4vMoeModelOutputWithPast
 from model.positions import IMAGE, VIDEO, mrope_positions, token_types_of
 from model.vision import Glm4vMoeVisionModel
@@ -204,7 +205,7 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
         self.generation_config = GenerationConfig.from_model_config(config)
         self.model = Glm4vMoeModel(config)
         text = config.text_config
-        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
+        self.lm_head = Linear(text.hidden_size, text.vocab_size, bias=False)
         initialize(self.lm_head, text.initializer_range)
         if config.tie_word_embeddings:
             self.lm_head.weight = self.model.language_model.embed_tokens.weight

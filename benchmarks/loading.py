@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from benchmarks.conditions import machine
+from benchmarks.shapes import glm_shaped_config
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 
@@ -31,29 +32,12 @@ LOADERS = ("ours", "ours, all on disk", "transformers")
 SAMPLE_S = 0.005
 
 
-def glm_shaped_config() -> Glm4vMoeConfig:
-    """GLM-4.5V's proportions at 1.2 billion parameters: 12 layers, 64 experts, its vocabulary."""
-    text = {
-        "vocab_size": 151552,
-        "hidden_size": 1024,
-        "intermediate_size": 2736,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 24,
-        "num_key_value_heads": 2,
-        "head_dim": 128,
-        "moe_intermediate_size": 352,
-        "n_routed_experts": 64,
-        "num_experts_per_tok": 8,
-        "dtype": "bfloat16",
-    }
-    vision = {"depth": 6, "hidden_size": 384, "num_heads": 6, "out_hidden_size": 1024}
-    return Glm4vMoeConfig(text_config=text, vision_config=vision)
-
-
 def write_checkpoint(folder: Path) -> int:
     """Write the checkpoint and return the bytes of its tensors."""
     with torch.device("meta"):
-        model = Glm4vMoeForConditionalGeneration(glm_shaped_config()).to(torch.bfloat16)
+        # GLM-4.5V's own vocabulary: the embeddings are the largest tensors of a real checkpoint
+        config = Glm4vMoeConfig(**glm_shaped_config(vocab_size=151552))
+        model = Glm4vMoeForConditionalGeneration(config).to(torch.bfloat16)
     model.to_empty(device="cpu")
     with torch.no_grad():
         for tensor in model.state_dict().values():

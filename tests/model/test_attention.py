@@ -35,6 +35,13 @@ def test_one_token_attention_equals_repeated_heads() -> None:
     torch.testing.assert_close(attend(q, k, v, None), want)
 
 
+@pytest.mark.parametrize("queries", [5, 40])
+def test_dropout_reaches_masked_attention_of_any_length(queries: int) -> None:
+    q, k, v = torch.randn(1, 4, queries, 8), torch.randn(1, 2, 40, 8), torch.randn(1, 2, 40, 8)
+    mask = torch.ones(1, 1, queries, 40, dtype=torch.bool)
+    assert not torch.equal(attend(q, k, v, mask, 0.5), attend(q, k, v, mask, 0.5))
+
+
 def test_weights_are_normalised_in_float32_whatever_the_dtype() -> None:
     q, k, v = (torch.randn(1, 2, 9, 8).bfloat16() for _ in range(3))
     mask = torch.ones(9, 9, dtype=torch.bool).tril()

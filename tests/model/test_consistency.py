@@ -94,6 +94,32 @@ def test_a_padded_batch_goes_on_with_its_cache(tiny_model: Model) -> None:
 
 
 @torch.no_grad()
+def test_a_padded_batch_goes_on_with_new_images(tiny_model: Model) -> None:
+    first = pad_together([Prompt().text(5), Prompt().text(2).image(4, 6).text(9)], "left")
+    second = pad_together([Prompt().image(4, 8).text(3), Prompt().image(8, 4).text(3)], "left")
+    whole = {
+        name: torch.cat((first[name], second[name]), dim=1)
+        for name in ("input_ids", "attention_mask", "mm_token_type_ids")
+    }
+    # media in the order of the rows: row 1 has an image in both turns
+    pixels = [first["pixel_values"], *second["pixel_values"].split(32)]
+    grids = [*first["image_grid_thw"], *second["image_grid_thw"]]
+    want = tiny_model(
+        **whole,
+        pixel_values=torch.cat((pixels[1], pixels[0], pixels[2])),
+        image_grid_thw=torch.stack((grids[1], grids[0], grids[2])),
+    )
+    head = tiny_model(**first)
+    tail = tiny_model(
+        **{**second, "attention_mask": whole["attention_mask"]},
+        past_key_values=head.past_key_values,
+        rope_deltas=head.rope_deltas,
+    )
+    close(tail.logits, want.logits[:, first["input_ids"].shape[1] :])
+    assert tail.rope_deltas.tolist() == want.rope_deltas.tolist()
+
+
+@torch.no_grad()
 def test_a_cache_remembers_the_offset_of_its_images(tiny_model: Model) -> None:
     prompt = Prompt().text(2).image(4, 8).text(5)
     inputs = prompt.tensors()

@@ -120,6 +120,16 @@ def test_balancing_moves_load_from_crowded_to_idle_experts() -> None:
     assert last < 1.5
 
 
+def test_a_balancing_step_is_the_rate_whatever_the_imbalance() -> None:
+    model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config())).eval()
+    with ExpertLoad(model) as load, torch.no_grad():
+        model(torch.randint(1, 140, (2, 40)))
+    load.balance(rate=0.25)
+    bias = model.model.language_model.layers[1].mlp.gate.e_score_correction_bias
+    mean = load.counts[0].mean()
+    assert torch.equal(bias, 0.25 * torch.sign(mean - load.counts[0]))
+
+
 def test_padding_is_not_counted_as_load() -> None:
     model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config())).eval()
     mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])

@@ -102,9 +102,10 @@ def _build_inputs(
     processor: Glm4vProcessor, messages: list[Message], enable_thinking: bool
 ) -> tuple[dict[str, Any], bool]:
     """Return the model's inputs, and whether the prompt ends inside an opened thought."""
-    text = processor.apply_chat_template(messages, enable_thinking=enable_thinking, tokenize=False)
     inputs = processor.apply_chat_template(messages, enable_thinking=enable_thinking, tokenize=True)
-    return inputs, text.rstrip().endswith(OPENING_TAG)
+    # at worst spelled in bytes: as many ids as the tag has characters, and a newline
+    ending = processor.decode(inputs["input_ids"][0, -len(OPENING_TAG) - 1 :].tolist())
+    return inputs, ending.rstrip().endswith(OPENING_TAG)
 
 
 def _generate(

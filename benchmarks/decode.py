@@ -77,8 +77,8 @@ def gaps_of_ours(
 ) -> tuple[list[float], list[int]]:
     """Seconds between tokens of our stream, and the tokens."""
     times, out = [], []
-    for token in stream_tokens(model, ids, max_new_tokens=tokens, do_sample=False, eos_token_id=()):
-        out.append(int(token))
+    for step in stream_tokens(model, ids, max_new_tokens=tokens, do_sample=False, eos_token_id=()):
+        out.append(int(step.token))
         times.append(time.perf_counter())
     return [b - a for a, b in zip(times, times[1:], strict=False)], out
 

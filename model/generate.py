@@ -6,7 +6,7 @@ import json
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -113,6 +113,23 @@ def _check_prompt(
         raise ValueError("the prompt has image tokens; give pixel_values or pixel_values_videos")
 
 
+class Step(NamedTuple):
+    """One more token of every row.
+
+    Attributes:
+        token: (B,) int64; ``pad_token_id`` for rows that have stopped.
+        logits: (B, V), what the network said of it, before penalties and temperature.
+    """
+
+    token: Tensor
+    logits: Tensor
+
+    def logprobs(self) -> Tensor:
+        """Return the natural logarithm of each row's token's probability, (B,) float32."""
+        chosen = self.logits.gather(-1, self.token[:, None])[:, 0].float()
+        return chosen - self.logits.float().logsumexp(dim=-1)
+
+
 class _Generation:
     """State of one request: the text so far, its cache, who has finished."""
 
@@ -147,8 +164,8 @@ class _Generation:
                 self.generator.manual_seed(seed)
 
     @torch.inference_mode()
-    def step(self) -> Tensor:
-        """Compute the next token of every row, (B,); rows that have finished get padding."""
+    def step(self) -> Step:
+        """Compute the next token of every row; rows that have finished get padding."""
         out = self.model(
             self.ids[:, self.cache.length :],
             self.mask,
@@ -166,7 +183,7 @@ class _Generation:
         self.ids = torch.cat((self.ids, token[:, None]), dim=1)
         if self.mask is not None:
             self.mask = torch.cat((self.mask, torch.ones_like(self.mask[:, :1])), dim=1)
-        return token
+        return Step(token, logits)
 
 
 def stream_tokens(
@@ -187,7 +204,7 @@ def stream_tokens(
     repetition_penalty: float | None = None,
     eos_token_id: int | Sequence[int] | None = None,
     seed: int | None = None,
-) -> Generator[Tensor, None, None]:
+) -> Generator[Step, None, None]:
     """Yield the next token of every row, step by step, until all rows have stopped.
 
     All of the request's state is in the iterator: closing it frees everything and stops computing.
@@ -202,9 +219,6 @@ def stream_tokens(
         do_sample: as `Sampling`; so are the next four.
         eos_token_id: tokens that stop a row; the stop token is yielded too.
         seed: makes sampling repeatable.
-
-    Yields:
-        (B,) int64; ``pad_token_id`` for rows that have stopped.
 
     Raises:
         ValueError: an empty prompt or one that fills the context, padding on the right, image
@@ -250,10 +264,11 @@ def stream_tokens(
     return _run(generation, steps)
 
 
-def _run(generation: _Generation, steps: int) -> Generator[Tensor, None, None]:
+def _run(generation: _Generation, steps: int) -> Generator[Step, None, None]:
     for _ in range(steps):
+        token, logits = generation.step()
         # a copy made outside inference mode is an ordinary tensor
-        yield generation.step().clone()
+        yield Step(token.clone(), logits)
         if bool(generation.finished.all()):
             return
 
@@ -279,6 +294,6 @@ def generate(
         ValueError: as `stream_tokens`.
     """
     tokens = [
-        token[:, None] for token in stream_tokens(model, input_ids, attention_mask, **options)
+        step.token[:, None] for step in stream_tokens(model, input_ids, attention_mask, **options)
     ]
     return torch.cat((input_ids, *tokens), dim=1)

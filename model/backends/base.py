@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from model.processing import Attachment, Limits
@@ -36,15 +36,32 @@ class AnswerWasThinking:
     """All answer text so far was the thought: a closing tag came that no opening tag announced."""
 
 
+class TokenProbability(NamedTuple):
+    """A token that was generated: its text, and the natural logarithm of its probability.
+
+    The probability is the model's own, whatever temperature or penalties the token was picked with.
+    """
+
+    text: str
+    logprob: float
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The last event of a stream. Times are seconds from the start of the computation."""
+    """The last event of a stream.
+
+    Attributes:
+        first_token_s: seconds from the start of the computation; so is ``total_s``.
+        tokens: all that was generated, in order; joined, their texts end with the answer. Empty
+            where a backend does not know them.
+    """
 
     reason: Literal["stop", "length"]
     prompt_tokens: int
     new_tokens: int
     first_token_s: float
     total_s: float
+    tokens: tuple[TokenProbability, ...] = ()
 
 
 Event: TypeAlias = ThinkingDelta | AnswerDelta | AnswerWasThinking | Finished

@@ -17,6 +17,7 @@ from model.backends.base import (
     Message,
     SamplingOptions,
     Status,
+    TokenProbability,
 )
 from model.backends.thinking import OPENING_TAG, ThinkingSplitter
 
@@ -115,10 +116,11 @@ def _generate(
     from model.processing import StreamDecoder
 
     started = time.perf_counter()
-    first_token_s, token_id, new_tokens = 0.0, -1, 0
+    first_token_s, token_id = 0.0, -1
+    made: list[TokenProbability] = []
     stop_ids = loaded.model.generation_config.eos_token_id
     decoder, splitter = StreamDecoder(loaded.processor.tokenizer), ThinkingSplitter(inside=inside)
-    tokens = stream_tokens(
+    steps = stream_tokens(
         loaded.model,
         **{key: inputs[key].to(loaded.device) for key in MODEL_INPUTS if key in inputs},
         max_new_tokens=options.max_new_tokens or DEFAULT_MAX_NEW_TOKENS,
@@ -128,22 +130,25 @@ def _generate(
         repetition_penalty=options.repetition_penalty,
         seed=options.seed,
     )
-    with closing(tokens):
-        for token in tokens:
-            token_id = int(token)
-            new_tokens += 1
+    with closing(steps):
+        for step in steps:
+            token_id = int(step.token)
             first_token_s = first_token_s or time.perf_counter() - started
             if token_id in stop_ids:
                 break
-            yield from splitter.push(decoder.push(token_id))
-    yield from splitter.push(decoder.flush())
+            made.append(TokenProbability(decoder.push(token_id), float(step.logprobs())))
+            yield from splitter.push(made[-1].text)
+    if rest := decoder.flush():
+        made[-1] = made[-1]._replace(text=made[-1].text + rest)
+        yield from splitter.push(rest)
     yield from splitter.flush()
     yield Finished(
         reason="stop" if token_id in stop_ids else "length",
         prompt_tokens=inputs["input_ids"].shape[1],
-        new_tokens=new_tokens,
+        new_tokens=len(made) + (token_id in stop_ids),
         first_token_s=first_token_s,
         total_s=time.perf_counter() - started,
+        tokens=tuple(made),
     )
 
 

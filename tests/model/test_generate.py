@@ -23,7 +23,7 @@ Model = Glm4vMoeForConditionalGeneration
 
 def test_the_stream_yields_what_generate_returns(tiny_model: Model) -> None:
     inputs = Prompt().text(3).image(4, 6).text(2).tensors()
-    streamed = [int(token) for token in stream_tokens(tiny_model, **inputs, max_new_tokens=12)]
+    streamed = [int(step.token) for step in stream_tokens(tiny_model, **inputs, max_new_tokens=12)]
     whole = tiny_model.generate(**inputs, max_new_tokens=12)
     assert whole[0, -12:].tolist() == streamed
 
@@ -40,7 +40,8 @@ def test_the_stream_ends_with_the_stop_token(tiny_model: Model) -> None:
     ids = Prompt().text(8).tensors()["input_ids"]
     free = tiny_model.generate(ids, max_new_tokens=10)[0, 8:].tolist()
     stop = free[4]
-    got = [int(t) for t in stream_tokens(tiny_model, ids, max_new_tokens=10, eos_token_id=stop)]
+    steps = stream_tokens(tiny_model, ids, max_new_tokens=10, eos_token_id=stop)
+    got = [int(step.token) for step in steps]
     assert got == free[: free.index(stop) + 1]
 
 
@@ -110,9 +111,21 @@ def test_without_a_seed_every_run_differs(tiny_model: Model) -> None:
 
 
 def test_tokens_of_a_stream_are_ordinary_tensors(tiny_model: Model) -> None:
-    token = next(stream_tokens(tiny_model, Prompt().text(4).tensors()["input_ids"]))
+    token, _ = next(stream_tokens(tiny_model, Prompt().text(4).tensors()["input_ids"]))
     token += 1
     assert not token.is_inference()
+
+
+def test_a_step_knows_the_models_own_probability_of_its_token(tiny_model: Model) -> None:
+    """Whatever it was picked with: the reference is one pass over the whole text."""
+    ids = Prompt().text(8).tensors()["input_ids"]
+    options = {"do_sample": True, "temperature": 3.0, "repetition_penalty": 1.5, "seed": 3}
+    steps = list(stream_tokens(tiny_model, ids, max_new_tokens=6, **options))
+    text = torch.cat([ids, *(step.token[:, None] for step in steps)], dim=1)
+    with torch.no_grad():
+        logprobs = tiny_model(text).logits.float().log_softmax(dim=-1)
+    expected = [float(logprobs[0, 7 + i, int(step.token)]) for i, step in enumerate(steps)]
+    assert [float(step.logprobs()) for step in steps] == pytest.approx(expected, abs=1e-4)
 
 
 def test_only_the_last_tokens_logits_are_computed(tiny_model: Model) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -63,6 +64,19 @@ def test_a_thought_comes_apart_from_the_answer(backend: LocalBackend) -> None:
     reply = ask(backend, question("Click on the button"), thinking=True)
     assert reply.thinking
     assert "think>" not in reply.thinking + reply.answer
+
+
+@pytest.mark.parametrize("thinking", [False, True])
+def test_the_tokens_of_an_answer_end_with_it_and_have_probabilities(
+    backend: LocalBackend, thinking: bool
+) -> None:
+    reply = ask(backend, question("Click on the button"), thinking=thinking)
+    assert reply.finished is not None
+    tokens = reply.finished.tokens
+    assert "".join(token.text for token in tokens).endswith(reply.answer)
+    assert len(tokens) == reply.finished.new_tokens - 1  # the stop token has no text
+    assert all(token.logprob <= 0 for token in tokens)
+    assert 0.5 < math.exp(next(t.logprob for t in tokens if t.text == "<|begin_of_box|>")) <= 1
 
 
 def test_an_answer_ends_at_the_length_asked_for(backend: LocalBackend) -> None:

@@ -29,6 +29,7 @@ class OpensFiles:
         fps: float | None = None,
         max_frames: int | None = None,
         max_item_tokens: int | None = None,
+        animation_as_video: bool = False,
     ) -> Attachment:
         return open_attachment(
             path,
@@ -38,4 +39,5 @@ class OpensFiles:
             fps=fps,
             max_frames=max_frames,
             max_item_tokens=max_item_tokens,
+            animation_as_video=animation_as_video,
         )

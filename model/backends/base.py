@@ -110,6 +110,7 @@ class ChatBackend(Protocol):
         fps: float | None = None,
         max_frames: int | None = None,
         max_item_tokens: int | None = None,
+        animation_as_video: bool = False,
     ) -> Attachment:
         """Open a file as this backend will see it.
 
@@ -121,6 +122,7 @@ class ChatBackend(Protocol):
             max_frames: the most frames of a video to take; None for the model's own rule.
             max_item_tokens: the most tokens of an image, a page or a pair of frames, which is its
                 resolution; None for the model's own.
+            animation_as_video: take an animated image as a video instead of its first frame.
 
         Raises:
             MediaError: the file cannot be used; the message names it and says what to do.

@@ -222,6 +222,7 @@ class LocalBackend:
         fps: float | None = None,
         max_frames: int | None = None,
         max_item_tokens: int | None = None,
+        animation_as_video: bool = False,
     ) -> Attachment:
         """Open a file as the checkpoint's processor will see it; see ``ChatBackend``.
 
@@ -240,6 +241,7 @@ class LocalBackend:
             fps=fps,
             max_frames=max_frames,
             max_item_tokens=max_item_tokens,
+            animation_as_video=animation_as_video,
         )
 
     def stream(

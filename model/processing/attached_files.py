@@ -24,15 +24,24 @@ class ImageAttachment(Attachment):
 
     kind = "image"
 
-    def __init__(self, name: str, image: Image.Image, item: Item, notes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        image: Image.Image,
+        item: Item,
+        notes: Sequence[str],
+        *,
+        is_animation: bool = False,
+    ) -> None:
         super().__init__(name, [item], notes=notes)
         self.image = image
+        self.is_animation = is_animation
 
     def pictures(self) -> Iterator[Image.Image]:
         """Yield the image."""
         yield self.image
 
-    def content(self) -> list[dict[str, Any]]:
+    def content(self, pictures: Sequence[Image.Image] | None = None) -> list[dict[str, Any]]:
         """Return the image as the only part."""
         return [{"type": "image", "image": self.image}]
 
@@ -50,7 +59,7 @@ class TextAttachment(Attachment):
         """Yield nothing."""
         yield from ()
 
-    def content(self) -> list[dict[str, Any]]:
+    def content(self, pictures: Sequence[Image.Image] | None = None) -> list[dict[str, Any]]:
         """Return the fenced text as the only part."""
         return [{"type": "text", "text": self.text}]
 
@@ -97,10 +106,10 @@ class DocumentAttachment(Attachment):
                     picture = self._cache.keep(key, pages.render(number, item.sent_size))
                 yield picture
 
-    def content(self) -> list[dict[str, Any]]:
+    def content(self, pictures: Sequence[Image.Image] | None = None) -> list[dict[str, Any]]:
         """Return each page after its number, so that the model can name it."""
         parts: list[dict[str, Any]] = []
-        for number, picture in zip(self.numbers, self.pictures(), strict=True):
+        for number, picture in zip(self.numbers, pictures or self.pictures(), strict=True):
             parts.append({"type": "text", "text": page_heading(number, self.name)})
             parts.append({"type": "image", "image": picture})
         return parts
@@ -150,7 +159,7 @@ class VideoAttachment(Attachment):
             yield made[-1]
         self._cache.keep(key, made)
 
-    def content(self) -> list[dict[str, Any]]:
+    def content(self, pictures: Sequence[Image.Image] | None = None) -> list[dict[str, Any]]:
         """Return the frames as one part, with the times that they stand for."""
         times = self.clip.timeline.times
         if times is None or self.clip.timeline.is_constant:
@@ -163,7 +172,8 @@ class VideoAttachment(Attachment):
             "duration": self.clip.duration_s,
             "frames_indices": tuple(indices),
         }
-        return [{"type": "video", "video": list(self.pictures()), "metadata": about}]
+        frames = list(pictures or self.pictures())
+        return [{"type": "video", "video": frames, "metadata": about}]
 
 
 def page_heading(number: int, name: str) -> str:

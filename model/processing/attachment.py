@@ -45,9 +45,11 @@ class Attachment(ABC):
         overhead: tokens besides those of the items.
         page_count: pages of the whole document; 0 for what has none.
         duration_s: seconds of the whole video; 0 for what has none.
+        is_animation: whether it is the first frame of an animation that could be a video.
     """
 
     kind: Literal["image", "document", "text", "video"]
+    is_animation: bool = False
 
     def __init__(
         self,
@@ -82,8 +84,11 @@ class Attachment(ABC):
         """
 
     @abstractmethod
-    def content(self) -> list[dict[str, Any]]:
+    def content(self, pictures: Sequence[Image.Image] | None = None) -> list[dict[str, Any]]:
         """Return the parts of a message, for ``Glm4vProcessor.apply_chat_template``.
+
+        Args:
+            pictures: all that ``pictures`` yields, where they were made already.
 
         Raises:
             MediaError: as ``pictures``.

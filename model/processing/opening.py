@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from model.processing.attached_files import (
     DocumentAttachment,
     ImageAttachment,
@@ -25,6 +27,7 @@ from model.processing.office import to_pdf
 from model.processing.pdf import PdfFile
 from model.processing.processing_cache import ProcessingCache, fingerprint_file
 from model.processing.text_file import read_text
+from model.processing.video_file import ANIMATED, is_animation
 
 # What an attachment may be, for people who attach something else.
 WHAT_TO_ATTACH = "attach an image, a PDF, an Office document, a text file or a video"
@@ -72,7 +75,7 @@ def open_attachment(
         max_frames: of a video, in the place of the rule's own cap.
         max_item_tokens: the resolution, as tokens of an image, a page or a pair of frames; by
             default as the model sees it, and for documents what fits ``limits.max_tokens``.
-        animation_as_video: take an animated GIF as a video instead of its first frame.
+        animation_as_video: take an animated GIF or PNG as a video instead of its first frame.
         cache: keeps what was made, so that the same file is not processed again in a later turn;
             by default one that this attachment has for itself.
 
@@ -100,7 +103,7 @@ def open_attachment(
             attachment: Attachment = _open_text(request)
         elif found.kind in ("pdf", "office"):
             attachment = _open_document(request, _opener(request), pages)
-        elif found.kind == "video" or (animation_as_video and found.what == "a GIF image"):
+        elif found.kind == "video" or (animation_as_video and is_animation(file, found)):
             attachment = _open_video(request, fps, max_frames)
         elif found.kind == "image":
             attachment = _open_image(request, pages)
@@ -144,6 +147,10 @@ def _notes(name: str, found: FileType) -> tuple[str, ...]:
     return (f"{name} is not {claim} but {found.what}; it is used as that.",)
 
 
+def _moves(header: Image.Image) -> bool:
+    return bool(getattr(header, "is_animated", False))
+
+
 def _open_text(request: _Request) -> Attachment:
     text = read_text(request.path, request.name, request.limits)
     return TextAttachment(request.name, text, request.view, request.notes)
@@ -154,10 +161,11 @@ def _open_image(request: _Request, pages: str | None) -> Attachment:
     name, limits, view = request.name, request.limits, request.view
     notes = request.notes
     with request.path.open("rb") as file, read_header(file, name, limits.max_pixels) as header:
-        if header.format == "TIFF" and getattr(header, "is_animated", False):
+        if header.format == "TIFF" and _moves(header):
             return _open_document(request, lambda: TiffFile(request.path, name, limits), pages)
         # several pictures in a HEIC photo are takes of one scene, not an animation
-        if header.format != "HEIF" and getattr(header, "is_animated", False):
+        moves = header.format != "HEIF" and _moves(header)
+        if moves:
             notes = (*notes, f"Only the first frame of the animation {name} is used.")
         image = request.cache.get(
             ("image", request.fingerprint, limits.max_pixels),
@@ -169,7 +177,9 @@ def _open_image(request: _Request, pages: str | None) -> Attachment:
         # smaller than the model would see it: done here, as its processor would not
         key = ("small image", request.fingerprint, sent)
         image = request.cache.get(key, lambda: resized(image, sent))
-    return ImageAttachment(name, image, Item("", view.image_tokens(sent), original, sent), notes)
+    item = Item("", view.image_tokens(sent), original, sent)
+    is_animation = moves and request.found.what in ANIMATED
+    return ImageAttachment(name, image, item, notes, is_animation=is_animation)
 
 
 def _opener(request: _Request) -> Callable[[], Pages]:

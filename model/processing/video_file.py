@@ -12,12 +12,15 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from model.processing.file_type import identify
+from model.processing.file_type import FileType, identify
 from model.processing.frame_sampling import DEFAULT_FPS
-from model.processing.image import MAX_IMAGE_PIXELS
+from model.processing.image import MAX_IMAGE_PIXELS, read_header
 from model.processing.media import MediaError, check_file
 
 REMEDY = "convert it to an H.264 MP4 and attach that"
+
+# Animations that FFmpeg decodes, as ``identify`` calls them; its decoder of WebP takes stills only.
+ANIMATED = ("a GIF image", "a PNG image")
 
 # What containers write when they do not know: Matroska ticks 1000 times a second, MPEG 90000 times.
 ABSURD_FPS = 1000.0
@@ -176,8 +179,19 @@ class VideoDecoder:
         self.close()
 
 
+def is_animation(path: Path, found: FileType) -> bool:
+    """Return whether an image is an animation that FFmpeg plays; of a damaged one, False."""
+    if found.what not in ANIMATED:
+        return False
+    try:
+        with path.open("rb") as file, read_header(file, path.name, MAX_IMAGE_PIXELS) as header:
+            return bool(getattr(header, "is_animated", False))
+    except MediaError:
+        return False
+
+
 def check_video(source: str | Path, name: str | None) -> Path:
-    """Return the path of a file whose first bytes are those of a video, or of a GIF.
+    """Return the path of a file whose first bytes are those of a video, or of an animation.
 
     FFmpeg must not see anything else: it follows playlists, which are texts that name other files.
 
@@ -189,7 +203,7 @@ def check_video(source: str | Path, name: str | None) -> Path:
         found = identify(path)
     except PermissionError as error:
         raise MediaError(f"{name or path.name} may not be read; check its permissions") from error
-    if found.kind != "video" and found.what != "a GIF image":
+    if found.kind != "video" and not is_animation(path, found):
         remedy = found.remedy or "attach an MP4, MOV, WebM, MKV or AVI video"
         raise MediaError(f"{name or path.name} is {found.what}, not a video; {remedy}")
     return path

@@ -19,6 +19,7 @@ from attachment_files import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from model.processing import (
     Glm4vProcessor,
@@ -160,8 +161,30 @@ def test_an_animation_is_its_first_frame_or_a_video(folder: Path) -> None:
     assert still.kind == "image"
     assert still.notes == ("Only the first frame of the animation moving.gif is used.",)
     assert next(still.pictures()).getpixel((9, 9)) == COLOURS[0]
+    assert still.is_animation
     moving = open_attachment(folder / "moving.gif", animation_as_video=True)
     assert moving.kind == "video"
+
+
+def test_an_animated_png_may_be_a_video_too_but_a_still_one_stays_an_image(folder: Path) -> None:
+    with Image.open(folder / "moving.gif") as gif:
+        gif.save(folder / "moving.png", save_all=True)
+    assert open_attachment(folder / "moving.png").is_animation
+    assert open_attachment(folder / "moving.png", animation_as_video=True).kind == "video"
+    still = open_attachment(folder / "photo.png", animation_as_video=True)
+    assert (still.kind, still.is_animation) == ("image", False)
+
+
+@pytest.mark.parametrize("name", ["photo.png", "report.pdf", "moving.gif"])
+def test_pictures_made_before_are_the_ones_that_are_sent(folder: Path, name: str) -> None:
+    attachment = open_attachment(
+        folder / name, animation_as_video=True, cache=ProcessingCache(max_bytes=0)
+    )
+    pictures = list(attachment.pictures())
+    sent = []
+    for part in attachment.content(pictures):
+        sent += [part["image"]] if part["type"] == "image" else part.get("video", [])
+    assert [id(picture) for picture in sent] == [id(picture) for picture in pictures]
 
 
 def test_text_is_sent_under_its_name_and_no_token_of_it_is_special(

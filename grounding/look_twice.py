@@ -1,0 +1,106 @@
+"""Asking again about a part of a picture: which part, and where the answer lies in the whole.
+
+A large screenshot is scaled down before a model sees it; what is small is lost then. Around the
+first answer, the same question about a part comes at full resolution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from grounding.result import Action, Result
+
+# Of the picture's sides, at most: a part that is nearly the whole shows hardly more than it.
+MAX_SIDE_SHARE = 0.6
+# A box of the first answer takes at most this share of either side of the part: it may be off by
+# more than its own size, and what is around a target tells what it is.
+MAX_BOX_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A part of a picture: (x0, y0) its top-left corner, whole pixels of the picture."""
+
+    x0: int
+    y0: int
+    width: int
+    height: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return (self.width, self.height)
+
+    def cut(self, image: Image.Image) -> Image.Image:
+        """Return the part of the picture."""
+        return image.crop((self.x0, self.y0, self.x0 + self.width, self.y0 + self.height))
+
+    def restore(self, result: Result) -> Result:
+        """Return what was found in the part at its place in the whole picture."""
+        return replace(
+            result,
+            boxes=[
+                replace(
+                    box,
+                    x0=box.x0 + self.x0,
+                    y0=box.y0 + self.y0,
+                    x1=box.x1 + self.x0,
+                    y1=box.y1 + self.y0,
+                )
+                for box in result.boxes
+            ],
+            points=[
+                replace(point, x=point.x + self.x0, y=point.y + self.y0) for point in result.points
+            ],
+            actions=[self._restored(action) for action in result.actions],
+        )
+
+    def _restored(self, action: Action) -> Action:
+        target, end = (
+            None if xy is None else (xy[0] + self.x0, xy[1] + self.y0)
+            for xy in (action.target, action.end)
+        )
+        return replace(action, target=target, end=end)
+
+
+def choose_crop(
+    found: Sequence[float], size: tuple[int, int], seen_size: tuple[int, int]
+) -> Crop | None:
+    """Return the part of a picture that is worth a second look, or None.
+
+    It has the shape of the picture, at most as many pixels as the model saw of the whole, so that
+    it is not scaled down, and lies around what was found, inside the picture.
+
+    Args:
+        found: the first answer in pixels of the picture: (x0, y0, x1, y1), or a point (x, y).
+        size: (width, height) of the picture.
+        seen_size: (width, height) at which the model saw it.
+
+    Returns:
+        None if the model saw every pixel, or if what was found needs more than ``MAX_SIDE_SHARE``
+        of the picture.
+    """
+    width, height = size
+    scale = math.sqrt(seen_size[0] * seen_size[1] / (width * height))
+    if scale >= 1:
+        return None
+    x0, y0, x1, y1 = (*found, *found) if len(found) == 2 else found
+    needed = max((x1 - x0) / width, (y1 - y0) / height) / MAX_BOX_SHARE
+    share = max(min(scale, MAX_SIDE_SHARE), needed)
+    if share > MAX_SIDE_SHARE:
+        return None
+    part_width, part_height = math.floor(share * width), math.floor(share * height)
+    return Crop(
+        _start((x0 + x1) / 2, part_width, width),
+        _start((y0 + y1) / 2, part_height, height),
+        part_width,
+        part_height,
+    )
+
+
+def _start(middle: float, length: int, whole: int) -> int:
+    return min(max(round(middle - length / 2), 0), whole - length)

@@ -1,0 +1,229 @@
+"""A server that speaks the OpenAI protocol as a backend: vLLM, SGLang, Z.ai and others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Coroutine, Generator
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import openai
+
+from model.backends.base import (
+    AnswerDelta,
+    BackendError,
+    Event,
+    Finished,
+    Message,
+    SamplingOptions,
+    Status,
+)
+from model.backends.endpoint_asking import Asker
+from model.backends.endpoint_messages import count_tokens, to_openai, view_of
+from model.backends.endpoint_server import LISTING_TIMEOUT_S, SERVER_ERRORS, Server
+from model.processing import ProcessingCache, open_attachment
+
+if TYPE_CHECKING:
+    from model.processing import Attachment, Limits
+
+logger = logging.getLogger(__name__)
+
+# Whoever waits for an answer gets an empty piece this often: an occasion to stop waiting.
+HEARTBEAT_S = 0.5
+# The rest is for the question and the answer.
+ATTACHMENT_SHARE = 0.75
+
+
+class _Loop:
+    """An event loop in a thread of its own: what runs there can be cancelled wherever it waits."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True).start()
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Start ``work``; cancelling what is returned cancels it, from any thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def stop(self) -> None:
+        """Cancel everything, wait for it to end, and end the thread."""
+
+        async def cancel_all() -> None:
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+
+        self.start(cancel_all()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+class EndpointBackend:
+    """A server of the OpenAI protocol. Holds an address and a key, no conversation.
+
+    A look at the server begins at once and is repeated; ``status`` tells what it found. Only that
+    server is ever called: redirects are not followed. Every answer runs as a task in one event
+    loop, so that closing a stream ends it wherever it is: while a place is waited for, while
+    connecting, before the first token, between two tries.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str | None = None,
+        api_key: str = "",
+        dialect: str = "auto",
+        connect_timeout_s: float = 10.0,
+        read_timeout_s: float = 300.0,
+        max_retries: int = 3,
+        retry_delay_s: float = 0.5,
+        max_conversations: int = 8,
+    ) -> None:
+        """
+        Args:
+            base_url: address of the protocol's root; it mostly ends in ``/v1``.
+            model: name of the model to ask; None for the first that the server lists.
+            api_key: "" for a server that wants none.
+            dialect: "auto", or one of ``DIALECTS``.
+            connect_timeout_s: for making a connection.
+            read_timeout_s: of silence, before the first token too.
+            max_retries: how often a question is asked again that failed before the first token.
+            retry_delay_s: before the first of these; doubled for each further one.
+            max_conversations: how many answers may be asked for at the same time; more wait.
+
+        Raises:
+            ValueError: an address or a key that cannot be used, or an unknown dialect.
+        """
+        timeout = openai.Timeout(read_timeout_s, connect=connect_timeout_s)
+        self._server = Server(
+            base_url, model=model, api_key=api_key, dialect=dialect, timeout=timeout
+        )
+        self._asker = Asker(self._server, max_retries=max_retries, retry_delay_s=retry_delay_s)
+        self._cache = ProcessingCache()
+        self._places = asyncio.Semaphore(max_conversations)
+        self._loop = _Loop()
+        self._loop.start(self._server.watch())
+
+    def __repr__(self) -> str:
+        return f"EndpointBackend({self._server!r})"
+
+    @property
+    def name(self) -> str:
+        """The model's name, or the server's while it is not known."""
+        return self._server.model or self._server.host
+
+    def status(self) -> Status:
+        """Say whether the server was there when it was last looked for, and what it had."""
+        return self._server.status
+
+    @property
+    def context_length(self) -> int | None:
+        """Tokens that a conversation and its answer may have together; None if not known (yet)."""
+        return self._server.listing.context_length(self._server.model)
+
+    def list_models(self) -> tuple[str, ...]:
+        """Ask the server for its models, now.
+
+        Raises:
+            BackendError: it does not tell; the message says why.
+        """
+        try:
+            listing = self._loop.start(self._server.list_models()).result(2 * LISTING_TIMEOUT_S)
+        except SERVER_ERRORS as error:
+            raise self._server.explainer.explain(error) from None
+        return listing.models
+
+    def test_connection(self) -> Status:
+        """Look at the server now, and return the status after that."""
+        self._loop.start(self._server.look()).result(2 * LISTING_TIMEOUT_S)
+        return self._server.status
+
+    def close(self) -> None:
+        """End all answers and connections; the backend cannot be used any more."""
+        self._loop.start(self._server.client.close()).result()
+        self._loop.stop()
+
+    def open_attachment(
+        self,
+        path: str,
+        *,
+        limits: Limits,
+        pages: str | None = None,
+        fps: float | None = None,
+        max_frames: int | None = None,
+        max_item_tokens: int | None = None,
+    ) -> Attachment:
+        """Open a file as the model will see it; see ``ChatBackend``.
+
+        Whatever the server has, sizes and tokens are those of GLM-4.5V, or of GLM-4.6V if the
+        model is called that. Frames of videos are sent as images, each with its time.
+        """
+        most = limits.max_tokens
+        if context_length := self.context_length:
+            most = min(most, int(context_length * ATTACHMENT_SHARE))
+        return open_attachment(
+            path,
+            limits=replace(limits, max_tokens=most),
+            view=view_of(self._server.model),
+            cache=self._cache,
+            pages=pages,
+            fps=fps,
+            max_frames=max_frames,
+            max_item_tokens=max_item_tokens,
+        )
+
+    def stream(
+        self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
+    ) -> Generator[Event, None, None]:
+        """Yield the answer as it comes, ending with ``Finished``; closing it ends all work.
+
+        While nothing comes, empty pieces do: a generator cannot be closed while it waits.
+
+        Raises:
+            BackendError: there is no answer, or no more of it.
+            MediaError: an image cannot be used.
+        """
+        events: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
+        # encoded here, not in the loop, which other answers share
+        converted = to_openai(messages, self._cache)
+        work = self._loop.start(self._answer(converted, enable_thinking, options, events.put))
+        try:
+            while True:
+                try:
+                    event = events.get(timeout=HEARTBEAT_S)
+                except queue.Empty:
+                    if work.done() and events.empty():
+                        raise BackendError("the connection was closed from this side") from None
+                    event = AnswerDelta("")
+                if isinstance(event, Exception):
+                    raise event
+                if isinstance(event, Finished):
+                    if not event.prompt_tokens:
+                        guess = count_tokens(messages, view_of(self._server.model))
+                        event = replace(event, prompt_tokens=guess)
+                    yield event
+                    return
+                yield event
+        finally:
+            work.cancel()
+
+    async def _answer(
+        self,
+        messages: list[dict[str, Any]],
+        enable_thinking: bool,
+        options: SamplingOptions,
+        emit: Callable[[Event | Exception], None],
+    ) -> None:
+        """Ask, and pass on what comes; the last is ``Finished`` or an exception."""
+        try:
+            async with self._places:
+                await self._asker.ask(messages, enable_thinking, options, emit)
+        except Exception as error:
+            if isinstance(error, BackendError):
+                logger.warning("no answer, or no more of it: %s", error)
+            emit(error)

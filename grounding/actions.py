@@ -161,7 +161,8 @@ def add_calls(placer: Placer, calls: list[Call]) -> list[tuple[int, Action]]:
             name = str(args.pop("action"))
         target, index = _place_first(placer, args, TARGET_ARGS, call.start, call.end)
         end, _ = _place_first(placer, args, END_ARGS, call.start, call.end)
-        actions.append((call.start, Action(name, args, target, end, index)))
+        span = (call.start, call.end)
+        actions.append((call.start, Action(name, args, target, end, index, span)))
     return actions
 
 
@@ -170,7 +171,13 @@ def find_bare_words(text: str, offset: int) -> list[tuple[int, Action]]:
     text = to_ascii(text)
     whole = _BARE_WORD.fullmatch(text)
     words = [whole] if whole else _BARE_LINE.finditer(text)
-    return [(offset + word.start(1), Action(word[1], {})) for word in words]
+    return [
+        (
+            offset + word.start(1),
+            Action(word[1], {}, span=(offset + word.start(1), offset + word.end(1))),
+        )
+        for word in words
+    ]
 
 
 def find_action_objects(roots: list[Any]) -> list[Object]:
@@ -193,7 +200,7 @@ def add_action_object(placer: Placer, node: Object) -> tuple[int, Action]:
     action_type = args.pop(next(key for key in args if fold(key) == ACTION_KEY))
     names = (*POINT_KEYS, *BOX_KEYS)  # a point is more exact than the centre of a box
     target, index = _place_first(placer, args, names, node.start, node.end)
-    return node.start, Action(str(action_type), args, target, None, index)
+    return node.start, Action(str(action_type), args, target, None, index, (node.start, node.end))
 
 
 def _place_first(

@@ -68,9 +68,9 @@ def add_lists(placer: Placer, text: str, group: Group, *, in_tokens: bool) -> No
         return
     for leaf in lists:
         if len(leaf.items) == 2:
-            placer.add_point(leaf.items, leaf.start, group.end)
+            placer.add_point(leaf.items, leaf.start, leaf.end)
         elif leaf.items:
-            placer.add_box(leaf.items, leaf.start, group.end)
+            placer.add_box(leaf.items, leaf.start, leaf.end)
 
 
 def _is_plain(leaf: Group) -> bool:

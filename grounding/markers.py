@@ -6,6 +6,7 @@ Spans are (start, end) offsets, end exclusive.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 # ``start_of_box`` is a misspelling in the vendor's own pages.
@@ -36,35 +37,50 @@ class Segment:
     in_tokens: bool
 
 
-def split_thinking(text: str) -> tuple[str, str]:
-    """Split a reply into (thought, rest); either tag may be missing.
+def split_thinking(text: str) -> tuple[str, list[tuple[int, int]]]:
+    """Split a reply into its thought and the spans of the rest; either tag may be missing.
 
     A chat template may have opened the thought, so the text can begin inside it; a cut reply may
     never close it, and then there is no answer yet.
     """
     tags = list(_THINK_TAG.finditer(text))
     thoughts: list[str] = []
-    rest: list[str] = []
+    rest: list[tuple[int, int]] = []
     is_thinking = bool(tags) and tags[0]["close"] is not None
     start = 0
-    for tag in tags:
-        (thoughts if is_thinking else rest).append(text[start : tag.start()])
-        is_thinking = tag["close"] is None
-        start = tag.end()
-    (thoughts if is_thinking else rest).append(text[start:])
-    thought = "\n".join(piece.strip() for piece in thoughts if piece.strip())
-    return _without_leading_turn(thought).strip(), "".join(rest)
+    for tag_start, tag_end, closes in [
+        *((tag.start(), tag.end(), tag["close"] is not None) for tag in tags),
+        (len(text), len(text), True),
+    ]:
+        if is_thinking:
+            thoughts.append(text[start:tag_start].strip())
+        else:
+            rest.append((start, tag_start))
+        is_thinking, start = not closes, tag_end
+    thought = "\n".join(piece for piece in thoughts if piece)
+    return _without_leading_turn(thought).strip(), rest
+
+
+def keep_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """Blank everything outside the spans, keeping every offset; a blanked part ends its line."""
+    pieces, end = [], 0
+    for start, stop in [*spans, (len(text), len(text))]:
+        if start > end:
+            pieces.append(" " * (start - end - 1) + "\n")
+        pieces.append(text[start:stop])
+        end = stop
+    return "".join(pieces)
 
 
 def split_answer_tags(text: str) -> tuple[str, str]:
-    """Split at ``<answer>`` into (what led up to it, the answer); stray tags are removed.
+    """Split at ``<answer>`` into (what led up to it, the answer); stray tags are blanked.
 
-    Without an opening tag everything is answer.
+    Offsets of the answer are those of ``text``. Without an opening tag everything is answer.
     """
-    before, opening, after = text.partition("<answer>")
-    if not opening:
-        before, after = "", text
-    return _ANSWER_TAG.sub("", before).strip(), _ANSWER_TAG.sub("", after)
+    opening = text.find("<answer>")
+    before = _ANSWER_TAG.sub("", text[: max(0, opening)]).strip()
+    blanked = _ANSWER_TAG.sub(lambda tag: " " * len(tag[0]), text[max(0, opening) :])
+    return before, " " * max(0, opening) + blanked
 
 
 def _without_leading_turn(text: str) -> str:

@@ -16,23 +16,24 @@ from grounding.actions import (
     find_bare_words,
     find_calls,
 )
+from grounding.conventions import Size, get_convention
 from grounding.detection import add_detections
-from grounding.geometry import get_convention
 from grounding.lists import add_lists, has_objects
 from grounding.markers import (
     Segment,
     blank_drafts,
     code_spans,
+    keep_spans,
     split_answer_tags,
     split_box_tokens,
     split_thinking,
     strip_markers,
 )
+from grounding.places import Place
 from grounding.placing import Placer
 from grounding.result import Action, Result
 from grounding.values import Object, Scan, scan
 
-Size = tuple[float, float]
 # What may stand around the lists of a pure coordinate answer: separators and a JSON fence.
 _BETWEEN_LISTS = re.compile(r"[\s,;.，；。、]+|```(?:json)?")
 
@@ -42,19 +43,29 @@ def parse(
     image_sizes: Sequence[Size],
     convention: str = "glm",
     model_size: Size | Sequence[Size] | None = None,
+    *,
+    places: Sequence[Place] | None = None,
+    default_image: int | None = None,
 ) -> Result:
     """Read a model's reply; any text gives a result, in linear time, and nothing is evaluated.
 
     Coordinates between box tokens win over coordinates in prose; those in thoughts are never used.
+
+    With several images a box belongs to the image its object names (``img_idx``, from zero), else
+    to the one named right behind it ("... (image 2)"), else to the last one named before it; if
+    none is named, to ``default_image``, and without that to the first image, with a note.
 
     Args:
         text: the whole reply so far, thought included, special tokens kept or stripped.
         image_sizes: (width, height) in pixels of each original image, in the order they were sent.
         convention: what the numbers count, a key of ``geometry.CONVENTIONS``.
         model_size: for ``"resized"``: (width, height) the model saw; one for all or one each.
+        places: what the reply may call each image ("page 3", "0:12"); default: "image 1", ...
+        default_image: index of the image that is meant where the reply names none.
 
     Raises:
-        ValueError: the convention is unknown, lacks its ``model_size``, or a size is not positive.
+        ValueError: the convention is unknown, lacks its ``model_size``, a size is not positive, or
+            ``places`` or ``default_image`` do not fit the images.
     """
     model_sizes = _per_image(model_size, len(image_sizes))
     for (width, height), seen in zip(image_sizes, model_sizes, strict=True):
@@ -62,12 +73,26 @@ def parse(
         if not (width > 0 and height > 0 and min(spans) > 0):
             raise ValueError(f"image size {width} x {height}: both sides must be positive")
     get_convention(convention)
+    if places is not None and len(places) != len(image_sizes):
+        raise ValueError(f"{len(places)} places for {len(image_sizes)} images; give one for each")
+    if default_image is not None and not 0 <= default_image < len(image_sizes):
+        raise ValueError(
+            f"default_image {default_image} is none of the {len(image_sizes)} images (from zero)"
+        )
 
-    thinking, rest = split_thinking(text)
-    before, final = split_answer_tags(rest)
+    thinking, kept = split_thinking(text)
+    before, final = split_answer_tags(keep_spans(text, kept))
     result = Result(thinking="\n".join(part for part in (thinking, before) if part))
     visible = blank_drafts(final)
-    placer = Placer(result, visible, image_sizes, convention, model_sizes)
+    placer = Placer(
+        result,
+        visible,
+        image_sizes,
+        convention,
+        model_sizes,
+        places=places,
+        default_image=default_image,
+    )
     answers = _Reader(placer, visible).read()
     placer.finish()
     spoken = [final[start:end].strip() for start, end in answers]

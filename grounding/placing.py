@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import bisect
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from grounding.geometry import OVERSHOOT, Box, Point, get_convention, point_to_pixels, to_pixels
+from grounding.conventions import OVERSHOOT, get_convention
+from grounding.geometry import Box, Point, point_to_pixels, to_pixels
+from grounding.places import Place, PlaceNames
 from grounding.result import Result
-from grounding.values import Bad, to_ascii
+from grounding.values import Bad
 
-# People and models count images from one.
-_IMAGE_NAME = re.compile(
-    r"(?:\b(?:image|picture|photo|screenshot)\s{0,3}#?|[图圖]\s{0,3})([0-9]{1,4})", re.I
-)
-_IMAGE_AFTER = re.compile(
-    r"[\])}>,;\s]{0,8}(?:\(|in |of |on |from ){1,2}(?:the )?" + _IMAGE_NAME.pattern, re.IGNORECASE
-)
 _SHOWN_VALUES = 8
-
-
-class ImageNames:
-    """Which image the text means at an offset: the one named right after, or the last one named."""
-
-    def __init__(self, text: str, image_count: int) -> None:
-        self.image_count = image_count
-        self.text = to_ascii(text)
-        # With one image "Image 2" is something to be seen in it.
-        names = list(_IMAGE_NAME.finditer(self.text)) if image_count > 1 else []
-        self.offsets = [name.start() for name in names]
-        self.indices = [int(name[1]) - 1 for name in names]
-
-    def index_at(self, start: int, end: int) -> int | None:
-        """Zero-based index for what stands at ``text[start:end]``; ``None``: none named yet."""
-        if not self.offsets:
-            return 0 if self.image_count == 1 else None
-        after = _IMAGE_AFTER.match(self.text, end)
-        if after is not None:
-            return int(after[1]) - 1
-        before = bisect.bisect_right(self.offsets, start) - 1
-        return self.indices[before] if before >= 0 else None
 
 
 class Placer:
@@ -53,13 +24,17 @@ class Placer:
         image_sizes: Sequence[tuple[float, float]],
         convention: str,
         model_sizes: Sequence[tuple[float, float] | None],
+        *,
+        places: Sequence[Place] | None = None,
+        default_image: int | None = None,
     ) -> None:
         self.result = result
         self.image_sizes = image_sizes
         self.convention = convention
         self.model_sizes = model_sizes
-        self.names = ImageNames(text, len(image_sizes))
-        self.seen: set[Box | Point] = set()
+        self.names = PlaceNames(text, len(image_sizes), places)
+        self.default_image = default_image
+        self.seen: set[tuple[Any, ...]] = set()
         self.duplicates = 0
         self.found = 0  # coordinates met, dropped ones included
 
@@ -97,21 +72,27 @@ class Placer:
         if numbers[0] > numbers[2] or numbers[1] > numbers[3]:
             self.note(f"box {shown}: corners were swapped")
         if box.x0 == box.x1 or box.y0 == box.y1:
-            self.shrink_to_point(numbers, box, label, index, shown)
+            self.shrink_to_point(numbers, box, label, index, shown, (start, end))
             return None
-        box = Box(*box.xyxy, label, index, score)
+        box = Box(*box.xyxy, label, index, score, (start, end))
         if self.is_new(box):
             self.result.boxes.append(box)
         return box
 
     def shrink_to_point(
-        self, numbers: Sequence[float], box: Box, label: str | None, index: int, shown: str
+        self,
+        numbers: Sequence[float],
+        box: Box,
+        label: str | None,
+        index: int,
+        shown: str,
+        span: tuple[int, int],
     ) -> None:
         if numbers[0] != numbers[2] and numbers[1] != numbers[3]:
             self.note(f"box {shown} dropped: it lies outside the image")
             return
         self.note(f"box {shown} has no area; shown as a point")
-        point = Point(*box.center, label, index)
+        point = Point(*box.center, label, index, span=span)
         if self.is_new(point):
             self.result.points.append(point)
 
@@ -147,7 +128,7 @@ class Placer:
         x, y = point_to_pixels(
             numbers, width, height, convention=self.convention, model_size=self.model_sizes[index]
         ).xy
-        return Point(x, y, label, index)
+        return Point(x, y, label, index, span=(start, end))
 
     def locate(
         self,
@@ -176,10 +157,15 @@ class Placer:
 
     def image(self, image_index: int | None, start: int, end: int, what: str) -> int | None:
         count = len(self.image_sizes)
-        index = self.names.index_at(start, end) if image_index is None else image_index
+        index = self.names.at(start, end) if image_index is None else image_index
+        if isinstance(index, str):
+            self.note(f"{what} dropped: {index}")
+            return None
         if count == 0:
             self.note(f"{what} dropped: there is no image")
             return None
+        if index is None and self.default_image is not None:
+            return self.default_image
         if index is None:
             self.note("the reply does not say which image it means; taken as image 1")
             return 0
@@ -203,10 +189,12 @@ class Placer:
         return True
 
     def is_new(self, placed: Box | Point) -> bool:
-        if placed in self.seen:
+        place = placed.xyxy if isinstance(placed, Box) else placed.xy
+        key = (place, placed.label, placed.image_index)
+        if key in self.seen:
             self.duplicates += 1
             return False
-        self.seen.add(placed)
+        self.seen.add(key)
         return True
 
     def finish(self) -> None:

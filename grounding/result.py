@@ -13,6 +13,7 @@ class Action:
     """One step of an agent, under the name and with the arguments of its own language.
 
     ``target`` and ``end`` (of a drag) are pixels of the original image, ``None`` if not given.
+    ``span``: [start, end) offsets of the whole call or object in the text it was read from.
     """
 
     type: str
@@ -20,6 +21,7 @@ class Action:
     target: tuple[float, float] | None = None
     end: tuple[float, float] | None = None
     image_index: int = 0
+    span: tuple[int, int] = (0, 0)
 
 
 @dataclass(slots=True)

@@ -4,31 +4,48 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grounding import CONVENTIONS, parse, point_to_pixels, to_pixels
+from grounding import CONVENTIONS, convention_for_model, parse, point_to_pixels, to_pixels
 
 SIZES = [(1, 1), (1, 5000), (5000, 1), (407, 663), (224, 168), (3840, 2160), (1080, 1920)]
 MODEL_SIZE = (504, 336)
-SPAN = {"glm": 1000, "norm1000": 1000, "norm999": 999, "norm1": 1.0, "percent": 100.0}
+# The value at the far edge, written down here a second time; None: pixels.
+FAR_EDGE = {"glm": 1000, "norm1000": 1000, "auto": 1000, "norm999": 999, "norm1": 1, "percent": 100,
+            "pixel": None, "resized": None, "gemini": 1000, "paligemma": 1024, "florence2": 1000,
+            "kosmos2": 32, "padded": 1000}  # fmt: skip
 
 
-def spans(convention: str, size: tuple[int, int]) -> tuple[float, float]:
-    if convention in SPAN:
-        return (SPAN[convention], SPAN[convention])
-    return size if convention == "pixel" else MODEL_SIZE
+def to_model(x: float, y: float, convention: str, size: tuple[int, int]) -> tuple[float, float]:
+    """Write a pixel position as the model would, unrounded, in the model's order."""
+    width, height = size
+    if convention == "pixel":
+        return x, y
+    if convention == "resized":
+        return x / width * MODEL_SIZE[0], y / height * MODEL_SIZE[1]
+    far = FAR_EDGE[convention]
+    assert far is not None
+    if convention == "padded":
+        side = max(size)
+        return (x + (side - width) / 2) / side * far, (y + (side - height) / 2) / side * far
+    bin_middle = 0.5 if convention in ("florence2", "kosmos2") else 0
+    pair = (x / width * far - bin_middle, y / height * far - bin_middle)
+    return pair[::-1] if convention in ("gemini", "paligemma") else pair
+
+
+def test_every_convention_has_its_far_edge_here() -> None:
+    assert set(FAR_EDGE) == set(CONVENTIONS)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("convention", sorted(CONVENTIONS))
 @given(fractions=st.tuples(*[st.floats(0, 1)] * 4))
-def test_every_convention_finds_a_place_within_a_pixel(
+def test_every_convention_finds_a_place_within_a_millionth(
     convention: str, size: tuple[int, int], fractions: tuple[float, ...]
 ) -> None:
     width, height = size
-    span_x, span_y = spans(convention, size)
-    xa, ya, xb, yb = fractions
-    norm_box = (xa * span_x, ya * span_y, xb * span_x, yb * span_y)
-    box = to_pixels(norm_box, width, height, convention=convention, model_size=MODEL_SIZE)
-    want = (min(xa, xb) * width, min(ya, yb) * height, max(xa, xb) * width, max(ya, yb) * height)
+    xa, ya, xb, yb = (f * side for f, side in zip(fractions, (*size, *size), strict=True))
+    numbers = to_model(xa, ya, convention, size) + to_model(xb, yb, convention, size)
+    box = to_pixels(numbers, width, height, convention=convention, model_size=MODEL_SIZE)
+    want = (min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb))
     assert max(abs(a - b) for a, b in zip(box.xyxy, want, strict=True)) <= 1e-6 * max(size)
 
 
@@ -56,11 +73,14 @@ def test_the_whole_range_is_the_whole_image(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("convention", sorted(CONVENTIONS))
 @pytest.mark.parametrize("size", [(407, 663), (3840, 2160)])
 def test_a_parsed_reply_uses_the_same_mapping(convention: str, size: tuple[int, int]) -> None:
-    span_x, span_y = spans(convention, size)
-    norm = (0.25 * span_x, 0.25 * span_y, 0.5 * span_x, 0.75 * span_y)
+    width, height = size
+    first = to_model(width * 0.25, height * 0.375, convention, size)
+    second = to_model(width * 0.5, height * 0.625, convention, size)
+    norm = first + second
     text = f"<|begin_of_box|>[[{norm[0]}, {norm[1]}, {norm[2]}, {norm[3]}]]<|end_of_box|>"
     (box,) = parse(text, [size], convention=convention, model_size=MODEL_SIZE).boxes
-    assert box == to_pixels(norm, *size, convention=convention, model_size=MODEL_SIZE)
+    want = to_pixels(norm, *size, convention=convention, model_size=MODEL_SIZE)
+    assert box.xyxy == want.xyxy
 
 
 def test_each_image_uses_its_own_size_and_model_size() -> None:
@@ -68,3 +88,32 @@ def test_each_image_uses_its_own_size_and_model_size() -> None:
     sizes = [(1008, 672), (500, 400)]
     boxes = parse(text, sizes, convention="resized", model_size=[(504, 336), (100, 200)]).boxes
     assert [box.xyxy for box in boxes] == [(0, 0, 504, 672), (0, 0, 500, 200)]
+
+
+@pytest.mark.parametrize(
+    ("convention", "names"),
+    [
+        ("glm", "zai-org/GLM-4.5V zai-org/GLM-4.6V-Flash glm-4.5v GLM-4.1V-9B-Thinking "
+                "AutoGLM-Phone-9B THUDM/cogagent-9b-20241220"),
+        ("padded", "THUDM/glm-4v-9b THUDM/cogvlm2-llama3-chat-19B"),
+        ("norm1000", "Qwen/Qwen3-VL-8B-Instruct Qwen/Qwen2-VL-7B-Instruct Qwen/Qwen-VL-Chat "
+                     "bytedance-research/UI-TARS-7B-SFT doubao-1.5-ui-tars-250328 "
+                     "OS-Copilot/OS-Atlas-Pro-7B "
+                     "openbmb/AgentCPM-GUI inclusionAI/UI-Venus-Ground-7B OpenGVLab/InternVL3_5-8B "
+                     "openbmb/MiniCPM-V-4_5 allenai/Molmo2-8B Tongyi-MAI/MAI-UI-8B"),
+        ("resized", "Qwen/Qwen2.5-VL-72B-Instruct ByteDance-Seed/UI-TARS-1.5-7B "
+                    "Hcompany/Holo1.5-7B xlangai/OpenCUA-7B"),
+        ("norm1", "showlab/ShowUI-2B moonshotai/Kimi-VL-A3B-Thinking vikhyatk/moondream2"),
+        ("norm999", "deepseek-ai/deepseek-vl2-small deepseek-ai/DeepSeek-OCR "
+                    "stepfun-ai/GELab-Zero-4B"),
+        ("percent", "allenai/Molmo-7B-D-0924"),
+        ("gemini", "gemini-2.5-pro models/gemini-3-flash google/gemma-3-27b-it"),
+        ("paligemma", "google/paligemma2-3b-mix-448"),
+        ("florence2", "microsoft/Florence-2-large"),
+        ("kosmos2", "microsoft/kosmos-2-patch14-224"),
+        ("pixel", "claude-opus-4-1 gpt-4o computer-use-preview o3"),
+        ("auto", "my-own-model llava-1.5-7b"),
+    ],
+)  # fmt: skip
+def test_a_model_name_says_what_its_numbers_count(convention: str, names: str) -> None:
+    assert {convention_for_model(name) for name in names.split()} == {convention}

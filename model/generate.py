@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -13,72 +10,15 @@ from torch import Tensor
 
 from model.cache import KVCache
 from model.config import Glm4vMoeConfig
-from model.sampling import Sampling, pick
+from model.generation_config import Plan, make_plan
+from model.sampling import pick
 
 if TYPE_CHECKING:
     from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 
 
-@dataclass(frozen=True, slots=True)
-class GenerationConfig:
-    """A checkpoint's defaults for generation, as in ``generation_config.json``.
-
-    Attributes:
-        sampling: how tokens are picked.
-        eos_token_id: tokens that end an answer.
-        pad_token_id: fills up rows that ended early.
-    """
-
-    sampling: Sampling = Sampling()
-    eos_token_id: tuple[int, ...] = ()
-    pad_token_id: int | None = None
-
-    @classmethod
-    def from_model_config(cls, config: Glm4vMoeConfig) -> GenerationConfig:
-        """Greedy, with the stop and padding tokens that ``config.json`` names."""
-        text = config.text_config
-        eos = (
-            text.eos_token_id if text.eos_token_id is not None else config.extra.get("eos_token_id")
-        )
-        return cls(eos_token_id=_as_tuple(eos), pad_token_id=text.pad_token_id)
-
-    @classmethod
-    def from_pretrained(cls, path: str | Path) -> GenerationConfig:
-        """Read ``generation_config.json`` in ``path``; what it lacks is in ``config.json``."""
-        base = cls.from_model_config(Glm4vMoeConfig.from_pretrained(path))
-        file = Path(path) / "generation_config.json"
-        if not file.is_file():
-            return base
-        try:
-            raw = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{file} is not valid JSON ({error}); download it again") from error
-        names = ("do_sample", "temperature", "top_k", "top_p", "repetition_penalty")
-        values = {name: raw[name] for name in names if raw.get(name) is not None}
-        # two ways in which files say "greedy" and "no limit"
-        if values.get("temperature") == 0:
-            values |= {"do_sample": False, "temperature": 1.0}
-        values["top_k"] = max(values.get("top_k", 0), 0)
-        eos = _as_tuple(raw.get("eos_token_id")) or base.eos_token_id
-        pad = raw.get("pad_token_id", base.pad_token_id)
-        return cls(Sampling(**values), eos, pad)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of ``generation_config.json``."""
-        neutral = asdict(Sampling())
-        chosen = {k: v for k, v in asdict(self.sampling).items() if v != neutral[k]}
-        raw: dict[str, Any] = {"do_sample": self.sampling.do_sample, **chosen}
-        if self.eos_token_id:
-            raw["eos_token_id"] = list(self.eos_token_id)
-        if self.pad_token_id is not None:
-            raw["pad_token_id"] = self.pad_token_id
-        return raw
-
-
-def _as_tuple(ids: int | Sequence[int] | None) -> tuple[int, ...]:
-    if ids is None:
-        return ()
-    return (ids,) if isinstance(ids, int) else tuple(ids)
+# Room made at once for an answer; most end before.
+EXPECTED_NEW_TOKENS = 1024
 
 
 def check_prompt_length(tokens: int, config: Glm4vMoeConfig) -> None:
@@ -139,29 +79,19 @@ class _Generation:
         input_ids: Tensor,
         attention_mask: Tensor | None,
         media: dict[str, Tensor | None],
-        sampling: Sampling,
-        stop: Tensor,
-        pad: int,
-        seed: int | None,
-        capacity: int,
+        plan: Plan,
     ) -> None:
         self.model = model
         self.ids = input_ids
         padded = attention_mask is not None and not bool(attention_mask.all())
         self.mask = attention_mask if padded else None
         self.media = media
-        self.sampling = sampling
-        self.stop = stop
-        self.pad = pad
+        self.plan = plan
+        self.stop = torch.tensor(plan.eos_token_id, dtype=torch.int64, device=input_ids.device)
+        capacity = input_ids.shape[1] + min(plan.max_new_tokens, EXPECTED_NEW_TOKENS)
         self.cache = KVCache(model.config.text_config.num_hidden_layers, capacity)
         self.finished = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
-        self.generator: torch.Generator | None = None
-        if sampling.do_sample:
-            self.generator = torch.Generator(device=input_ids.device)
-            if seed is None:
-                self.generator.seed()
-            else:
-                self.generator.manual_seed(seed)
+        self.generator = plan.generator(input_ids.device)
 
     @torch.inference_mode()
     def step(self) -> Step:
@@ -177,8 +107,8 @@ class _Generation:
         self.media = {}
         # the head may be on another device than the ids
         logits = out.logits[:, -1].to(self.ids.device)
-        token = pick(logits, self.sampling, self.ids, self.generator)
-        token = token.masked_fill(self.finished, self.pad)
+        token = pick(logits, self.plan.sampling, self.ids, self.generator)
+        token = token.masked_fill(self.finished, self.plan.pad_token_id)
         self.finished |= torch.isin(token, self.stop)
         self.ids = torch.cat((self.ids, token[:, None]), dim=1)
         if self.mask is not None:
@@ -233,35 +163,19 @@ def stream_tokens(
     }
     has_media = pixel_values is not None or pixel_values_videos is not None
     _check_prompt(input_ids, attention_mask, has_media, model.config)
-    if max_new_tokens is not None and max_new_tokens < 0:
-        raise ValueError(f"max_new_tokens must be 0 or more, got {max_new_tokens}")
-    defaults = model.generation_config
-    given: dict[str, Any] = {
-        "do_sample": do_sample,
-        "temperature": temperature,
-        "top_p": top_p,
-        "top_k": top_k,
-        "repetition_penalty": repetition_penalty,
-    }
-    sampling = replace(defaults.sampling, **{k: v for k, v in given.items() if v is not None})
-    eos = defaults.eos_token_id if eos_token_id is None else _as_tuple(eos_token_id)
-    pad = defaults.pad_token_id
-    if pad is None:
-        pad = eos[0] if eos else 0
-    room = model.config.text_config.max_position_embeddings - input_ids.shape[1]
-    steps = room if max_new_tokens is None else min(max_new_tokens, room)
-    generation = _Generation(
+    plan = make_plan(
         model,
-        input_ids,
-        attention_mask,
-        media,
-        sampling,
-        torch.tensor(eos, dtype=torch.int64, device=input_ids.device),
-        pad,
-        seed,
-        capacity=input_ids.shape[1] + min(steps, 1024),
+        input_ids.shape[1],
+        max_new_tokens=max_new_tokens,
+        do_sample=do_sample,
+        temperature=temperature,
+        top_p=top_p,
+        top_k=top_k,
+        repetition_penalty=repetition_penalty,
+        eos_token_id=eos_token_id,
+        seed=seed,
     )
-    return _run(generation, steps)
+    return _run(_Generation(model, input_ids, attention_mask, media, plan), plan.max_new_tokens)
 
 
 def _run(generation: _Generation, steps: int) -> Generator[Step, None, None]:

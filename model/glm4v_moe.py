@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from model.cache import KVCache
 from model.config import Glm4vMoeConfig
 from model.decoder import Glm4vMoeTextModel, padding_of, past_length, text_positions
-from model.generate import GenerationConfig, generate
+from model.generate import generate
+from model.generation_config import GenerationConfig
 from model.layers import Linear
 from model.outputs import Glm4vMoeCausalLMOutputWithPast, Glm4vMoeModelOutputWithPast
 from model.positions import IMAGE, VIDEO, mrope_positions, token_types_of

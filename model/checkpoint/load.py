@@ -21,7 +21,7 @@ from model.checkpoint.placement import DISK, Device, DeviceMap, plan_placement
 from model.checkpoint.shards import Entry, read_folder, refuse_quantised
 from model.checkpoint.stream import holds_same_values, stream_shards
 from model.config import Glm4vMoeConfig
-from model.generate import GenerationConfig
+from model.generation_config import GenerationConfig
 
 if TYPE_CHECKING:
     from model.glm4v_moe import Glm4vMoeForConditionalGeneration

@@ -14,7 +14,8 @@ from tiny import tiny_config
 
 from model.cache import KVCache
 from model.config import Glm4vMoeConfig
-from model.generate import GenerationConfig, stream_tokens
+from model.generate import stream_tokens
+from model.generation_config import GenerationConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.sampling import Sampling, keep_top_k, keep_top_p, penalize_repetition, pick
 

@@ -14,7 +14,7 @@ from safetensors import safe_open
 
 from model.checkpoint import CheckpointError, load_pretrained, save_pretrained
 from model.checkpoint.save import parse_size
-from model.generate import GenerationConfig
+from model.generation_config import GenerationConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration as Model
 from model.sampling import Sampling
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from model.backends.base import ChatBackend
 from model.backends.local import LocalBackend
 from model.processing import Limits
 from ui import PageSettings, build_ui, read_examples
@@ -19,9 +20,12 @@ from ui import PageSettings, build_ui, read_examples
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
 MEBIBYTE = 1024 * 1024
+MEGAPIXEL = 1_000_000
 # Its matrices are small: a second thread gains little, and loses a lot where it shares its core
 # with the server (a click took 0.16 s with one thread and 3 s with two on a busy two-core machine).
 BUNDLED_THREADS = 1
+# servers put what comes together into batches
+ENDPOINT_CONVERSATIONS = 8
 BUNDLED_CAUTION = (
     "The bundled model was trained on single small screens: it takes documents and videos in, but "
     "do not expect good answers about them."
@@ -55,15 +59,18 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Visual reasoning and GUI grounding with GLM-4.5V, in the browser.",
         epilog="Each option can also be set as SIGHTLINE_ and its name in capitals, such as "
-        "SIGHTLINE_MAX_CONVERSATIONS. Keep --auth there: others can read a command line.",
+        "SIGHTLINE_MAX_CONVERSATIONS. Keep --auth there: others can read a command line. The key "
+        "of an endpoint is read from SIGHTLINE_ENDPOINT_KEY only.",
     )
 
-    def add(option: str, default: str, help_text: str, **more: Any) -> None:
+    def add(option: str, default: str | None, help_text: str, **more: Any) -> None:
         variable = "SIGHTLINE_" + option.strip("-").replace("-", "_").upper()
         default = os.environ.get(variable, default)
         parser.add_argument(option, default=default, help=help_text, **more)
 
     add("--model", BUNDLED, "bundled, a checkpoint folder, or a Hugging Face id (%(default)s)")
+    add("--endpoint", "", "let a server of the OpenAI protocol answer instead", metavar="URL")
+    add("--endpoint-model", "", "model to ask there (the first that it lists)", metavar="NAME")
     add("--host", "0.0.0.0" if on_a_space else "127.0.0.1", "address to listen on (%(default)s)")
     add("--port", "7860", "port to listen on (%(default)s)", type=int)
     add("--auth", "", "ask for this name and password", metavar="USER:PASSWORD")
@@ -71,25 +78,32 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--dtype", "auto", "auto, or a dtype such as bfloat16 (%(default)s)")
     add(
         "--max-conversations",
-        "1",
-        "answers computed at the same time (%(default)s)",
+        None,
+        f"answers at the same time (1; {ENDPOINT_CONVERSATIONS} with an endpoint)",
         type=_positive_int,
     )
     limits = Limits()
     for option, number, what in (
         ("--max-file-mb", limits.max_bytes // MEBIBYTE, "size of an attached file in MB"),
+        ("--max-megapixels", limits.max_pixels // MEGAPIXEL, "pixels of one image, in millions"),
+        ("--max-tokens", limits.max_tokens, "tokens of all files of a message"),
         ("--max-pages", limits.max_pages, "pages of one document"),
         ("--max-frames", limits.max_frames, "frames of one video"),
         ("--max-minutes", round(limits.max_duration_s / 60), "length of a video in minutes"),
     ):
         add(option, str(number), f"at most {what} (%(default)s)", type=_positive_int)
-    return parser.parse_args(arguments)
+    settings = parser.parse_args(arguments)
+    if settings.max_conversations is None:
+        settings.max_conversations = ENDPOINT_CONVERSATIONS if settings.endpoint else 1
+    return settings
 
 
 def make_limits(settings: argparse.Namespace) -> Limits:
     """Return what may be attached, by the settings."""
     return Limits(
         max_bytes=settings.max_file_mb * MEBIBYTE,
+        max_pixels=settings.max_megapixels * MEGAPIXEL,
+        max_tokens=settings.max_tokens,
         max_pages=settings.max_pages,
         max_frames=settings.max_frames,
         max_duration_s=settings.max_minutes * 60.0,
@@ -124,6 +138,27 @@ def check_model(model: str) -> str:
     return str(path) if path.is_dir() else model
 
 
+def connect(settings: argparse.Namespace) -> ChatBackend | None:
+    """Return the endpoint that is to answer, if one is; exits with a message about bad options."""
+    if not settings.endpoint:
+        if settings.endpoint_model:
+            sys.exit("--endpoint-model names a model of a server; give its address as --endpoint")
+        return None
+    if settings.model != BUNDLED:
+        sys.exit("--endpoint and --model exclude each other: a server answers, or this machine")
+    from model.backends.endpoint import EndpointBackend
+
+    try:
+        return EndpointBackend(
+            settings.endpoint,
+            model=settings.endpoint_model or None,
+            api_key=os.environ.get("SIGHTLINE_ENDPOINT_KEY", "").strip(),
+            max_conversations=settings.max_conversations,
+        )
+    except ValueError as error:
+        sys.exit(f"--endpoint: {error}")
+
+
 def check_port(host: str, port: int) -> None:
     """Exit with a message if the address cannot be listened on."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
@@ -151,9 +186,10 @@ def main() -> None:
     auth = read_auth(settings.auth)
     checkpoint = check_model(settings.model)
     check_port(settings.host, settings.port)
-    name, summary, about = describe_model(settings.model)
-    is_bundled = settings.model == BUNDLED
-    backend = LocalBackend(
+    endpoint = connect(settings)
+    is_bundled = settings.model == BUNDLED and endpoint is None
+    name, summary, about = describe_model(settings.model) if endpoint is None else ("", "", "")
+    backend = endpoint or LocalBackend(
         checkpoint,
         name=name,
         device=settings.device,

@@ -60,7 +60,7 @@ def answer(
                     shown = now
                     yield turn, reply
         except (BackendError, MediaError) as error:
-            if turn is conversation[-1]:
+            if not (reply.thinking or reply.answer):
                 raise Refused(as_sentence(error)) from error
             turn = replace(turn, state="failed", notes=(as_sentence(error),))
         except Exception:

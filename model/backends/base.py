@@ -134,6 +134,9 @@ class ChatBackend(Protocol):
     ) -> Generator[Event, None, None]:
         """Yield the answer as it comes, ending with ``Finished``; closing it ends all work.
 
+        A generator that waits cannot be closed: a backend that waits for long yields empty deltas
+        meanwhile.
+
         Raises:
             BackendError: the conversation cannot be answered.
         """

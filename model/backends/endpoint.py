@@ -157,6 +157,7 @@ class EndpointBackend:
         fps: float | None = None,
         max_frames: int | None = None,
         max_item_tokens: int | None = None,
+        animation_as_video: bool = False,
     ) -> Attachment:
         """Open a file as the model will see it; see ``ChatBackend``.
 
@@ -175,6 +176,7 @@ class EndpointBackend:
             fps=fps,
             max_frames=max_frames,
             max_item_tokens=max_item_tokens,
+            animation_as_video=animation_as_video,
         )
 
     def stream(

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model import native
-from model.cache import KVCache
+from model.cache import CacheBatch, KVCache
 from model.config import Glm4vMoeTextConfig
 from model.layers import Linear
 from model.rope import rotate
@@ -98,6 +98,24 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float 
     return out.reshape(batch, heads, queries, dim)
 
 
+def attend_rows(q: Tensor, k: Tensor, v: Tensor, caches: CacheBatch, layer: int) -> Tensor:
+    """Let each row's one query attend to its own conversation.
+
+    Args:
+        q: (B, H, 1, D).
+        k: (B, K, 1, D), to be appended to the caches; so is ``v``.
+        caches: B conversations.
+        layer: whose keys and values.
+
+    Returns:
+        (B, H, 1, D).
+    """
+    rows = zip(q.split(1), k.split(1), v.split(1), caches.rows, strict=True)
+    return torch.cat(
+        [attend(one, *cache.append(layer, key, value), None) for one, key, value, cache in rows]
+    )
+
+
 class Glm4vMoeAttention(nn.Module):
     """Causal self-attention of one decoder layer: biases on q, k and v, RoPE on half of a head."""
 
@@ -119,7 +137,7 @@ class Glm4vMoeAttention(nn.Module):
         x: Tensor,
         rope: tuple[Tensor, Tensor],
         mask: Tensor | None,
-        cache: KVCache | None,
+        cache: KVCache | CacheBatch | None,
         output_attentions: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """Attend from ``x`` to itself and to what the cache holds.
@@ -128,7 +146,8 @@ class Glm4vMoeAttention(nn.Module):
             x: (B, T, C).
             rope: cos and sin, each (B, 1, T, rotary_dim).
             mask: as `attention_mask_of` returns it, over cached and new tokens.
-            cache: holds the tokens before ``x``; gets those of ``x``.
+            cache: holds the tokens before ``x``; gets those of ``x``. With a `CacheBatch`, T is 1
+                and there is no mask.
             output_attentions: also return the weights, through the slow form.
 
         Returns:
@@ -138,6 +157,9 @@ class Glm4vMoeAttention(nn.Module):
         q, k, v = (self._heads(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
         # turned together: a decoding step is made of small operations, and this halves them
         q, k = rotate(torch.cat((q, k), dim=1), *rope).split((q.shape[1], k.shape[1]), dim=1)
+        if isinstance(cache, CacheBatch):
+            out = attend_rows(q, k, v, cache, self.layer)
+            return self.o_proj(out.transpose(1, 2).flatten(2)), None
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
         dropout = self.dropout if self.training else 0.0

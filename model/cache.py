@@ -1,6 +1,8 @@
-"""Keys and values of one conversation, kept between decoding steps."""
+"""Keys and values of conversations, kept between decoding steps."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -51,15 +53,37 @@ class KVCache:
             return torch.cat((old_k, k), dim=2), torch.cat((old_v, v), dim=2)
         return past_k[:, :, :end], past_v[:, :, :end]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all storage, filled or not."""
+        return sum(x.nbytes for x in (*self._k, *self._v) if x is not None)
+
+    def fork(self, length: int, capacity: int = 0) -> KVCache:
+        """Return a cache of its own that holds a copy of the first ``length`` tokens.
+
+        Raises:
+            ValueError: there are not so many tokens.
+        """
+        self._check_length(length)
+        copy = KVCache(len(self._k), max(length, capacity))
+        for layer, (k, v) in enumerate(zip(self._k, self._v, strict=True)):
+            if length and k is not None and v is not None:
+                copy.append(layer, k[:, :, :length], v[:, :, :length])
+        copy.length = length
+        return copy
+
     def advance(self, tokens: int) -> None:
         """Count ``tokens`` that every layer has appended."""
         self.length += tokens
 
     def truncate(self, length: int) -> None:
         """Forget all tokens after the first ``length``."""
+        self._check_length(length)
+        self.length = length
+
+    def _check_length(self, length: int) -> None:
         if not 0 <= length <= self.length:
             raise ValueError(f"the cache holds {self.length} tokens; it can't be cut to {length}")
-        self.length = length
 
     def _reserve(self, layer: int, tokens: int, like: Tensor) -> tuple[Tensor, Tensor]:
         """Return the layer's storage, (B, K, >= tokens, D), made or grown as needed."""
@@ -80,3 +104,24 @@ class KVCache:
             grown.append(new)
         self._k[layer], self._v[layer] = grown
         return grown[0], grown[1]
+
+
+class CacheBatch:
+    """Caches of several conversations whose next tokens, one each, are computed together.
+
+    Attributes:
+        rows: each holds one conversation (B = 1) of any length.
+    """
+
+    def __init__(self, rows: Sequence[KVCache]) -> None:
+        self.rows = tuple(rows)
+
+    @property
+    def length(self) -> int:
+        """Tokens of the longest."""
+        return max(cache.length for cache in self.rows)
+
+    def advance(self, tokens: int) -> None:
+        """Count ``tokens`` that every layer of every row has appended."""
+        for cache in self.rows:
+            cache.advance(tokens)

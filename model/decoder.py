@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model.attention import Glm4vMoeAttention, attention_mask_of
-from model.cache import KVCache
+from model.cache import CacheBatch, KVCache
 from model.config import Glm4vMoeConfig, Glm4vMoeTextConfig
 from model.layers import GatedMLP, RMSNorm
 from model.moe import MoE
@@ -34,7 +34,7 @@ class Glm4vMoeDecoderLayer(nn.Module):
         x: Tensor,
         rope: tuple[Tensor, Tensor],
         mask: Tensor | None,
-        past_key_values: KVCache | None,
+        past_key_values: KVCache | CacheBatch | None,
         output_attentions: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """(B, T, C) -> (B, T, C) and, if asked for, the attention weights (B, H, T, S)."""
@@ -69,7 +69,7 @@ class Glm4vMoeTextModel(nn.Module):
         input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        past_key_values: KVCache | None = None,
+        past_key_values: KVCache | CacheBatch | None = None,
         inputs_embeds: Tensor | None = None,
         use_cache: bool | None = None,
         cache_position: Tensor | None = None,
@@ -84,7 +84,8 @@ class Glm4vMoeTextModel(nn.Module):
             attention_mask: (B, S) over cached and new tokens, 1 for real tokens, 0 for padding.
             position_ids: (B, T), or (3, B, T) for the time, row and column planes (a plane of text
                 positions before them is ignored); None counts real tokens.
-            past_key_values: tokens before these; gets these appended.
+            past_key_values: tokens before these; gets these appended. A `CacheBatch` takes one
+                token for each of its rows (T is 1), whose positions must be given, and no mask.
             inputs_embeds: (B, T, C) instead of ``input_ids``.
             use_cache: return a cache; None for the config's ``use_cache``, off in training.
             cache_position: (T,) positions of the new tokens in the sequence, contiguous; cached
@@ -112,7 +113,7 @@ class Glm4vMoeTextModel(nn.Module):
             use_cache = self.config.use_cache and not self.training
         if use_cache and past_key_values is None:
             past_key_values = KVCache(self.config.num_hidden_layers)
-        if past_key_values is not None:
+        if isinstance(past_key_values, KVCache):
             past_key_values.truncate(past)
 
         mask = attention_mask_of(padding, tokens, past + tokens, x.device)
@@ -129,16 +130,19 @@ class Glm4vMoeTextModel(nn.Module):
         x = self.norm(x)
         if output_hidden_states:
             hidden_states.append(x)
+        kept = past_key_values if isinstance(past_key_values, KVCache) else None
         output = TextModelOutput(
             last_hidden_state=x,
-            past_key_values=past_key_values if use_cache else None,
+            past_key_values=kept if use_cache else None,
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
             attentions=tuple(attentions) if output_attentions else None,
         )
         return output if return_dict else output.to_tuple()
 
 
-def past_length(cache: KVCache | None, cache_position: Tensor | None, tokens: int) -> int:
+def past_length(
+    cache: KVCache | CacheBatch | None, cache_position: Tensor | None, tokens: int
+) -> int:
     """Return how many tokens come before the new ones; the cache may hold more, to be forgotten.
 
     Raises:

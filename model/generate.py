@@ -31,7 +31,7 @@ def check_prompt_length(tokens: int, config: Glm4vMoeConfig) -> None:
         )
 
 
-def _check_prompt(
+def check_prompt(
     input_ids: Tensor, attention_mask: Tensor | None, has_media: bool, config: Glm4vMoeConfig
 ) -> None:
     """Raise ValueError for a prompt that would be answered with nonsense, or not at all."""
@@ -162,7 +162,7 @@ def stream_tokens(
         "mm_token_type_ids": mm_token_type_ids,
     }
     has_media = pixel_values is not None or pixel_values_videos is not None
-    _check_prompt(input_ids, attention_mask, has_media, model.config)
+    check_prompt(input_ids, attention_mask, has_media, model.config)
     plan = make_plan(
         model,
         input_ids.shape[1],

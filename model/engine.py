@@ -1,0 +1,331 @@
+"""Many conversations on one model: they share its steps, and nothing is computed twice.
+
+One thread runs the network, in turns. A turn is one piece of one prompt (a medium through the
+vision tower, or some tokens through the decoder), then one token for every conversation that has
+come so far. So a long prompt delays the others by a piece and not by its length, a new conversation
+joins and an ended one leaves between two turns, and all of them read the weights together.
+
+`model.generate.stream_tokens` is the slow and obviously right twin.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.cache import CacheBatch
+from model.generate import check_prompt
+from model.generation_config import make_plan
+from model.prompt import Prompt
+from model.request import Request
+from model.reuse import PrefixCache, VisionCache
+
+if TYPE_CHECKING:
+    from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+
+logger = logging.getLogger(__name__)
+
+GIBIBYTE = 1024**3
+# Pieces of a prompt: long enough for the matrix products, short enough to stop in a moment.
+FIRST_PIECE_TOKENS = 512
+MAX_PIECE_TOKENS = 4096
+MIN_PIECE_TOKENS = 8
+# A piece may take so long while nobody is being answered ...
+PIECE_S = 0.5
+# ... and so many times a decoding step while somebody is.
+PIECE_STEPS = 3.0
+
+
+class OutOfMemory(RuntimeError):
+    """The request was ended because memory ran out; its text says what to do."""
+
+
+class Memory(NamedTuple):
+    """Bytes held by an engine."""
+
+    running: int
+    prefixes: int
+    vision: int
+
+
+class Engine:
+    """Runs the requests of one model; holds their state, and none of it in the network.
+
+    Args:
+        model: in evaluation mode.
+        max_running: conversations computed together; more wait, first come, first served.
+        max_kv_bytes: keys and values of running conversations; one alone may exceed it.
+        max_prefix_bytes: keys and values of ended conversations, kept for those that go on.
+        max_vision_bytes: embeddings of images and videos, kept for questions to come.
+    """
+
+    def __init__(
+        self,
+        model: Glm4vMoeForConditionalGeneration,
+        *,
+        max_running: int = 8,
+        max_kv_bytes: int = 4 * GIBIBYTE,
+        max_prefix_bytes: int = 2 * GIBIBYTE,
+        max_vision_bytes: int = GIBIBYTE // 2,
+    ) -> None:
+        self._model = model
+        # their angles depend on the longest of a batch, and on how much is seen at once
+        if model.model.language_model.rotary_emb.depends_on_length:
+            max_running, self._first_piece = 1, MAX_PIECE_TOKENS**2
+            max_prefix_bytes = 0
+        else:
+            self._first_piece = FIRST_PIECE_TOKENS
+        self._max_running = max_running
+        self._max_kv_bytes = max_kv_bytes
+        self._prefixes = PrefixCache(max_prefix_bytes)
+        self._vision = VisionCache(max_vision_bytes)
+        self._waiting: deque[Request] = deque()
+        self._running: list[Request] = []
+        self._changed = threading.Condition()
+        self._closing = False
+        self._has_news = False  # something to do may have come while the thread waits
+        self._step_s = 0.0  # what decoding a token for all took lately
+        self._token_s = 0.0  # what a token of a prompt took lately
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, inputs: Mapping[str, Tensor], **options: Any) -> Request:
+        """Queue a prompt; returns at once. ``with`` the request, iterate over its tokens.
+
+        Args:
+            inputs: of one conversation (B = 1), as `Glm4vMoeModel.forward` takes them.
+            options: as `model.generation_config.make_plan`.
+
+        Raises:
+            ValueError: as `stream_tokens`, before anything is computed.
+        """
+        ids = inputs["input_ids"]
+        has_media = "pixel_values" in inputs or "pixel_values_videos" in inputs
+        check_prompt(ids, None, has_media, self._model.config)
+        plan = make_plan(self._model, ids.shape[1], **options)
+        request = Request(Prompt(self._model.model, inputs), plan, self._wake)
+        with self._changed:
+            if self._closing:
+                raise RuntimeError("the engine is closed")
+            if plan.max_new_tokens:
+                self._waiting.append(request)
+                self._number_places()
+                self._has_news = True
+                self._changed.notify_all()
+            else:
+                request.end()
+        return request
+
+    def memory(self) -> Memory:
+        """Return what the engine holds now."""
+        running = sum(request.nbytes for request in tuple(self._running))
+        return Memory(running, self._prefixes.nbytes, self._vision.nbytes)
+
+    def close(self) -> None:
+        """End all requests and the thread, and wait for it."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._has_news = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        with torch.inference_mode():
+            while True:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._has_news or self._closing)
+                    self._has_news = False
+                try:
+                    while not self._closing and self._take_turn():
+                        pass
+                except Exception as error:  # nobody may wait for a thread that has died
+                    logger.exception("the engine failed")
+                    self._end_all(error)
+                if self._closing:
+                    break
+        self._end_all(RuntimeError("the engine was closed"))
+
+    def _take_turn(self) -> bool:
+        """Compute a piece for everybody; False if there was nothing to do."""
+        with self._changed:
+            self._drop_cancelled()
+            self._admit()
+        reading = [request for request in self._running if request.is_reading]
+        answering = [r for r in self._running if not r.is_reading and not r.is_backlogged]
+        if reading:
+            # whoever has had the fewest turns: a short prompt need not wait for a long one
+            request = min(reading, key=lambda request: request.turns)
+            self._guard([request], lambda: self._read(request, alone=not answering))
+        # without those that the first piece failed for
+        answering = [request for request in answering if request in self._running]
+        if answering:
+            self._guard(answering, lambda: self._answer(answering))
+        return bool(reading or answering)
+
+    def _drop_cancelled(self) -> None:
+        """Forget requests that nobody waits for; what was computed of them is kept for others."""
+        for request in [r for r in self._waiting if r.is_cancelled]:
+            self._waiting.remove(request)
+        for request in [r for r in self._running if r.is_cancelled]:
+            self._leave(request)
+        self._number_places()
+
+    def _admit(self) -> None:
+        held = sum(request.nbytes for request in self._running)
+        while self._waiting and len(self._running) < self._max_running:
+            request = self._waiting[0]
+            needed = request.expected_bytes(self._model.config, self._model.lm_head.weight.dtype)
+            if self._running and held + needed > self._max_kv_bytes:
+                break
+            self._waiting.popleft()
+            self._running.append(request)
+            self._guard([request], partial(self._begin, request))
+            held += needed
+        self._number_places()
+
+    def _begin(self, request: Request) -> None:
+        others = [(r.prompt.keys, r.cache) for r in self._running if r.cache is not None]
+        # one token is always computed: the answer goes on from what it says
+        request.begin(*self._prefixes.longest(request.prompt.keys[:-1], others))
+
+    def _number_places(self) -> None:
+        for place, request in enumerate(self._waiting, start=1):
+            request.place = place
+
+    def _leave(self, request: Request) -> None:
+        self._running.remove(request)
+        if request.cache is not None and request.cache.length:
+            self._prefixes.put(request.keys(), request.cache)
+        request.release()
+
+    def _read(self, request: Request, *, alone: bool) -> None:
+        """Compute one piece of a prompt."""
+        prompt, cache = request.prompt, request.cache
+        if cache is None:  # memory ran out when it began
+            self._begin(request)
+            return
+        request.turns += 1
+        cache.truncate(request.read)  # a piece that failed is begun again
+        for medium in prompt.media_after(request.read):
+            if medium.embeddings is None:
+                medium.embeddings = self._vision.get(medium.digest)
+            if medium.embeddings is None:
+                medium.encode_next(self._model.model)
+                if medium.embeddings is not None:
+                    self._vision.put(medium.digest, medium.embeddings)
+                return
+        started = time.perf_counter()
+        end = min(request.read + self._piece_tokens(alone=alone), prompt.length)
+        x = prompt.embed(self._model.model, request.read, end)
+        hidden = self._model.model.language_model(
+            inputs_embeds=x,
+            position_ids=prompt.position_ids[:, :, request.read : end],
+            past_key_values=cache,
+        ).last_hidden_state
+        tokens, request.read = end - request.read, end
+        if end == prompt.length:
+            self._pick([request], self._model.lm_head(hidden[:, -1:])[:, -1])
+        self._token_s = (time.perf_counter() - started) / tokens
+
+    def _piece_tokens(self, *, alone: bool) -> int:
+        if not self._token_s or self._first_piece > MAX_PIECE_TOKENS:
+            return self._first_piece
+        seconds = PIECE_S if alone else PIECE_STEPS * self._step_s
+        size = int(seconds / self._token_s)
+        # a prompt of this size is one piece when nobody is disturbed, however busy the machine is
+        least = FIRST_PIECE_TOKENS if alone else MIN_PIECE_TOKENS
+        return min(max(size, least), MAX_PIECE_TOKENS)
+
+    def _answer(self, requests: list[Request]) -> None:
+        """Compute the next token of each."""
+        started = time.perf_counter()
+        caches = []
+        for request in requests:
+            assert request.cache is not None
+            request.cache.truncate(request.ids.shape[1] - 1)  # a step that failed is begun again
+            caches.append(request.cache)
+        ids = torch.cat([request.ids[:, -1:] for request in requests])
+        positions = torch.tensor([[request.next_position] for request in requests])
+        hidden = self._model.model.language_model(
+            input_ids=ids,
+            position_ids=positions.to(ids.device),
+            past_key_values=caches[0] if len(caches) == 1 else CacheBatch(caches),
+        ).last_hidden_state
+        self._pick(requests, self._model.lm_head(hidden[:, -1]))
+        self._step_s = time.perf_counter() - started
+
+    def _pick(self, requests: list[Request], logits: Tensor) -> None:
+        """Hand each request its next token, from the (B, V) ``logits``."""
+        for request, row in zip(requests, logits.split(1), strict=True):
+            try:
+                is_last = request.take(row.to(request.ids.device))
+            except Exception as error:
+                logger.exception("no token could be picked")
+                self._fail(request, error)
+                continue
+            if is_last:
+                self._leave(request)
+                request.end()
+
+    def _guard(self, requests: list[Request], work: Callable[[], None]) -> None:
+        """Do ``work`` for ``requests``; if it fails, end as few of them as possible."""
+        try:
+            work()
+        except Exception as error:
+            if _is_out_of_memory(error):
+                self._free_memory(error)
+            elif len(requests) == 1:
+                logger.exception("a request failed")
+                self._fail(requests[0], error)
+            else:  # each goes on alone, and the culprit ends alone
+                for request in requests:
+                    self._guard([request], partial(self._answer, [request]))
+
+    def _free_memory(self, error: Exception) -> None:
+        """Give up what is only kept, else the newest request; the turn is repeated then."""
+        if self._prefixes.nbytes or self._vision.nbytes:
+            self._prefixes.clear()
+            self._vision.clear()
+        else:
+            newest = max(self._running, key=lambda request: request.began)
+            logger.warning("out of memory: ending the newest request (%s)", error)
+            problem = OutOfMemory(
+                "memory ran out while this was computed with others; ask again in a while, or with "
+                "fewer or smaller files"
+            )
+            self._fail(newest, problem)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        self._running.remove(request)
+        request.release()
+        request.end(error)
+
+    def _end_all(self, error: Exception) -> None:
+        with self._changed:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for request in waiting:
+            request.end(error)
+        for request in list(self._running):
+            self._fail(request, error)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out; on a CPU, torch raises an ordinary RuntimeError."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)

@@ -1,0 +1,172 @@
+"""One answer in the engine: its prompt, its cache, its sampling, and who waits for its tokens."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from model.cache import KVCache
+from model.config import Glm4vMoeConfig
+from model.generate import EXPECTED_NEW_TOKENS
+from model.generation_config import Plan
+from model.prompt import Prompt
+from model.sampling import pick
+
+# Tokens computed ahead of a reader; then the request waits for it.
+MAX_BACKLOG = 64
+
+
+class Token(NamedTuple):
+    """A token that was generated.
+
+    Attributes:
+        id: the token; the one that ends the answer is yielded too.
+        logprob: natural logarithm of the probability that the network gave it, before penalties
+            and temperature.
+    """
+
+    id: int
+    logprob: float
+
+
+class Request:
+    """One answer being computed.
+
+    The engine's thread computes; another thread iterates over the tokens as they come, inside
+    ``with``: leaving the block cancels what is still to be computed.
+
+    Attributes:
+        place: in the queue, 1 for the next; 0 once it is computed.
+        began: when computing began, in seconds of ``time.perf_counter``; 0 before.
+    """
+
+    def __init__(self, prompt: Prompt, plan: Plan, wake: Callable[[], None]) -> None:
+        self.prompt = prompt
+        self.plan = plan
+        self.ids = prompt.ids
+        self.cache: KVCache | None = None
+        self.read = 0  # tokens of the prompt that are in the cache
+        self.turns = 0
+        self.place = 0
+        self.began = 0.0
+        self.is_cancelled = False
+        self._wake = wake
+        self._generator = plan.generator(prompt.ids.device)
+        self._out: queue.SimpleQueue[Token | Exception | None] = queue.SimpleQueue()
+
+    def __enter__(self) -> Request:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.cancel()
+
+    def __iter__(self) -> Iterator[Token]:
+        """Yield the tokens as they come, the stop token included.
+
+        Raises:
+            Exception: whatever went wrong with this request.
+        """
+        while True:
+            token = self.next_token()
+            if token is None:
+                return
+            yield token
+
+    def next_token(self, timeout_s: float | None = None) -> Token | None:
+        """Wait for the next token; None after the last.
+
+        Raises:
+            queue.Empty: there was none within ``timeout_s``.
+            Exception: whatever went wrong with this request.
+        """
+        was_backlogged = self.is_backlogged
+        item = self._out.get(timeout=timeout_s)
+        if was_backlogged:
+            self._wake()
+        if isinstance(item, Exception):
+            raise item
+        return item
+
+    def cancel(self) -> None:
+        """Stop computing, at the latest after the piece at hand."""
+        self.is_cancelled = True
+        self._wake()
+
+    # what follows is called by the engine's thread
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether some of the prompt is still to be computed."""
+        return self.read < self.prompt.length
+
+    @property
+    def is_backlogged(self) -> bool:
+        """Whether the reader lags so far behind that computing waits."""
+        return self._out.qsize() >= MAX_BACKLOG
+
+    @property
+    def next_position(self) -> int:
+        """M-RoPE position of the token after those in the cache, the same on every plane."""
+        assert self.cache is not None
+        return self.cache.length + self.prompt.rope_delta
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys and values."""
+        cache = self.cache
+        return 0 if cache is None else cache.nbytes
+
+    def expected_bytes(self, config: Glm4vMoeConfig, dtype: torch.dtype) -> int:
+        """Return the bytes of keys and values that prompt and answer will probably need."""
+        text = config.text_config
+        assert text.head_dim is not None
+        per_token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
+        return per_token * dtype.itemsize * self._capacity
+
+    def begin(self, shared: int, source: KVCache | None) -> None:
+        """Start with a copy of the first ``shared`` tokens of another conversation's cache."""
+        layers = self.prompt.num_layers
+        self.cache = (
+            KVCache(layers, self._capacity)
+            if source is None
+            else source.fork(shared, self._capacity)
+        )
+        self.read = shared
+        self.place, self.began = 0, time.perf_counter()
+
+    def take(self, logits: Tensor) -> bool:
+        """Pick the next token from (1, V) ``logits`` and hand it on; True if it is the last."""
+        token = pick(logits, self.plan.sampling, self.ids, self._generator)
+        self.ids = torch.cat((self.ids, token[:, None]), dim=1)
+        chosen = int(token)
+        logits = logits[0].float()
+        self._out.put(Token(chosen, float(logits[chosen] - logits.logsumexp(dim=-1))))
+        made = self.ids.shape[1] - self.prompt.length
+        return chosen in self.plan.eos_token_id or made >= self.plan.max_new_tokens
+
+    def keys(self) -> Tensor:
+        """Return the keys of prompt and answer, as `Prompt.keys`."""
+        return torch.cat((self.prompt.keys, self.ids[0, self.prompt.length :].cpu()))
+
+    def release(self) -> None:
+        """Let go of the cache."""
+        self.cache = None
+
+    def end(self, error: Exception | None = None) -> None:
+        """Tell the reader that nothing more comes, and why if something went wrong."""
+        self._out.put(error)
+
+    @property
+    def _capacity(self) -> int:
+        return self.prompt.length + min(self.plan.max_new_tokens, EXPECTED_NEW_TOKENS)

@@ -25,7 +25,9 @@ class Limits:
     max_text_bytes: int = MIB  # of a text file: more would not fit max_tokens in any language
     max_unpacked_bytes: int = 512 * MIB  # of an Office document, which is a ZIP archive
     max_office_s: float = 90.0  # for LibreOffice to convert one document
-    max_page_s: float = 10.0  # for drawing one page of a PDF, in a process of its own
+    # computing time to open a PDF and draw a page of it, in a process of its own: a map of a
+    # million short strokes takes 1.2 s on one core
+    max_page_s: float = 1.6
     max_memory_bytes: int = 1024 * MIB  # of that process
 
     def __post_init__(self) -> None:

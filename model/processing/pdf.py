@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from model.processing.limits import Limits
+from model.processing.limits import MIB, Limits
 from model.processing.media import MediaError, check_file
 
 WORKER = Path(__file__).with_name("pdf_worker.py")
@@ -23,6 +24,10 @@ WORKER = Path(__file__).with_name("pdf_worker.py")
 # The resolution at which the vendor's own demo renders pages.
 RENDER_DPI = 180
 POINTS_PER_INCH = 72
+
+# A worker that waits instead of computing, for a file on a network drive or for other programs on a
+# busy machine, has this many times its computing time; so has any on Windows, which counts none.
+PATIENCE = 10
 
 # What Python needs to start and to find its packages; the rest may hold keys.
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "HOME", "SYSTEMROOT")
@@ -38,7 +43,8 @@ class PdfFile:
         name: for messages.
 
     Raises:
-        MediaError: gone, encrypted, damaged, or without pages.
+        MediaError: gone, encrypted, damaged, without pages, or takes more time or memory to open
+            than a page may.
     """
 
     def __init__(self, source: Path | bytes, name: str, limits: Limits) -> None:
@@ -59,7 +65,11 @@ class PdfFile:
             env={key: os.environ[key] for key in ENVIRONMENT if key in os.environ},
         )
         try:
-            request = {"path": str(source.absolute()), "memory": limits.max_memory_bytes}
+            request = {
+                "path": str(source.absolute()),
+                "memory": limits.max_memory_bytes,
+                "seconds": limits.max_page_s,
+            }
             self.page_count = self._open(request)
         except MediaError:
             self._close()
@@ -119,7 +129,7 @@ class PdfFile:
         """Return the worker's answer and the pixels after it; end the worker when it is late."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        timer = threading.Timer(self._limits.max_page_s, self._process.kill)
+        timer = threading.Timer(self._limits.max_page_s * PATIENCE, self._process.kill)
         timer.start()
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -132,12 +142,19 @@ class PdfFile:
             pass  # it is gone, for the reason below
         finally:
             timer.cancel()
-        self._process.kill()
-        raise MediaError(
-            f"{what} takes more than {self._limits.max_page_s:g} s or "
-            f"{self._limits.max_memory_bytes:,} bytes of memory to draw; choose other pages, or "
-            "attach it as an image"
-        )
+        raise self._gone(what)
+
+    def _gone(self, what: str) -> MediaError:
+        """Say why the worker ended: the system ended it for its time, or PDFium for its memory."""
+        ended_by = -self._process.wait()
+        if ended_by in (getattr(signal, "SIGPROF", None), signal.SIGTERM, signal.SIGKILL):
+            taken = f"more than {self._limits.max_page_s:g} s of computing"
+        else:
+            taken = f"more than {self._limits.max_memory_bytes / MIB:,.0f} MiB of memory"
+        doing, remedy = "draw", "choose other pages, or attach it as an image"
+        if what == self.name:
+            doing, remedy = "open", "print it to a new PDF, or attach its pages as images"
+        return MediaError(f"{what} takes {taken} to {doing}; {remedy}")
 
     def _close(self) -> None:
         self._process.kill()

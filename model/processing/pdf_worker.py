@@ -6,7 +6,8 @@ in a PDF never run: the library is built without an engine for them.
 
 Requests are JSON lines on stdin, answers JSON lines on stdout, pixels follow theirs as raw bytes:
 
-    {"path": ..., "memory": bytes} -> {"page_count": n} or {"error": "password" | "damaged"}
+    {"path": ..., "memory": bytes, "seconds": s}
+        -> {"page_count": n} or {"error": "password" | "damaged"}
     {"page": n} -> {"points": [width, height]} or {"error": ...}
     {"page": n, "size": [width, height]} -> {"stride": n, "bytes": n} + rows of RGB, or an error
 """
@@ -14,6 +15,7 @@ Requests are JSON lines on stdin, answers JSON lines on stdout, pixels follow th
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from typing import Any
 
@@ -28,6 +30,18 @@ def limit_memory(limit: int) -> None:
     except ImportError:
         return
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def limit_computing(seconds: float) -> None:
+    """End this process by SIGPROF after so many more seconds of computing; not on Windows.
+
+    Time on the processor, not on the clock: a busy machine must not refuse an honest page. The
+    library can be asked to pause, but only between the objects of a page, and one is enough to
+    keep it busy.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def open_document(path: str) -> pdfium.PdfDocument:
@@ -79,6 +93,7 @@ def main() -> None:
 
     first = json.loads(sys.stdin.buffer.readline())
     limit_memory(first["memory"])
+    limit_computing(first["seconds"])
     try:
         document = open_document(first["path"])
     except pdfium.PdfiumError as error:
@@ -87,7 +102,10 @@ def main() -> None:
         return
     say({"page_count": len(document)})
     for line in sys.stdin.buffer:
-        say(*answer_request(document, json.loads(line)))
+        answer, pixels = answer_request(document, json.loads(line))
+        say(answer, pixels)
+        if pixels:  # opening, measuring and the first page share a budget; later pages have theirs
+            limit_computing(first["seconds"])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from benchmark_files import screenspot_entry, write_screenspot
 from opens_files import OpensFiles
 
 from grounding import evaluate
+from grounding.evaluation.options import read_settings
 from model.backends.base import (
     AnswerDelta,
     BackendError,
@@ -97,7 +98,7 @@ def test_settings_that_contradict_each_other_are_refused(
     arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        evaluate.read_settings(["data", *arguments])
+        read_settings("", ["data", *arguments])
     assert message in capsys.readouterr().err
 
 
@@ -108,14 +109,14 @@ def test_a_folder_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
 
 
 def test_the_bundled_model_is_asked_as_it_was_trained_and_others_as_glm_documents() -> None:
-    assert evaluate.read_settings(["data"]).prompt == "Click on {instruction}"
-    other = evaluate.read_settings(["data", "--model", "zai-org/GLM-4.5V"])
+    assert read_settings("", ["data"]).prompt == "Click on {instruction}"
+    other = read_settings("", ["data", "--model", "zai-org/GLM-4.5V"])
     assert other.prompt.startswith("Help me to locate {instruction} in the image")
 
 
 def test_help_states_the_prompts(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        evaluate.read_settings(["--help"])
+        read_settings("", ["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "'Click on {instruction}'" in text and "screenspot_*_v2.json" in text
 

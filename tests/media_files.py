@@ -27,6 +27,13 @@ def make_pdf(path: Path, pages: int = 3) -> str:
     return str(path)
 
 
+def make_animation(path: Path, frames: int = 10) -> str:
+    """Write an animated GIF, PNG or WebP, five frames a second."""
+    pictures = [Image.new("RGB", (128, 96), (20 * i, 0, 200 - 20 * i)) for i in range(frames)]
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200, loop=0)
+    return str(path)
+
+
 def make_clip(path: Path, *, frames: int = 16, fps: int = 8) -> str:
     """Write a video whose frames get brighter."""
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), fps, (128, 96))

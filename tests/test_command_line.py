@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for option in (
         *("MODEL", "HOST", "PORT", "AUTH", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"),
-        *("MAX_FILE_MB", "MAX_PAGES", "MAX_FRAMES", "MAX_MINUTES"),
+        *("MAX_FILE_MB", "MAX_MEGAPIXELS", "MAX_TOKENS"),
+        *("MAX_PAGES", "MAX_FRAMES", "MAX_MINUTES"),
     ):
         monkeypatch.delenv(f"SIGHTLINE_{option}", raising=False)
     monkeypatch.delenv("SPACE_ID", raising=False)
@@ -55,6 +56,18 @@ def test_the_operator_sets_what_may_be_attached(monkeypatch: pytest.MonkeyPatch)
     limits = app.make_limits(app.read_settings(["--max-file-mb", "3", "--max-minutes", "2"]))
     assert (limits.max_pages, limits.max_bytes) == (7, 3 * 1024 * 1024)
     assert (limits.max_duration_s, limits.max_frames) == (120, Limits().max_frames)
+
+
+def test_the_operator_sets_pixels_and_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_MAX_TOKENS", "2000")
+    limits = app.make_limits(app.read_settings(["--max-megapixels", "12"]))
+    assert (limits.max_pixels, limits.max_tokens) == (12_000_000, 2000)
+
+
+@pytest.mark.parametrize("option", ["--max-megapixels", "--max-tokens"])
+def test_a_limit_that_lets_nothing_through_is_refused(option: str) -> None:
+    with pytest.raises(SystemExit):
+        app.read_settings([option, "0"])
 
 
 def test_a_password_may_contain_colons() -> None:

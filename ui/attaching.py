@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from PIL import Image
 
@@ -19,8 +21,11 @@ from ui.files import save_png
 # What the official demo takes.
 MAX_FILES = 10
 MEGABYTE = 1024 * 1024
+MEGAPIXEL = 1_000_000
 # As ``identify`` calls them.
 MAY_HAVE_PAGES = "a TIFF image"
+# Pages that come faster are shown several at a time: each time is a message to the browser.
+MIN_INTERVAL_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,37 +36,55 @@ class Choice:
     fps: float | None = None
     max_frames: int | None = None
     max_item_tokens: int | None = None
+    animation_as_video: bool = False
 
     @classmethod
-    def read(
-        cls,
-        pages: str | None = None,
-        fps: float | None = None,
-        max_frames: float | None = None,
-        max_item_tokens: float | None = None,
-    ) -> Choice:
-        """Return what was entered on the page; an empty field and 0 are no choice."""
+    def read(cls, entered: object) -> Choice:
+        """Return what was entered on the page or over HTTP, a mapping from the fields' names.
+
+        Nothing of it is trusted: what is empty, 0, or no number is no choice.
+        """
+        if not isinstance(entered, Mapping):
+            return cls()
+        pages = entered.get("pages")
+        max_frames = _positive(entered.get("max_frames"))
+        max_item_tokens = _positive(entered.get("max_item_tokens"))
         return cls(
-            (pages or "").strip() or None,
-            fps or None,
-            int(max_frames) if max_frames else None,
-            int(max_item_tokens) if max_item_tokens else None,
+            (pages.strip() or None) if isinstance(pages, str) else None,
+            _positive(entered.get("fps")),
+            math.ceil(max_frames) if max_frames else None,
+            math.ceil(max_item_tokens) if max_item_tokens else None,
+            entered.get("animation_as_video") is True,
         )
 
     def of(self, found: FileType) -> Choice:
         """Return the part of the choice that matters to such a file."""
         if found.kind in ("pdf", "office") or found.what == MAY_HAVE_PAGES:
-            return replace(self, fps=None, max_frames=None)
+            return Choice(pages=self.pages, max_item_tokens=self.max_item_tokens)
         if found.kind == "video":
+            return replace(self, pages=None, animation_as_video=False)
+        if found.kind == "image" and self.animation_as_video:
             return replace(self, pages=None)
         if found.kind == "image":
             return Choice(max_item_tokens=self.max_item_tokens)
         return Choice()
 
 
+def _positive(entered: Any) -> float | None:
+    try:
+        number = float(entered)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number < math.inf else None
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A file in the message box: opened, or refused for a reason."""
+    """A file in the message box: waiting, being opened, opened, or refused for a reason.
+
+    Attributes:
+        attached: what of it can be shown so far; only a complete one can be sent.
+    """
 
     path: str
     kind: Kind
@@ -71,10 +94,32 @@ class Draft:
     problem: str = ""
 
     @property
+    def name(self) -> str:
+        """What the person called it."""
+        return self.attached.name if self.attached is not None else Path(self.path).name
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing more will come."""
+        return bool(self.problem or (self.attached is not None and self.attached.content))
+
+    @property
+    def is_video(self) -> bool:
+        """Whether there are frames to choose from."""
+        return self.kind == "video" or self.choice.animation_as_video
+
+    @property
     def has_pages(self) -> bool:
         """Whether there are pages to choose from."""
         is_document = self.attached is not None and self.attached.kind == "document"
         return is_document or self.kind in ("pdf", "office")
+
+    @property
+    def is_animation(self) -> bool:
+        """Whether it is an image that may be a video as well."""
+        return self.choice.animation_as_video or (
+            self.opened is not None and self.opened.is_animation
+        )
 
 
 Drafts: TypeAlias = tuple[Draft, ...]
@@ -83,70 +128,102 @@ Drafts: TypeAlias = tuple[Draft, ...]
 def open_files(
     backend: ChatBackend,
     files: Sequence[str],
-    choice: Choice,
+    choices: Mapping[str, Choice],
     known: Drafts = (),
     *,
     limits: Limits,
 ) -> Iterator[Drafts]:
-    """Yield the drafts of ``files`` as they are opened, one more each time; at first none.
+    """Yield a draft of each of ``files``, again and again while they are opened one by one.
+
+    Only in the last tuple all of them are complete.
 
     Args:
+        choices: by file; a file that is not there has none.
         known: what was opened before; it is not opened again where the choice is the same.
 
     Raises:
         BackendError: the backend cannot say yet how it would see them.
     """
-    drafts: Drafts = ()
-    yield drafts
-    for path in files:
-        drafts += (_open(backend, path, choice, known + drafts, limits),)
-        yield drafts
+    drafts = [_draft(path, choices.get(path, Choice()), known) for path in files]
+    yield tuple(drafts)
+    for index, draft in enumerate(drafts):
+        if draft.is_complete:
+            continue
+        for grown in _open(backend, draft, limits):
+            drafts[index] = grown
+            yield tuple(drafts)
 
 
-def _open(backend: ChatBackend, path: str, choice: Choice, known: Drafts, limits: Limits) -> Draft:
+def _draft(path: str, choice: Choice, known: Drafts) -> Draft:
+    """Return what is known of a file, or a draft that waits to be opened."""
     try:
         found = identify(Path(path))
     except OSError:
         found = FileType("other", "nothing")  # whoever opens it will say what is wrong
     wanted = choice.of(found)
     for draft in known:
-        if (draft.path, draft.choice) == (path, wanted):
+        if draft.is_complete and (draft.path, draft.choice) == (path, wanted):
             return draft
+    return Draft(path, found.kind, wanted)
+
+
+def _open(backend: ChatBackend, draft: Draft, limits: Limits) -> Iterator[Draft]:
+    """Yield the draft as more of it can be shown, and at last complete."""
     try:
-        opened = backend.open_attachment(path, limits=limits, **asdict(wanted))
-        return Draft(path, found.kind, wanted, opened, to_attached(opened))
+        opened = backend.open_attachment(draft.path, limits=limits, **asdict(draft.choice))
+        for attached in make_pictures(opened):
+            yield replace(draft, opened=opened, attached=attached)
     except MediaError as error:
-        return Draft(path, found.kind, wanted, problem=as_sentence(error))
+        yield replace(draft, problem=as_sentence(error))
 
 
-def to_attached(opened: Attachment) -> Attached:
-    """Return what the page keeps of an opened file: its parts, and their pictures for the browser.
+def make_pictures(opened: Attachment) -> Iterator[Attached]:
+    """Yield what the page keeps of an opened file while its pages or frames are being made.
+
+    Only the last has content, and can be sent.
 
     Raises:
         MediaError: a page or a frame turns out to be damaged.
     """
-    content = opened.content()
-    images: list[Image.Image] = [part["image"] for part in content if part["type"] == "image"]
+    images: list[Image.Image] = []
+    pngs: list[str] = []
+    shown = -math.inf
+    for image in opened.pictures():
+        images.append(image)
+        pngs.append(save_png(image))
+        if len(images) < len(opened.items) and time.monotonic() - shown >= MIN_INTERVAL_S:
+            shown = time.monotonic()
+            yield _describe(opened, images, pngs)
+    yield replace(_describe(opened, images, pngs), content=tuple(opened.content(images)))
+
+
+def _describe(opened: Attachment, images: Sequence[Image.Image], pngs: Sequence[str]) -> Attached:
+    """Return an opened file without its content, with the pictures that there are so far."""
     pictures = tuple(
         Picture(f"{opened.name}, {item.label.lower()}" if item.label else opened.name, image, png)
-        for item, image, png in zip(opened.items, images, map(save_png, images), strict=False)
+        for item, image, png in zip(opened.items, images, pngs, strict=False)
     )
-    frames = (frame for part in content if part["type"] == "video" for frame in part["video"])
-    pngs = [picture.png for picture in pictures] or [save_png(frame) for frame in frames]
     items = tuple(
         Item(item.label, item.tokens, png, item.original_size, item.sent_size)
-        for item, png in zip(opened.items, pngs or [""], strict=True)
+        for item, png in zip(opened.items, [*pngs, *[""] * len(opened.items)], strict=False)
     )
     return Attached(
-        opened.name, opened.kind, tuple(content), pictures, items, opened.tokens, opened.notes
+        opened.name,
+        opened.kind,
+        content=(),
+        pictures=() if opened.kind == "video" else pictures,
+        items=items,
+        tokens=opened.tokens,
+        notes=opened.notes,
     )
 
 
 def describe_limits(limits: Limits) -> str:
     """Return what may be attached, in one line."""
     return (
-        f"Images, PDF, Office and text files, videos: up to {MAX_FILES} files of "
-        f"{limits.max_bytes // MEGABYTE:,} MB. Of each document up to {limits.max_pages:,} pages, "
-        f"of each video up to {limits.max_frames:,} frames and "
-        f"{limits.max_duration_s / 60:,.0f} minutes."
+        f"Up to {MAX_FILES} images, PDF, Office and text files, and videos of up to "
+        f"{limits.max_bytes / MEGABYTE:,.0f} MB, with {limits.max_tokens:,} tokens together. "
+        f"Images up to {limits.max_pixels / MEGAPIXEL:,.0f} megapixels, documents up to "
+        f"{limits.max_pages:,} pages, text up to {limits.max_text_bytes / MEGABYTE:,.0f} MB, "
+        f"videos up to {limits.max_frames:,} frames and {limits.max_duration_s / 60:,.0f} minutes."
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -13,13 +12,8 @@ from grounding import strip_markers
 from model.backends.base import BackendError, ChatBackend, SamplingOptions
 from model.processing import Limits, MediaError, check_message, mixing_note
 from ui.answering import Refused, answer, as_sentence
-from ui.attaching import (
-    MAX_FILES,
-    Choice,
-    Draft,
-    Drafts,
-    open_files,
-)
+from ui.arranging import to_value
+from ui.attaching import MAX_FILES, MEGABYTE, Choice, Draft, Drafts, open_files
 from ui.conversation import Conversation, Turn, read_answer
 from ui.estimate import estimate
 from ui.findings import describe_attachments, describe_findings, describe_usage
@@ -43,12 +37,8 @@ class ChatView(NamedTuple):
 class StripView(NamedTuple):
     """What is shown of the files in the message box."""
 
-    strip: str  # HTML
-    drafts: Drafts
-    pages: Any  # each of these: whether it applies, as an update of its field
-    fps: Any
-    max_frames: Any
-    max_item_tokens: Any
+    strip: dict[str, Any]  # as ``to_value`` makes it
+    drafts: Drafts  # those that are complete
 
 
 def _check_message(text: str, files: list[str]) -> None:
@@ -69,6 +59,12 @@ def _make_turn(text: str, drafts: Drafts, limits: Limits) -> Turn:
     except MediaError as error:
         raise Refused(as_sentence(error)) from error
     return Turn(text, tuple(draft.attached for draft in drafts if draft.attached is not None))
+
+
+def _read_choices(entered: Any) -> dict[str, Choice]:
+    """Return what was entered on the page about each file."""
+    choices = entered.items() if isinstance(entered, Mapping) else ()
+    return {str(path): Choice.read(choice) for path, choice in choices}
 
 
 def _read_history(history: list[dict[str, str]] | None) -> Conversation:
@@ -102,22 +98,21 @@ class Chat:
         message: dict[str, Any],
         drafts: Drafts,
         conversation: Conversation,
-        *knobs: Any,
+        choices: Any = None,
     ) -> Iterator[StripView]:
         """Yield the strip while the files in the message box are opened, one after the other.
 
         Args:
-            knobs: as ``Choice.read`` takes them.
+            choices: what was entered about each file, {path: what ``Choice.read`` takes}.
         """
         files = message["files"][:MAX_FILES]
-        choice = Choice.read(*knobs)
         try:
-            for opened in self._open(files, choice, drafts):
-                yield self._show_strip(opened, files[len(opened) :], conversation)
+            for opened in self._open(files, _read_choices(choices), drafts):
+                yield self._show_strip(opened, conversation)
         except Refused as problem:
             # not kept: it is no fault of the files
-            unknown = tuple(Draft(file, "other", choice, problem=str(problem)) for file in files)
-            yield self._show_strip(unknown, [], conversation)._replace(drafts=())
+            unknown = tuple(Draft(file, "other", Choice(), problem=str(problem)) for file in files)
+            yield self._show_strip(unknown, conversation)._replace(drafts=())
 
     def send(
         self,
@@ -125,14 +120,14 @@ class Chat:
         drafts: Drafts,
         conversation: Conversation,
         thinking: bool,
-        *knobs: Any,
+        choices: Any = None,
     ) -> Iterator[ChatView]:
         """Yield the page as the answer grows; if there is none, the message stays to be mended."""
         text, files = message["text"].strip(), message["files"]
         back = message
         try:
             _check_message(text, files)
-            *_, drafts = self._open(files, Choice.read(*knobs), drafts)
+            *_, drafts = self._open(files, _read_choices(choices), drafts)
             back = {**message, "files": [draft.path for draft in drafts if draft.attached]}
             running = (*conversation, _make_turn(text, drafts, self._limits))
             back = message
@@ -153,6 +148,16 @@ class Chat:
         conversation = (*conversation[:-1], turn)
         return show(conversation), conversation
 
+    def refuse(self, event: gr.EventData) -> str:
+        """Return a notice about files that the browser kept back because of their size."""
+        most = self._limits.max_bytes / MEGABYTE
+        named = [
+            f"{file['name']} has {file['size'] / MEGABYTE:,.0f} MB, more than the {most:,.0f} MB "
+            "allowed; cut it or save it at a lower quality."
+            for file in event.files
+        ]
+        return to_markdown(" ".join(named))
+
     def take_example(self, chosen: gr.SelectData) -> dict[str, Any]:
         """Return the message of an example that was clicked, for the user to send."""
         return {"text": chosen.value["text"], "files": [f["path"] for f in chosen.value["files"]]}
@@ -170,6 +175,7 @@ class Chat:
         fps: float | None = None,
         max_frames: float | None = None,
         max_item_tokens: float | None = None,
+        animation_as_video: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """Answer a message about files, or none; the result grows until the answer is complete.
 
@@ -182,6 +188,7 @@ class Chat:
             max_frames: the most frames of each video; by default as the checkpoint says.
             max_item_tokens: the most tokens of each image, page or pair of frames, which is its
                 resolution; by default as the checkpoint says.
+            animation_as_video: take animated images as videos instead of their first frames.
 
         Returns:
             {"answer", "thinking", "boxes", "points", "actions", "image_names", "image_sizes",
@@ -192,7 +199,16 @@ class Chat:
         try:
             _check_message(text, files)
             earlier = _read_history(history)
-            *_, drafts = self._open(files, Choice.read(pages, fps, max_frames, max_item_tokens))
+            choice = Choice.read(
+                {
+                    "pages": pages,
+                    "fps": fps,
+                    "max_frames": max_frames,
+                    "max_item_tokens": max_item_tokens,
+                    "animation_as_video": animation_as_video,
+                }
+            )
+            *_, drafts = self._open(files, dict.fromkeys(files, choice))
             turn = _make_turn(text, drafts, self._limits)
             notes = [note for attached in turn.attachments for note in attached.notes]
             mixed = mixing_note([draft.opened for draft in drafts if draft.opened is not None])
@@ -213,23 +229,16 @@ class Chat:
         except Refused as problem:
             raise gr.Error(str(problem), print_exception=False) from problem
 
-    def _open(self, files: list[str], choice: Choice, known: Drafts = ()) -> Iterator[Drafts]:
+    def _open(
+        self, files: list[str], choices: Mapping[str, Choice], known: Drafts = ()
+    ) -> Iterator[Drafts]:
         try:
-            yield from open_files(self._backend, files, choice, known, limits=self._limits)
+            yield from open_files(self._backend, files, choices, known, limits=self._limits)
         except BackendError as error:
             raise Refused(as_sentence(error)) from error
 
-    def _show_strip(
-        self, drafts: Drafts, waiting: list[str], conversation: Conversation
-    ) -> StripView:
+    def _show_strip(self, drafts: Drafts, conversation: Conversation) -> StripView:
         tokens = sum(draft.attached.tokens for draft in drafts if draft.attached is not None)
         total = estimate(tokens, conversation, self._backend.context_length)
-        has_video = any(draft.kind == "video" for draft in drafts)
-        return StripView(
-            to_html(drafts, total, opening=[Path(file).name for file in waiting]),
-            drafts,
-            gr.update(visible=any(draft.has_pages for draft in drafts)),
-            gr.update(visible=has_video),
-            gr.update(visible=has_video),
-            gr.update(visible=any(draft.kind not in ("text", "other") for draft in drafts)),
-        )
+        ready = tuple(draft for draft in drafts if draft.is_complete)
+        return StripView(to_value(to_html(drafts, total)), ready)

@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components.chatbot import ExampleMessage
 
 from model.backends.base import ChatBackend
+from ui import arranging
 from ui.attaching import describe_limits
 from ui.chat import Chat
 from ui.markdown import LATEX_DELIMITERS
@@ -22,13 +23,16 @@ OPENED_AT_ONCE = 2
 
 # Browsers report every key stroke in the message box; the server must hear of new files only.
 LIST_FILES = "(message) => (message?.files ?? []).map((file) => file.path).join('\\n')"
+# An answer that ends changes what files attached meanwhile take together with the conversation.
+COUNT_IF_FILES = "(message, settled) => (message?.files?.length ? settled + 1 : settled)"
 
 
 class _Attaching(NamedTuple):
     drafts: gr.State
     files: gr.Textbox  # paths of the files in the message box, to notice when they change
     strip: gr.HTML
-    knobs: list[gr.Textbox | gr.Number]  # in the order of ``Choice.read``
+    choices: gr.JSON  # what was entered about each file; only the browser writes it
+    settled: gr.Number  # counts answers that ended while files were attached
 
 
 class _Parts(NamedTuple):
@@ -55,6 +59,7 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings) -> None:
             parts.thinking,
             gr.Textbox(visible=False),
             *(gr.Number(visible=False) for _ in range(3)),
+            gr.Checkbox(visible=False),
         ],
         gr.JSON(visible=False),
         api_name="chat",
@@ -104,45 +109,19 @@ def _lay_out(settings: PageSettings) -> _Parts:
 
 
 def _lay_out_attaching(settings: PageSettings) -> _Attaching:
-    strip = gr.HTML(elem_id="strip")
-    with gr.Row(elem_classes="knobs"):
-        pages = gr.Textbox(
-            label="Pages of each document",
-            placeholder="1-5, 9",
-            info=f"Empty: the first {settings.limits.max_pages}",
-            visible=False,
-            elem_id="pages",
-        )
-        fps = gr.Number(
-            0,
-            label="Frames per second",
-            info="0: as the model was trained",
-            minimum=0,
-            visible=False,
-            elem_id="fps",
-        )
-        max_frames = gr.Number(
-            0,
-            label="Frames of each video",
-            info="0: as many as the model takes",
-            minimum=0,
-            precision=0,
-            visible=False,
-            elem_id="max-frames",
-        )
-        max_item_tokens = gr.Number(
-            0,
-            label="Tokens of each picture",
-            info="0: as many as the model takes; fewer: smaller, faster",
-            minimum=0,
-            precision=0,
-            visible=False,
-            elem_id="max-item-tokens",
-        )
+    strip = gr.HTML(
+        arranging.to_value(""),
+        html_template=arranging.TEMPLATE,
+        js_on_load=arranging.ON_LOAD,
+        max_bytes=settings.limits.max_bytes,
+        elem_id="strip",
+    )
     hint = " ".join(filter(None, [describe_limits(settings.limits), settings.caution]))
     gr.HTML(f"<p>{escape(hint)}</p>", elem_id="limits")
     files = gr.Textbox(visible="hidden", container=False, elem_id="files")
-    return _Attaching(gr.State(()), files, strip, [pages, fps, max_frames, max_item_tokens])
+    choices = gr.JSON(visible="hidden")
+    settled = gr.Number(0, visible="hidden", container=False)
+    return _Attaching(gr.State(()), files, strip, choices, settled)
 
 
 def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
@@ -156,7 +135,7 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
             parts.attaching.drafts,
             conversation,
             parts.thinking,
-            *parts.attaching.knobs,
+            parts.attaching.choices,
         ],
         [prompt, log, conversation, parts.notice],
         show_progress="minimal",
@@ -176,6 +155,12 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     # also after a stop: Gradio reports a cancelled event as complete once its generator is closed
     sent.then(chat.settle, conversation, [log, conversation], **in_turn).then(
         lambda: _show_button(stop=False), None, prompt, **AT_ONCE
+    ).then(
+        None,
+        [prompt, parts.attaching.settled],
+        parts.attaching.settled,
+        js=COUNT_IF_FILES,
+        **PRIVATE,
     )
     prompt.stop(None, cancels=[sent])
     parts.clear.click(None, cancels=[sent])
@@ -183,6 +168,7 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
         chat.clear, None, [prompt, log, conversation, parts.notice], **in_turn
     )
     cleared.then(None, prompt, parts.attaching.files, js=LIST_FILES, **PRIVATE)
+    cleared.then(None, None, parts.attaching.choices, js="() => null", **PRIVATE)
     # the chat has a clear button of its own, which knows nothing of the conversation behind it; the
     # next message, which may be half written, stays
     log.clear(None, cancels=[sent])
@@ -192,21 +178,19 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
 
 def _wire_attaching(chat: Chat, parts: _Parts) -> None:
     """Keep the strip true when files come or go and when another choice of them is made."""
-    attaching = parts.attaching
-    parts.prompt.change(None, parts.prompt, attaching.files, js=LIST_FILES, **PRIVATE)
+    attaching, prompt = parts.attaching, parts.prompt
+    strip, choices = attaching.strip, attaching.choices
+    prompt.change(None, prompt, attaching.files, js=LIST_FILES, **PRIVATE)
+    strip.arrange(None, [prompt, strip], prompt, js=arranging.ARRANGE, **PRIVATE).then(
+        None, prompt, attaching.files, js=LIST_FILES, **PRIVATE
+    )
+    strip.choose(None, [choices, strip], choices, js=arranging.CHOOSE, **PRIVATE)
+    strip.refuse(chat.refuse, None, parts.notice, **AT_ONCE)
     gr.on(
-        # text when it is complete, numbers with every step
-        [attaching.files.change]
-        + [
-            event
-            for knob in attaching.knobs
-            for event in (
-                [knob.change] if isinstance(knob, gr.Number) else [knob.submit, knob.blur]
-            )
-        ],
+        [attaching.files.change, choices.change, attaching.settled.change],
         chat.attach,
-        [parts.prompt, attaching.drafts, parts.conversation, *attaching.knobs],
-        [attaching.strip, attaching.drafts, *attaching.knobs],
+        [prompt, attaching.drafts, parts.conversation, choices],
+        [strip, attaching.drafts],
         show_progress="hidden",
         trigger_mode="always_last",
         concurrency_id="opening",

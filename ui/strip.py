@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from urllib.parse import quote
 
@@ -16,21 +15,24 @@ TOO_LONG = (
     "or start a new conversation."
 )
 UNITS = {"document": ("page", "pages"), "video": ("frame", "frames")}
+# what a button does to a file -> what it shows
+MOVES = {"earlier": "↑", "later": "↓", "remove": "×"}
+MOVE_LABELS = {"earlier": "Move {} earlier", "later": "Move {} later", "remove": "Remove {}"}
 
 
-def to_html(drafts: Drafts, total: Estimate, *, opening: Sequence[str] = ()) -> str:
+def to_html(drafts: Drafts, total: Estimate) -> str:
     """Return the strip as HTML, names escaped; "" where nothing is attached.
 
-    Args:
-        opening: names of the files that are still being opened.
+    Sections have the file (data-file) and its place (data-index); buttons what they do to it
+    (data-move); fields which part of ``Choice`` they are (data-choice).
     """
-    if not drafts and not opening:
+    if not drafts:
         return ""
-    parts = [_draft(draft) for draft in drafts]
-    parts += [_section(f"<strong>{escape(name)}</strong> is being opened") for name in opening]
+    parts = [_draft(draft, index, len(drafts)) for index, draft in enumerate(drafts)]
     opened = [draft.opened for draft in drafts if draft.opened is not None]
-    if opened and not opening:
-        parts.append(f'<p class="total">{_total(total)}</p>')
+    if opened:
+        is_complete = all(draft.is_complete for draft in drafts)
+        parts.append(f'<p class="total">{_total(total, is_complete=is_complete)}</p>')
         if total.is_too_long:
             parts.append(f'<p class="warning">{TOO_LONG}</p>')
         if note := mixing_note(opened):
@@ -38,25 +40,89 @@ def to_html(drafts: Drafts, total: Estimate, *, opening: Sequence[str] = ()) -> 
     return f'<div class="strip">{"".join(parts)}</div>'
 
 
-def _draft(draft: Draft) -> str:
-    if draft.attached is None:
-        return _section(f"<strong>Not sent:</strong> {escape(draft.problem)}", "attached refused")
-    items = "".join(_item(item, draft.attached) for item in draft.attached.items if item.png)
-    line = f"<strong>{escape(draft.attached.name)}</strong> {_summary(draft.attached)}"
-    notes = escape(" ".join(draft.attached.notes))
-    return _section(f"{line} <small>{notes}</small>", items=items)
+def _draft(draft: Draft, index: int, count: int) -> str:
+    """Return the section of a file: a line, its buttons, its fields, its pictures."""
+    items = ""
+    if draft.problem:
+        line = f"<strong>Not sent:</strong> {escape(draft.problem)}"
+    elif draft.attached is None:
+        line = f"<strong>{escape(draft.name)}</strong> is being opened"
+    else:
+        items = "".join(_item(item, draft.attached) for item in draft.attached.items if item.png)
+        notes = escape(" ".join(draft.attached.notes))
+        line = f"<strong>{escape(draft.name)}</strong> {_summary(draft)} <small>{notes}</small>"
+    return (
+        f'<section class="attached{" refused" if draft.problem else ""}" '
+        f'data-file="{escape(draft.path)}" data-index="{index}">'
+        f'<div class="head"><p>{line}</p>{_buttons(draft, index, count)}</div>'
+        f"{_fields(draft)}<ol>{items}</ol></section>"
+    )
 
 
-def _section(line: str, classes: str = "attached", items: str = "") -> str:
-    return f'<section class="{classes}"><p>{line}</p><ol>{items}</ol></section>'
+def _buttons(draft: Draft, index: int, count: int) -> str:
+    useless = {"earlier": index == 0, "later": index == count - 1}
+    buttons = []
+    for move, sign in MOVES.items():
+        if move != "remove" and count == 1:
+            continue
+        label = escape(MOVE_LABELS[move].format(draft.name))
+        disabled = " disabled" if useless.get(move) else ""
+        buttons.append(
+            f'<button type="button" data-move="{move}" aria-label="{label}" title="{label}"'
+            f"{disabled}>{sign}</button>"
+        )
+    return f'<div class="moves">{"".join(buttons)}</div>'
 
 
-def _summary(attached: Attached) -> str:
-    tokens = f"{attached.tokens:,} tokens"
-    if attached.kind not in UNITS:
-        return tokens
-    count = len(attached.items)
-    return f"{count:,} {UNITS[attached.kind][count != 1]}, {tokens}"
+def _fields(draft: Draft) -> str:
+    """Return the fields by which a part of the file is chosen, those that apply to it."""
+    if draft.opened is None and not draft.problem:
+        return ""
+    choice, fields = draft.choice, []
+    if draft.has_pages:
+        fields.append(
+            _field(draft, "pages", "Pages", choice.pages, 'type="text" placeholder="1-5, 9"')
+        )
+    if draft.is_animation:
+        fields.append(_switch(draft, "animation_as_video", "As a video", choice.animation_as_video))
+    if draft.is_video:
+        number = 'type="number" min="0" step="any" placeholder="auto"'
+        fields.append(_field(draft, "fps", "Frames per second", choice.fps, number))
+        number = 'type="number" min="0" placeholder="auto"'
+        fields.append(_field(draft, "max_frames", "Most frames", choice.max_frames, number))
+    if draft.kind not in ("text", "other"):
+        each = " per page" if draft.has_pages else " per two frames" if draft.is_video else ""
+        number = 'type="number" min="0" placeholder="auto"'
+        label = f"Most tokens{each}"
+        fields.append(_field(draft, "max_item_tokens", label, choice.max_item_tokens, number))
+    return f'<div class="choices">{"".join(fields)}</div>' if fields else ""
+
+
+def _field(draft: Draft, name: str, label: str, value: object, attributes: str) -> str:
+    shown = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    return (
+        f'<label>{label} <input data-choice="{name}" value="{escape(shown)}" '
+        f'aria-label="{label}: {escape(draft.name)}" autocomplete="off" {attributes}></label>'
+    )
+
+
+def _switch(draft: Draft, name: str, label: str, value: bool) -> str:
+    return (
+        f'<label><input type="checkbox" data-choice="{name}" '
+        f'aria-label="{label}: {escape(draft.name)}"{" checked" if value else ""}>{label}</label>'
+    )
+
+
+def _summary(draft: Draft) -> str:
+    attached = draft.attached
+    assert attached is not None
+    text = f"{attached.tokens:,} tokens"
+    if attached.kind in UNITS:
+        count = len(attached.items)
+        text = f"{count:,} {UNITS[attached.kind][count != 1]}, {text}"
+    if not draft.is_complete:
+        text += f", {sum(bool(item.png) for item in attached.items):,} opened"
+    return text
 
 
 def _item(item: Item, attached: Attached) -> str:
@@ -76,8 +142,10 @@ def _size(size: tuple[int, int]) -> str:
     return f"{size[0]}×{size[1]}"
 
 
-def _total(total: Estimate) -> str:
+def _total(total: Estimate, *, is_complete: bool) -> str:
     text = f"{total.attached:,} tokens attached"
+    if not is_complete:
+        text += " until now"
     if total.before:
         text += f", about {total.total:,} with the conversation so far"
     if total.context is not None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
-from media_files import make_clip, make_image, make_pdf
+from media_files import make_animation, make_clip, make_image, make_pdf
 from PIL import Image
 from scripted_backend import END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, Finished, SamplingOptions
-from model.processing import Limits
+from model.processing import Limits, MediaError
 from model.processing.attachment import MIXING_NOTE
-from ui import answering
-from ui.attaching import Draft
+from model.processing.pdf import PdfFile
+from ui import answering, attaching
+from ui.attaching import Choice, Draft, describe_limits
 from ui.chat import Chat, ChatView, StripView
 
 SLOW_END = Finished("stop", prompt_tokens=1000, new_tokens=24, first_token_s=2.0, total_s=3.0)
@@ -47,32 +50,35 @@ class Tab:
     def __init__(self, *script: Any, limits: Limits | None = None) -> None:
         self.backend = ScriptedBackend(script or (END,))
         self.chat = Chat(self.backend, SamplingOptions(), limits or Limits())
-        self.knobs: tuple[Any, ...] = ("", None, None, None)
+        self.choices: Any = None  # {path: {field of Choice: what was entered}}
         self.drafts: tuple[Draft, ...] = ()
         self.conversation: Any = ()
 
     def attach(self, *files: str) -> list[StripView]:
         message = {"text": "", "files": list(files)}
-        views = list(self.chat.attach(message, self.drafts, self.conversation, *self.knobs))
+        views = list(self.chat.attach(message, self.drafts, self.conversation, self.choices))
         self.drafts = views[-1].drafts
         return views
+
+    def strip(self, *files: str) -> str:
+        return str(self.attach(*files)[-1].strip["html"])
 
     def send(self, *files: str) -> ChatView:
         message = {"text": "what is it?", "files": list(files)}
         state = (self.drafts, self.conversation, False)
-        view = list(self.chat.send(message, *state, *self.knobs))[-1]
+        view = list(self.chat.send(message, *state, self.choices))[-1]
         self.conversation = view.conversation
         return view
 
 
 def test_an_empty_box_has_no_strip() -> None:
     (view,) = Tab().attach()
-    assert view.strip == ""
+    assert view.strip["html"] == ""
 
 
 def test_an_image_is_shown_with_both_sizes_and_its_tokens(image: str) -> None:
     tab = Tab()
-    strip = tab.attach(image)[-1].strip
+    strip = tab.strip(image)
     assert "200×100 → " in strip
     (draft,) = tab.drafts
     assert draft.attached is not None
@@ -81,34 +87,40 @@ def test_an_image_is_shown_with_both_sizes_and_its_tokens(image: str) -> None:
 
 
 def test_files_appear_one_after_the_other(image: str, pdf: str) -> None:
-    strips = [view.strip for view in Tab().attach(image, pdf)]
+    strips = [view.strip["html"] for view in Tab().attach(image, pdf)]
     assert "screen.png</strong> is being opened" in strips[0]
     assert "200×100" in strips[1]
     assert "report.pdf</strong> is being opened" in strips[1]
-    assert "is being opened" not in strips[2]
+    assert "is being opened" not in strips[-1]
 
 
 def test_pages_have_numbers_and_frames_have_times(pdf: str, clip: str) -> None:
-    strip = Tab().attach(pdf, clip)[-1].strip
+    strip = Tab().strip(pdf, clip)
     for label in ("Page 1", "Page 2", "Page 3", "0:00", "0:01"):
         assert f"<span>{label}" in strip
 
 
-def test_knobs_appear_where_they_apply(image: str, pdf: str, clip: str) -> None:
-    def visible(*files: str) -> list[bool]:
-        return [knob["visible"] for knob in Tab().attach(*files)[-1][2:]]
+def test_fields_appear_where_they_apply(image: str, pdf: str, clip: str, tmp_path: Path) -> None:
+    def fields(file: str) -> list[str]:
+        return re.findall('data-choice="([a-z_]+)"', Tab().strip(file))
 
-    assert visible(image) == [False, False, False, True]
-    assert visible(pdf) == [True, False, False, True]
-    assert visible(clip) == [False, True, True, True]
-    assert visible(image, pdf, clip) == [True, True, True, True]
+    text = tmp_path / "notes.txt"
+    text.write_text("hello")
+    assert fields(image) == ["max_item_tokens"]
+    assert fields(pdf) == ["pages", "max_item_tokens"]
+    assert fields(clip) == ["fps", "max_frames", "max_item_tokens"]
+    assert fields(make_animation(tmp_path / "moving.gif")) == [
+        "animation_as_video",
+        "max_item_tokens",
+    ]
+    assert fields(str(text)) == []
 
 
 def test_the_chosen_pages_and_no_others_are_shown_and_sent(pdf: str) -> None:
     tab = Tab()
     tab.attach(pdf)
-    tab.knobs = ("3, 1", None, None, None)
-    strip = tab.attach(pdf)[-1].strip
+    tab.choices = {pdf: {"pages": "3, 1"}}
+    strip = tab.strip(pdf)
     assert "Page 2" not in strip
     tab.send(pdf)
     images = [part for part in tab.backend.questions[0][0]["content"] if part["type"] == "image"]
@@ -117,25 +129,25 @@ def test_the_chosen_pages_and_no_others_are_shown_and_sent(pdf: str) -> None:
 
 def test_pages_that_are_not_there_leave_the_knob_to_mend_it(pdf: str) -> None:
     tab = Tab()
-    tab.knobs = ("9", None, None, None)
-    view = tab.attach(pdf)[-1]
-    assert "report.pdf" in view.strip
-    assert "Not sent" in view.strip
-    assert view.pages["visible"]
+    tab.choices = {pdf: {"pages": "9"}}
+    strip = tab.strip(pdf)
+    assert "report.pdf" in strip
+    assert "Not sent" in strip
+    assert 'data-choice="pages" value="9"' in strip
 
 
 def test_the_cap_on_frames_changes_the_strip(clip: str) -> None:
     tab = Tab()
     tab.attach(clip)
-    tab.knobs = ("", None, 2, None)
-    assert tab.attach(clip)[-1].strip.count("<li>") == 2
+    tab.choices = {clip: {"max_frames": "2"}}
+    assert tab.strip(clip).count("<li>") == 2
 
 
 def test_fewer_tokens_of_each_picture_make_it_smaller(image: str, clip: str) -> None:
     tab = Tab()
     tab.attach(image, clip)
     before = [draft.attached.tokens for draft in tab.drafts if draft.attached]
-    tab.knobs = ("", None, None, 4)
+    tab.choices = {image: {"max_item_tokens": 4}, clip: {"max_item_tokens": "4"}}
     tab.attach(image, clip)
     after = [draft.attached.tokens for draft in tab.drafts if draft.attached]
     assert after[0] < before[0]
@@ -148,9 +160,120 @@ def test_another_choice_of_pages_leaves_other_files_alone(
     tab = Tab()
     tab.attach(image, pdf)
     opened = count_openings(tab, monkeypatch)
-    tab.knobs = ("1", None, None, None)
+    tab.choices = {pdf: {"pages": "1"}}
     tab.attach(image, pdf)
     assert opened == [pdf]
+    tab.attach(pdf, image)  # moved
+    tab.attach(image)  # removed
+    assert opened == [pdf]
+
+
+def test_each_file_has_choices_of_its_own(pdf: str, tmp_path: Path) -> None:
+    other = make_pdf(tmp_path / "other.pdf")
+    tab = Tab()
+    tab.choices = {pdf: {"pages": "1"}, other: {"pages": "2-3", "fps": "9", "unknown": []}}
+    tab.send(pdf, other)
+    items = [[item.label for item in a.items] for a in tab.conversation[-1].attachments]
+    assert items == [["Page 1"], ["Page 2", "Page 3"]]
+
+
+@pytest.mark.parametrize(
+    "entered",
+    [None, 7, [], {"pages": 3, "fps": "x", "max_frames": -1, "max_item_tokens": [1]},
+     {"pages": " ", "fps": "nan", "max_frames": "1e999", "animation_as_video": "yes"}],
+)  # fmt: skip
+def test_nonsense_in_the_fields_is_no_choice(entered: Any) -> None:
+    assert Choice.read(entered) == Choice()
+
+
+def test_the_order_of_the_files_is_the_order_in_the_prompt(image: str, pdf: str) -> None:
+    tab = Tab()
+    tab.attach(image, pdf)
+    tab.attach(pdf, image)
+    tab.send(pdf, image)
+    sizes = [part["image"].size for part in tab.backend.questions[0][0]["content"]
+             if part["type"] == "image"]  # fmt: skip
+    assert len(sizes) == 4
+    assert sizes[-1] == (200, 100)
+
+
+def test_each_file_can_be_moved_and_removed_by_name(image: str, pdf: str) -> None:
+    strip = Tab().strip(image, pdf)
+    assert re.findall('aria-label="(Move[^"]*|Remove[^"]*)" title="[^"]*"( disabled)?', strip) == [
+        ("Move screen.png earlier", " disabled"),
+        ("Move screen.png later", ""),
+        ("Remove screen.png", ""),
+        ("Move report.pdf earlier", ""),
+        ("Move report.pdf later", " disabled"),
+        ("Remove report.pdf", ""),
+    ]
+    assert "Move" not in Tab().strip(image)
+
+
+def test_an_animation_becomes_a_video_when_asked(tmp_path: Path) -> None:
+    moving = make_animation(tmp_path / "moving.gif")
+    tab = Tab()
+    assert "Only the first frame" in tab.strip(moving)
+    tab.choices = {moving: {"animation_as_video": True, "max_frames": "2"}}
+    strip = tab.strip(moving)
+    assert strip.count("<li>") == 2
+    assert "checked" in strip
+    tab.send(moving)
+    assert [part["type"] for part in tab.backend.questions[0][0]["content"]][0] == "video"
+
+
+def test_pages_are_shown_as_they_are_made(pdf: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attaching, "MIN_INTERVAL_S", 0.0)
+    views = Tab().attach(pdf)
+    assert [view.strip["html"].count("<li>") for view in views] == [0, 1, 2, 3]
+    assert "3 pages" in views[1].strip["html"]
+    assert "until now" in views[1].strip["html"]
+    assert "until now" not in views[-1].strip["html"]
+    assert [len(view.drafts) for view in views] == [0, 0, 0, 1]
+
+
+def test_pages_that_come_fast_are_shown_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attaching, "MIN_INTERVAL_S", 1000.0)
+    views = Tab().attach(make_pdf(tmp_path / "long.pdf", pages=12))
+    assert [view.strip["html"].count("<li>") for view in views] == [0, 1, 12]
+
+
+def test_a_document_that_is_half_opened_is_sent_whole(
+    pdf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attaching, "MIN_INTERVAL_S", 0.0)
+    tab = Tab()
+    views = tab.chat.attach({"text": "", "files": [pdf]}, (), (), None)
+    next(views)
+    tab.drafts = next(views).drafts
+    tab.send(pdf)
+    content = tab.backend.questions[0][0]["content"]
+    assert [part["type"] for part in content].count("image") == 3
+
+
+def test_a_page_that_turns_out_damaged_refuses_the_file(
+    pdf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(self: PdfFile, number: int, size: tuple[int, int]) -> Image.Image:
+        if number == 2:
+            raise MediaError("page 2 of report.pdf is damaged")
+        return Image.new("RGB", size)
+
+    monkeypatch.setattr(PdfFile, "render", damaged)
+    tab = Tab()
+    strip = tab.strip(pdf)
+    assert "page 2 of report.pdf is damaged" in strip
+    assert "<li>" not in strip
+    assert "damaged" in tab.send(pdf).notice
+
+
+def test_files_that_the_browser_kept_back_are_named() -> None:
+    tab = Tab(limits=Limits(max_bytes=3 * 1024 * 1024))
+    event = gr.EventData(None, {"files": [{"name": "<i>big.mp4", "size": 9 * 1024 * 1024}]})
+    notice = tab.chat.refuse(event)
+    assert notice.startswith("\\<i>big.mp4 has 9 MB, more than the 3 MB allowed")
 
 
 def count_openings(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -192,7 +315,7 @@ def test_a_message_sent_before_the_strip_was_ready_is_complete(image: str, pdf: 
 def test_a_removed_file_is_not_sent(image: str, pdf: str) -> None:
     tab = Tab()
     tab.attach(image, pdf)
-    strip = tab.attach(image)[-1].strip
+    strip = tab.strip(image)
     assert "report.pdf" not in strip
     tab.send(image)
     content = tab.backend.questions[0][0]["content"]
@@ -203,7 +326,7 @@ def test_a_refused_file_is_named_and_the_others_stay(image: str, tmp_path: Path)
     broken = tmp_path / "<i>broken.pdf"
     broken.write_bytes(b"%PDF-1.7 nothing more")
     tab = Tab()
-    strip = tab.attach(image, str(broken))[-1].strip
+    strip = tab.strip(image, str(broken))
     assert "&lt;i&gt;broken.pdf" in strip
     assert "<i>" not in strip
     assert "200×100" in strip
@@ -214,7 +337,7 @@ def test_a_refused_file_is_named_and_the_others_stay(image: str, tmp_path: Path)
 
 
 def test_a_file_beyond_the_operators_limit_is_refused(image: str) -> None:
-    strip = Tab(limits=Limits(max_bytes=10)).attach(image)[-1].strip
+    strip = Tab(limits=Limits(max_bytes=10)).strip(image)
     assert "screen.png" in strip
     assert "Not sent" in strip
 
@@ -227,7 +350,7 @@ def test_a_backend_that_is_not_ready_says_so_and_the_files_stay(
 
     tab = Tab()
     monkeypatch.setattr(tab.backend, "open_attachment", loading)
-    assert "Loading the weights. Try again" in tab.attach(image)[-1].strip
+    assert "Loading the weights. Try again" in tab.strip(image)
     view = tab.send(image)
     assert view.notice == "Loading the weights. Try again in a moment."
     assert view.prompt == {"text": "what is it?", "files": [image]}
@@ -235,14 +358,14 @@ def test_a_backend_that_is_not_ready_says_so_and_the_files_stay(
 
 def test_the_conversation_so_far_counts_and_gives_the_time(image: str) -> None:
     tab = Tab(AnswerDelta("yes"), SLOW_END)
-    first = tab.attach(image)[-1].strip
+    first = tab.strip(image)
     assert "so far" not in first
     assert "begins after" not in first
     tab.send(image)
     (draft,) = tab.drafts
     assert draft.attached is not None
     total = draft.attached.tokens + 1024
-    second = tab.attach(image)[-1].strip
+    second = tab.strip(image)
     assert f"about {total:,} with the conversation so far" in second
     assert f"begins after about {round(2.0 * total / 1000)} s" in second
 
@@ -250,19 +373,19 @@ def test_the_conversation_so_far_counts_and_gives_the_time(image: str) -> None:
 def test_no_time_is_guessed_from_a_much_shorter_prompt(pdf: str) -> None:
     tab = Tab(AnswerDelta("yes"), END)  # 9 tokens
     tab.send()
-    assert "begins after" not in tab.attach(pdf)[-1].strip
+    assert "begins after" not in tab.strip(pdf)
 
 
 def test_too_much_for_the_context_is_said_before_sending(image: str) -> None:
     tab = Tab()
     tab.backend.context_length = 10
-    assert "more than the model can take in" in tab.attach(image)[-1].strip
+    assert "more than the model can take in" in tab.strip(image)
 
 
 def test_the_mix_of_images_and_videos_is_noted_once(image: str, pdf: str, clip: str) -> None:
-    assert Tab().attach(image, pdf, clip)[-1].strip.count(MIXING_NOTE) == 1
-    assert MIXING_NOTE not in Tab().attach(image, pdf)[-1].strip
-    assert MIXING_NOTE not in Tab().attach(clip)[-1].strip
+    assert Tab().strip(image, pdf, clip).count(MIXING_NOTE) == 1
+    assert MIXING_NOTE not in Tab().strip(image, pdf)
+    assert MIXING_NOTE not in Tab().strip(clip)
 
 
 def test_a_box_is_drawn_on_the_page_that_the_answer_names(image: str, pdf: str) -> None:
@@ -286,7 +409,7 @@ def test_an_answer_about_a_video_is_not_drawn_on_an_earlier_image(image: str, cl
 
 def test_the_log_says_what_was_sent(pdf: str, clip: str) -> None:
     tab = Tab()
-    tab.knobs = ("2-3", None, None, None)
+    tab.choices = {pdf: {"pages": "2-3"}}
     log = tab.send(pdf, clip).log
     texts = [block.get("text") for message in log for block in message["content"]]
     assert "report.pdf: pages 2, 3" in texts
@@ -297,7 +420,7 @@ def test_a_text_file_is_sent_as_text(tmp_path: Path) -> None:
     notes = tmp_path / "notes.md"
     notes.write_text("The password is on page 7.")
     tab = Tab()
-    assert "notes.md" in tab.attach(str(notes))[-1].strip
+    assert "notes.md" in tab.strip(str(notes))
     tab.send(str(notes))
     content = tab.backend.questions[0][0]["content"]
     assert any("on page 7" in part.get("text", "") for part in content)
@@ -307,7 +430,23 @@ def test_two_visitors_share_no_files(image: str, pdf: str) -> None:
     mine, yours = Tab(), Tab()
     yours.chat = mine.chat
     mine.attach(pdf)
-    assert "report.pdf" not in yours.attach(image)[-1].strip
+    assert "report.pdf" not in yours.strip(image)
+
+
+def test_all_limits_are_said() -> None:
+    line = describe_limits(Limits(1024 * 1024, 7_000_000, 8, 9, 180.0, 1000))
+    for limit in ("1 MB", "7 megapixels", "8 pages", "9 frames", "3 minutes", "1,000 tokens"):
+        assert limit in line
+
+
+def test_over_http_an_animation_may_be_a_video(tmp_path: Path) -> None:
+    message = {"text": "?", "files": [make_animation(tmp_path / "moving.png")]}
+    tab = Tab()
+    kinds = [
+        list(tab.chat.call(message, None, False, animation_as_video=switch))[-1]["attachments"][0]
+        for switch in (False, True)
+    ]
+    assert [attached["kind"] for attached in kinds] == ["image", "video"]
 
 
 def test_over_http_the_same_files_and_choices_are_taken(image: str, pdf: str, clip: str) -> None:

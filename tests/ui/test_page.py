@@ -44,6 +44,7 @@ def test_the_api_is_described(settings: PageSettings) -> None:
         "fps",
         "max_frames",
         "max_item_tokens",
+        "animation_as_video",
     ]
     for endpoint in endpoints.values():
         assert len(endpoint["description"]) > 30

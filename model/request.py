@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -59,6 +60,7 @@ class Request:
         self._wake = wake
         self._generator = plan.generator(prompt.ids.device)
         self._out: queue.SimpleQueue[Token | Exception | None] = queue.SimpleQueue()
+        self._has_output = threading.Event()  # since the first token, or the end
 
     def __enter__(self) -> Request:
         return self
@@ -82,6 +84,10 @@ class Request:
             if token is None:
                 return
             yield token
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until a token or the end is there, or ``timeout_s`` is over; whether it is."""
+        return self._has_output.wait(timeout_s)
 
     def next_token(self, timeout_s: float | None = None) -> Token | None:
         """Wait for the next token; None after the last.
@@ -152,6 +158,7 @@ class Request:
         chosen = int(token)
         logits = logits[0].float()
         self._out.put(Token(chosen, float(logits[chosen] - logits.logsumexp(dim=-1))))
+        self._has_output.set()
         made = self.ids.shape[1] - self.prompt.length
         return chosen in self.plan.eos_token_id or made >= self.plan.max_new_tokens
 
@@ -166,6 +173,7 @@ class Request:
     def end(self, error: Exception | None = None) -> None:
         """Tell the reader that nothing more comes, and why if something went wrong."""
         self._out.put(error)
+        self._has_output.set()
 
     @property
     def _capacity(self) -> int:

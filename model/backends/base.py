@@ -64,7 +64,20 @@ class Finished:
     tokens: tuple[TokenProbability, ...] = ()
 
 
-Event: TypeAlias = ThinkingDelta | AnswerDelta | AnswerWasThinking | Finished
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing has been generated yet; comes several times a second until something has.
+
+    Attributes:
+        place: in the queue behind others, 1 for the next; 0 once the question is being read.
+        read: how much of the question has been read, from 0 to 1.
+    """
+
+    place: int = 0
+    read: float = 0.0
+
+
+Event: TypeAlias = Waiting | ThinkingDelta | AnswerDelta | AnswerWasThinking | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +90,11 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class SamplingOptions:
-    """How to pick tokens; None means the checkpoint's own default."""
+    """How to pick tokens; None means the checkpoint's own default.
+
+    Attributes:
+        temperature: 0 always takes the likeliest token.
+    """
 
     max_new_tokens: int | None = None
     temperature: float | None = None
@@ -148,6 +165,7 @@ class Reply:
 
     thinking: str = ""
     answer: str = ""
+    waiting: Waiting | None = None  # until something is generated
     finished: Finished | None = None
 
     def add(self, event: Event) -> None:
@@ -158,5 +176,9 @@ class Reply:
             self.answer += event.text
         elif isinstance(event, AnswerWasThinking):
             self.thinking, self.answer = self.thinking + self.answer, ""
+        elif isinstance(event, Waiting):
+            self.waiting = event
+            return
         else:
             self.finished = event
+        self.waiting = None

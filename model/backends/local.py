@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Generator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from model.backends.base import (
     SamplingOptions,
     Status,
     TokenProbability,
+    Waiting,
 )
 from model.backends.thinking import OPENING_TAG, ThinkingSplitter
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     import torch
 
     from model import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, Glm4vProcessor
+    from model.engine import Engine
     from model.processing import Attachment, Limits, ProcessingCache
+    from model.request import Request
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +35,12 @@ logger = logging.getLogger(__name__)
 LOADING_PATIENCE_S = 30.0
 # An answer's length where the caller sets none (the official demo's value).
 DEFAULT_MAX_NEW_TOKENS = 8192
+# A stop is noticed so fast while nothing is generated yet.
+WAITING_INTERVAL_S = 0.2
 # The rest is for the question and the answer.
 ATTACHMENT_SHARE = 0.75
 MODEL_INPUTS = (
     "input_ids",
-    "attention_mask",
     "mm_token_type_ids",
     "pixel_values",
     "image_grid_thw",
@@ -58,6 +61,7 @@ class _Prepared:
 @dataclass(frozen=True, slots=True)
 class _Loaded:
     model: Glm4vMoeForConditionalGeneration
+    engine: Engine
     processor: Glm4vProcessor
     device: torch.device  # where the inputs go
 
@@ -81,10 +85,12 @@ def _load_checkpoint(
     device: str,
     dtype: str,
     num_threads: int | None,
+    max_conversations: int,
 ) -> _Loaded:
     import torch
 
     from model import Glm4vMoeForConditionalGeneration
+    from model.engine import Engine
 
     if num_threads is not None:
         torch.set_num_threads(num_threads)
@@ -96,7 +102,8 @@ def _load_checkpoint(
     # parts may wait in memory or on disk (as meta tensors) for an accelerator to need them
     places = {parameter.device for parameter in model.parameters()}
     accelerators = [place for place in places if place.type not in ("cpu", "meta")]
-    return _Loaded(model, processor, min(accelerators, key=str, default=torch.device("cpu")))
+    device_of_inputs = min(accelerators, key=str, default=torch.device("cpu"))
+    return _Loaded(model, Engine(model, max_running=max_conversations), processor, device_of_inputs)
 
 
 def _build_inputs(
@@ -109,51 +116,46 @@ def _build_inputs(
     return inputs, ending.rstrip().endswith(OPENING_TAG)
 
 
-def _generate(
-    loaded: _Loaded, inputs: dict[str, Any], options: SamplingOptions, *, inside: bool
-) -> Generator[Event, None, None]:
-    from model.generate import stream_tokens
+def _answer(loaded: _Loaded, request: Request, *, inside: bool) -> Generator[Event, None, None]:
+    """Yield what the engine computes of ``request``; closing the iterator ends it."""
     from model.processing import StreamDecoder
 
-    started = time.perf_counter()
-    first_token_s, token_id = 0.0, -1
     made: list[TokenProbability] = []
+    first_token_s, token_id = 0.0, -1
     stop_ids = loaded.model.generation_config.eos_token_id
     decoder, splitter = StreamDecoder(loaded.processor.tokenizer), ThinkingSplitter(inside=inside)
-    steps = stream_tokens(
-        loaded.model,
-        **{key: inputs[key].to(loaded.device) for key in MODEL_INPUTS if key in inputs},
-        max_new_tokens=options.max_new_tokens or DEFAULT_MAX_NEW_TOKENS,
-        temperature=options.temperature,
-        top_p=options.top_p,
-        top_k=options.top_k,
-        repetition_penalty=options.repetition_penalty,
-        seed=options.seed,
-    )
-    with closing(steps):
-        for step in steps:
-            token_id = int(step.token)
-            first_token_s = first_token_s or time.perf_counter() - started
+    with request:
+        yield from _wait(request)
+        while (token := request.next_token()) is not None:
+            token_id = token.id
+            first_token_s = first_token_s or time.perf_counter() - request.began
             if token_id in stop_ids:
                 break
-            made.append(TokenProbability(decoder.push(token_id), float(step.logprobs())))
+            made.append(TokenProbability(decoder.push(token_id), token.logprob))
             yield from splitter.push(made[-1].text)
+    total_s = time.perf_counter() - request.began
     if rest := decoder.flush():
         made[-1] = made[-1]._replace(text=made[-1].text + rest)
         yield from splitter.push(rest)
     yield from splitter.flush()
     yield Finished(
         reason="stop" if token_id in stop_ids else "length",
-        prompt_tokens=inputs["input_ids"].shape[1],
+        prompt_tokens=request.prompt.length,
         new_tokens=len(made) + (token_id in stop_ids),
         first_token_s=first_token_s,
-        total_s=time.perf_counter() - started,
+        total_s=total_s,
         tokens=tuple(made),
     )
 
 
+def _wait(request: Request) -> Generator[Waiting, None, None]:
+    """Yield how far the request is, often enough to be stopped in a moment, until it answers."""
+    while not request.wait(WAITING_INTERVAL_S):
+        yield Waiting(request.place, request.read / request.prompt.length)
+
+
 class LocalBackend:
-    """A checkpoint run by this process. Holds weights and a count of free places, no conversation.
+    """A checkpoint run by this process. Its engine holds the state of each request, for its time.
 
     Loading starts at once, in a thread of its own: ``status`` tells how far it is, and the
     imports of the network (torch) happen in that thread too, so the page need not wait for them.
@@ -179,7 +181,7 @@ class LocalBackend:
             num_threads: CPU threads, for the whole process; None for PyTorch's own choice.
         """
         self._name = name
-        self._places = threading.BoundedSemaphore(max_conversations)
+        self._max_conversations = max_conversations
         self._settled = threading.Event()  # loading ended, well or not
         self._prepared: _Prepared | None = None
         self._is_prepared = threading.Event()  # also set when that failed
@@ -249,13 +251,14 @@ class LocalBackend:
     ) -> Generator[Event, None, None]:
         """Yield the answer as it is computed, ending with ``Finished``.
 
-        The prompt is built and measured before a place in the engine is taken, so a prompt that
-        is too long is refused at once. Closing the iterator ends the computing and frees the place.
+        The prompt is built and measured before it queues in the engine, so a prompt that is too
+        long is refused at once. Closing the iterator ends the computing and frees the place.
 
         Raises:
             BackendError: the weights are not there (yet), or the prompt is too long.
         """
         loaded = self._require_loaded()
+        from model.engine import OutOfMemory
         from model.generate import check_prompt_length
 
         inputs, prompt_ends_in_thought = _build_inputs(loaded.processor, messages, enable_thinking)
@@ -263,8 +266,21 @@ class LocalBackend:
             check_prompt_length(inputs["input_ids"].shape[1], loaded.model.config)
         except ValueError as error:
             raise BackendError(str(error)) from error
-        with self._places:
-            yield from _generate(loaded, inputs, options, inside=prompt_ends_in_thought)
+        request = loaded.engine.submit(
+            {key: inputs[key].to(loaded.device) for key in MODEL_INPUTS if key in inputs},
+            max_new_tokens=options.max_new_tokens or DEFAULT_MAX_NEW_TOKENS,
+            # whoever sets a temperature wants it to count, whatever the checkpoint's habit is
+            do_sample=None if options.temperature is None else options.temperature > 0,
+            temperature=options.temperature or None,
+            top_p=options.top_p,
+            top_k=options.top_k,
+            repetition_penalty=options.repetition_penalty,
+            seed=options.seed,
+        )
+        try:
+            yield from _answer(loaded, request, inside=prompt_ends_in_thought)
+        except OutOfMemory as error:
+            raise BackendError(str(error)) from error
 
     def _load(self, path_or_hub_id: str, device: str, dtype: str, num_threads: int | None) -> None:
         started = time.perf_counter()
@@ -272,7 +288,12 @@ class LocalBackend:
             self._prepared = _prepare(path_or_hub_id)
             self._is_prepared.set()
             self._loaded = _load_checkpoint(
-                path_or_hub_id, self._prepared.processor, device, dtype, num_threads
+                path_or_hub_id,
+                self._prepared.processor,
+                device,
+                dtype,
+                num_threads,
+                self._max_conversations,
             )
             seconds = time.perf_counter() - started
             where = self._loaded.device

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from agent.origins import read_origins
 from model.backends.base import ChatBackend
 from model.backends.local import LocalBackend
 from model.processing import Limits
@@ -81,6 +82,13 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         None,
         f"answers at the same time (1; {ENDPOINT_CONVERSATIONS} with an endpoint)",
         type=_positive_int,
+    )
+    add(
+        "--browser-origins",
+        "",
+        "servers that the agent may use in a browser of its own, with commas between them; "
+        "none leaves that out",
+        metavar="http://HOST:PORT,...",
     )
     limits = Limits()
     for option, number, what in (
@@ -170,6 +178,14 @@ def check_port(host: str, port: int) -> None:
             sys.exit(f"cannot listen on {host}, port {port}: {error.strerror}; try another --port")
 
 
+def check_origins(listed: str) -> tuple[str, ...]:
+    """Return the origins of --browser-origins; exits with a message if one is something else."""
+    try:
+        return read_origins(listed)
+    except ValueError as error:
+        sys.exit(f"--browser-origins: {error}")
+
+
 def read_auth(auth: str) -> tuple[str, str] | None:
     """Split USER:PASSWORD; exits with a message if it is something else."""
     if not auth:
@@ -184,6 +200,7 @@ def main() -> None:
     """Start the page and serve it until interrupted."""
     settings = read_settings()
     auth = read_auth(settings.auth)
+    browser_origins = check_origins(settings.browser_origins)
     checkpoint = check_model(settings.model)
     check_port(settings.host, settings.port)
     endpoint = connect(settings)
@@ -207,6 +224,8 @@ def main() -> None:
             max_conversations=settings.max_conversations,
             limits=make_limits(settings),
             caution=BUNDLED_CAUTION if is_bundled else "",
+            agent_by_instruction=is_bundled,  # it finds what it is told, and does not plan
+            browser_origins=browser_origins,
         ),
     )
     page.launch(

@@ -1,4 +1,4 @@
-"""The whole page: a status line, and under it the two tabs."""
+"""The whole page: a status line, and under it the tabs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from html import escape
 import gradio as gr
 
 from model.backends.base import ChatBackend, Status
+from ui.agent_tab import build_agent_tab
 from ui.chat_tab import build_chat_tab
 from ui.locate_tab import build_locate_tab
 from ui.settings import PageSettings
@@ -35,6 +36,8 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
                 build_locate_tab(backend, settings)
             with gr.Tab("Chat", id="chat", elem_id="chat"):
                 build_chat_tab(backend, settings)
+            with gr.Tab("Agent", id="agent", elem_id="agent"):
+                build_agent_tab(backend, settings)
         _watch_status(page, backend, status)
     return page
 

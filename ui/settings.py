@@ -37,6 +37,10 @@ class PageSettings:
         options: how tokens are picked.
         limits: what may be attached.
         caution: what to expect of documents and videos, where that is less than one would think.
+        agent_by_instruction: whether the agent begins with one instruction a step: for a model that
+            finds what it is told, and does not plan.
+        browser_origins: servers that the agent may use live, as ``agent.origins`` spells them; none
+            leaves live runs out.
     """
 
     summary: str = ""
@@ -47,6 +51,8 @@ class PageSettings:
     options: SamplingOptions = SamplingOptions()
     limits: Limits = Limits()
     caution: str = ""
+    agent_by_instruction: bool = False
+    browser_origins: Sequence[str] = ()
 
 
 def read_examples(folder: Path) -> list[Example]:

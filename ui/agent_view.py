@@ -1,0 +1,118 @@
+"""What the agent's tab shows of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from typing import NamedTuple
+
+from PIL import Image
+
+from agent import Run, Step
+from agent.deciding import Said
+from agent.steps import describe_action
+from grounding import Result, draw, strip_markers
+from ui.files import save_png
+from ui.markdown import to_markdown
+
+_STATES = {
+    "open": "",
+    "done": "The run is done.",
+    "failed": "The run ended here without reaching its goal.",
+    "stopped": "Stopped.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A run as the page has it: ``pictures`` are files with each step's action drawn upon it."""
+
+    run: Run
+    pictures: tuple[str, ...] = ()
+
+    def append(self, run: Run) -> Shown:
+        """Return ``run``, drawing only the steps that are new."""
+        new = run.steps[len(self.pictures) :]
+        return Shown(run, (*self.pictures, *(save_png(_draw(step)) for step in new)))
+
+
+class AgentView(NamedTuple):
+    """What the tab shows after a step."""
+
+    shown: Shown | None
+    picture: str | None  # file
+    details: str  # HTML
+    steps: list[tuple[str, str]]  # files and captions
+    notice: str  # Markdown
+
+
+def view(shown: Shown | None) -> AgentView:
+    """Return the tab with the newest step of a run."""
+    if shown is None or not shown.run.steps:
+        return AgentView(shown, None, "", [], "")
+    run = shown.run
+    captions = [
+        f"{number}. {step.instruction or (describe_action(step.action) if step.action else '')}"
+        for number, step in enumerate(run.steps, 1)
+    ]
+    steps = list(zip(shown.pictures, captions, strict=True))
+    if run.last_screen is not None:
+        steps.append((save_png(run.last_screen), "After the last step"))
+    notice = " ".join(part for part in (_STATES[run.state], *run.notes) if part)
+    details = _show_step(run.steps[-1], len(run.steps))
+    return AgentView(shown, shown.pictures[-1], details, steps, to_markdown(notice))
+
+
+def look(shown: Shown | None, index: int) -> tuple[str | None, str]:
+    """Return the picture (a file) and the details (HTML) of an earlier step."""
+    if shown is None or index > len(shown.pictures):
+        return None, ""
+    if index == len(shown.pictures):  # after the steps: how it ended
+        last = shown.run.last_screen
+        return save_png(last) if last is not None else None, ""
+    return shown.pictures[index], _show_step(shown.run.steps[index], index + 1)
+
+
+def fail(shown: Shown | None, problem: str) -> AgentView:
+    """Return the tab with a run that a problem ended, and the problem."""
+    if shown is None:
+        return view(None)._replace(notice=to_markdown(problem))
+    failed = replace(shown, run=replace(shown.run, state="failed"))
+    return view(failed)._replace(notice=to_markdown(problem))
+
+
+def _draw(step: Step) -> Image.Image:
+    actions = [step.action] if step.action else []
+    return draw(step.screenshot, Result(boxes=list(step.boxes), actions=actions))
+
+
+def _show_step(step: Step, number: int) -> str:
+    call = describe_action(step.action) if step.action else "None that could be read"
+    if step.action and step.action.target:
+        x, y = step.action.target
+        call += f" at {x:.0f}, {y:.0f}"
+    parts = [
+        ("Step", f"{number}. {step.instruction}" if step.instruction else str(number)),
+        ("Page", step.address),
+        ("Memory", step.memory),
+        ("Reason", step.reason),
+        ("Action", call),
+        ("Thought", step.thinking),
+        ("Notes", "\n".join(step.notes)),
+        ("Reply", strip_markers(step.text)),
+    ]
+    return _as_list(parts)
+
+
+def show_said(said: Said) -> str:
+    """Return a growing reply as HTML."""
+    return _as_list([("Thought", said.thinking), ("Reply", strip_markers(said.answer))])
+
+
+def _as_list(parts: Sequence[tuple[str, str]]) -> str:
+    """Return names and texts as HTML, everything escaped."""
+    rows = "".join(
+        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in parts if text
+    )
+    return f'<dl class="step">{rows}</dl>' if rows else ""

@@ -105,6 +105,7 @@ class Asker:
             messages=cast(Any, messages),
             stream=True,
             extra_body=fields,
+            extra_headers=self._server.headers,
         )
         chunks = 0
         async with stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import socket
 import ssl
@@ -15,6 +16,8 @@ from typing import Any
 import openai
 
 from model.backends.base import BackendError
+
+logger = logging.getLogger(__name__)
 
 KEY_VARIABLE = "SIGHTLINE_ENDPOINT_KEY"
 
@@ -93,6 +96,7 @@ class Explainer:
         if isinstance(error, Dropped):
             return f"{self.host} closed the connection before the end; try again"
         # JSON that is none, or not of the protocol's form
+        logger.warning("%s sent what is not the protocol: %s", self.host, self.hide(repr(error)))
         return (
             f"{self.host} sent something that is not the OpenAI protocol"
             + (f" ({quote(self.hide(str(error)))})" if isinstance(error, Gibberish) else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import openai
@@ -69,11 +69,12 @@ class Server:
         self.listing = Listing()
         self._wanted, self._key, self._dialect = model, api_key, DIALECTS[dialect]
         self._was_listed = asyncio.Event()
+        # of every request: no key is better than a wrong one
+        self.headers: dict[str, Any] = {} if api_key else {"Authorization": openai.omit}
         self.client = openai.AsyncOpenAI(
             base_url=self.base_url,
-            api_key=api_key,
-            # without a key, that of an environment variable would be sent
-            default_headers=None if api_key else {"Authorization": cast(Any, openai.omit)},
+            # left out, it would be that of an environment variable, for some other server
+            api_key=api_key or "none",
             max_retries=0,  # done by the backend, for which a dropped stream counts too
             http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout),
             timeout=timeout,
@@ -115,7 +116,7 @@ class Server:
             raise BackendError(self.status.detail)
 
     async def list_models(self) -> Listing:
-        page = await self.client.models.list(timeout=LISTING_TIMEOUT_S)
+        page = await self.client.models.list(extra_headers=self.headers, timeout=LISTING_TIMEOUT_S)
         found = getattr(page, "data", None)
         if not isinstance(found, list):
             raise Gibberish("no list of models")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -18,13 +18,13 @@ from model.backends.base import (
 from model.processing import MediaError
 from ui.conversation import (
     Conversation,
+    Picture,
     Turn,
-    draw_overlays,
     explain_ending,
     pictures_in_question,
-    read_answer,
     to_messages,
 )
+from ui.marking import mark, mark_complete
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,7 @@ def answer(
         Refused: the backend refused the question before the first piece.
     """
     turn, reply = conversation[-1], Reply()
+    pictures = pictures_in_question(conversation)
     started = shown = time.monotonic()
     messages = to_messages(conversation)
     stream = backend.stream(messages, enable_thinking=thinking, options=options)
@@ -58,17 +59,19 @@ def answer(
                 turn = _grow(turn, reply, now - started)
                 if now - shown >= MIN_INTERVAL_S or isinstance(event, Finished):
                     shown = now
+                    turn = mark(turn, pictures)
                     yield turn, reply
         except (BackendError, MediaError) as error:
             if not (reply.thinking or reply.answer):
                 raise Refused(as_sentence(error)) from error
-            turn = replace(turn, state="failed", notes=(as_sentence(error),))
+            turn = _fail(turn, as_sentence(error), pictures)
         except Exception:
             logger.exception("the answer failed")
             note = "Something went wrong while answering. The server's log has the details."
-            turn = replace(turn, state="failed", notes=(note,))
+            turn = _fail(turn, note, pictures)
         else:
-            turn = _complete(turn, reply, conversation)
+            turn = replace(turn, state="done", finished=reply.finished)
+            turn = mark_complete(turn, pictures, explain_ending(reply))
     yield turn, reply
 
 
@@ -79,16 +82,8 @@ def _grow(turn: Turn, reply: Reply, elapsed_s: float) -> Turn:
     return replace(turn, thinking=reply.thinking, answer=reply.answer, thinking_s=thinking_s)
 
 
-def _complete(turn: Turn, reply: Reply, conversation: Conversation) -> Turn:
-    pictures = pictures_in_question(conversation)
-    result = read_answer(turn.answer, pictures)
-    return replace(
-        turn,
-        state="done",
-        overlays=draw_overlays(result, pictures),
-        notes=(*explain_ending(reply), *result.notes),
-        finished=reply.finished,
-    )
+def _fail(turn: Turn, why: str, pictures: Sequence[Picture]) -> Turn:
+    return mark_complete(replace(turn, state="failed"), pictures, (why,))
 
 
 def as_sentence(error: Exception) -> str:

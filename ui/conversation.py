@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from PIL import Image
 
-from grounding import Result, draw, parse
+from grounding import Place, Result, draw, parse
 from model.backends.base import Finished, Message, Reply
 from model.processing import open_image
 from ui.files import save_png
+from ui.targets import Target, list_targets, on_picture
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image or a page as it was opened, once: these pixels are sent, shown and drawn upon."""
+    """An image or a page as it was opened, once: these pixels are sent, shown and drawn upon.
+
+    ``place`` is what an answer may call it.
+    """
 
     name: str
     image: Image.Image  # RGB, upright
     png: str  # file with the same pixels, for the browser
-
-
-@dataclass(frozen=True, slots=True)
-class Overlay:
-    """A picture with what was found drawn upon it."""
-
-    png: str
-    caption: str  # which one it is, where there are several; else ""
+    place: Place = Place("image")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +75,33 @@ class Attached:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows of an answer, made once each time that it grows.
+
+    Attributes:
+        answer: Markdown, in which the words about a target link to it.
+        overlay: HTML of the pictures with the targets over them; "" where there are none.
+        drawings: for each picture a file with the targets drawn upon it; "" where there are none.
+        table: HTML with the targets in rows; "" where there are none.
+    """
+
+    answer: str = ""
+    overlay: str = ""
+    drawings: tuple[str, ...] = ()
+    table: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A question and the answer to it, as far as it has come.
 
     Attributes:
         answer: the model's own text, box markers included.
         thinking_s: how long the thought took; None while it lasts, or if there is none.
-        overlays: the pictures with the answer's boxes drawn upon them.
+        default_image: which of the pictures a box belongs to whose image the answer does not name,
+            if somebody has said so.
+        targets: what the answer points at.
+        shown: the answer as the page shows it.
         notes: what the person should know about this answer.
         finished: how long the prompt was and what it took, once the answer is complete.
     """
@@ -95,7 +112,9 @@ class Turn:
     answer: str = ""
     state: Literal["running", "done", "stopped", "failed"] = "running"
     thinking_s: float | None = None
-    overlays: tuple[Overlay, ...] = ()
+    default_image: int | None = None
+    targets: tuple[Target, ...] = ()
+    shown: Shown = field(default_factory=Shown)
     notes: tuple[str, ...] = ()
     finished: Finished | None = None
 
@@ -130,23 +149,30 @@ def pictures_in_question(conversation: Conversation) -> tuple[Picture, ...]:
     return ()
 
 
-def read_answer(answer: str, pictures: Sequence[Picture]) -> Result:
-    """Return what ``answer`` says about the pictures: boxes, points and actions in their pixels."""
-    return parse(answer, image_sizes=[picture.image.size for picture in pictures])
+def read_answer(
+    answer: str, pictures: Sequence[Picture], default_image: int | None = None
+) -> Result:
+    """Return what ``answer`` says about the pictures: boxes, points and actions in their pixels.
+
+    Args:
+        default_image: which picture is meant where the answer does not say.
+    """
+    return parse(
+        answer,
+        image_sizes=[picture.image.size for picture in pictures],
+        places=[picture.place for picture in pictures],
+        default_image=default_image,
+    )
 
 
-def draw_overlays(result: Result, pictures: Sequence[Picture]) -> tuple[Overlay, ...]:
-    """Draw what was found; return each picture that something was found in."""
-    marked = {box.image_index for box in result.boxes}
-    marked |= {point.image_index for point in result.points}
-    marked |= {action.image_index for action in result.actions if action.target}
+def draw_targets(result: Result, pictures: Sequence[Picture]) -> tuple[str, ...]:
+    """Draw what was found; return a file for each picture, "" where there is nothing to draw."""
+    targets = list_targets(result)
     return tuple(
-        Overlay(
-            save_png(draw(picture.image, result, image_index=index)),
-            caption=picture.name if len(pictures) > 1 else "",
-        )
+        save_png(draw(picture.image, result, image_index=index))
+        if on_picture(targets, index)
+        else ""
         for index, picture in enumerate(pictures)
-        if index in marked
     )
 
 

@@ -9,13 +9,16 @@ from typing import Any
 from grounding import Result
 from model.backends.base import Reply
 from ui.conversation import Attached, Picture
+from ui.exports import to_pixels, to_thousandths
+from ui.targets import Target, show_score
 
 
 def describe_findings(result: Result, pictures: Sequence[Picture]) -> dict[str, Any]:
     """Return boxes, points and actions for JSON.
 
     "xyxy" and "xy" are pixels of the image as sent; "norm" the same in thousandths of its width and
-    height, as GLM-4.5V writes them; "image" counts images and pages from 0.
+    height, as GLM-4.5V writes them; "image" counts images and pages from 0; "score", where there is
+    one, is how sure the model is, 0 to 1.
     """
     sizes = [picture.image.size for picture in pictures]
     return {
@@ -25,6 +28,7 @@ def describe_findings(result: Result, pictures: Sequence[Picture]) -> dict[str, 
                 "norm": _norm(box.xyxy, sizes[box.image_index]),
                 "label": box.label,
                 "image": box.image_index,
+                **_score(box.score),
             }
             for box in result.boxes
         ],
@@ -34,6 +38,7 @@ def describe_findings(result: Result, pictures: Sequence[Picture]) -> dict[str, 
                 "norm": _norm(point.xy, sizes[point.image_index]),
                 "label": point.label,
                 "image": point.image_index,
+                **_score(point.score),
             }
             for point in result.points
         ],
@@ -78,27 +83,40 @@ def describe_usage(reply: Reply) -> dict[str, Any] | None:
     }
 
 
-def to_table(findings: dict[str, Any]) -> str:
-    """Return the findings as an HTML table, everything from the model escaped; "" if none."""
-    rows = [("Box", box["label"], box["xyxy"], box["norm"]) for box in findings["boxes"]] + [
-        ("Point", point["label"], point["xy"], point["norm"]) for point in findings["points"]
-    ]
-    rows += [
-        (action["type"], _arguments(action["args"]), action["target"], None)
-        for action in findings["actions"]
-    ]
-    if not rows:
+def to_table(targets: Sequence[Target], sizes: Sequence[tuple[int, int]]) -> str:
+    """Return the targets as an HTML table, everything from the model escaped; "" if none.
+
+    Args:
+        sizes: width and height in pixels of each picture that the targets may be in.
+    """
+    if not targets:
         return ""
-    cells = "".join(
-        f"<tr><td>{index}</td><td>{escape(kind)}</td><td>{escape(label or '')}</td>"
-        f"<td>{_numbers(pixels)}</td><td>{_numbers(norm)}</td></tr>"
-        for index, (kind, label, pixels, norm) in enumerate(rows, 1)
-    )
+    has_scores = any(target.score is not None for target in targets)
+    rows = "".join(_row(target, sizes, has_scores) for target in targets)
+    score = "<th>Score</th>" if has_scores else ""
     return (
         '<div class="findings"><table><thead><tr><th>#</th><th>Kind</th><th>Label</th>'
-        "<th>Pixels</th><th>0 to 1000</th></tr></thead>"
-        f"<tbody>{cells}</tbody></table></div>"
+        f"<th>Pixels</th><th>0 to 1000</th>{score}<th></th></tr></thead>"
+        f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _row(target: Target, sizes: Sequence[tuple[int, int]], has_scores: bool) -> str:
+    pixels = thousandths = ""
+    if target.at is not None:
+        size = sizes[target.image_index]
+        pixels, thousandths = to_pixels(target, size), to_thousandths(target, size)
+    cells = [str(target.number), target.kind, target.label, pixels, thousandths]
+    if has_scores:
+        cells.append(show_score(target.score))
+    copy = f'<button data-copy="{target.number}" aria-label="Copy #{target.number}">Copy</button>'
+    # only what is somewhere can be pointed at
+    place = f' data-target="{target.number}" tabindex="0"' if target.at is not None else ""
+    return f"<tr{place}>{''.join(f'<td>{escape(c)}</td>' for c in cells)}<td>{copy}</td></tr>"
+
+
+def _score(score: float | None) -> dict[str, float]:
+    return {} if score is None else {"score": round(score, 4)}
 
 
 def _round(numbers: Sequence[float]) -> list[float]:
@@ -107,11 +125,3 @@ def _round(numbers: Sequence[float]) -> list[float]:
 
 def _norm(numbers: Sequence[float], size: tuple[int, int]) -> list[int]:
     return [round(number / size[i % 2] * 1000) for i, number in enumerate(numbers)]
-
-
-def _numbers(numbers: Sequence[float] | None) -> str:
-    return ", ".join(str(round(number)) for number in numbers) if numbers else ""
-
-
-def _arguments(args: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in args.items())

@@ -12,14 +12,15 @@ from model.backends.base import ChatBackend, Reply, SamplingOptions
 from model.processing import MediaError
 from ui.answering import Refused, answer, as_sentence
 from ui.conversation import Attached, Turn, read_answer
-from ui.findings import describe_findings, describe_usage, to_table
+from ui.findings import describe_findings, describe_usage
 from ui.markdown import to_markdown
+from ui.overlay import to_html
 
 
 class LocateView(NamedTuple):
     """What the grounding tab shows after a step."""
 
-    picture: str | None  # file of the screenshot, with what was found once the answer is complete
+    overlay: str  # HTML of the screenshot, and over it what was found so far
     answer: str  # Markdown
     thought: str  # Markdown
     table: str  # HTML
@@ -37,11 +38,11 @@ class Locate:
         """Yield the tab's right half as the answer grows."""
         try:
             turn = _open_turn(image, instruction)
-            yield LocateView(turn.pictures[0].png, "", "", "", "")
+            yield LocateView(to_html(turn.pictures, ()), "", "", "", "")
             for grown, _ in self._answer(turn, thinking):
                 yield _view(grown)
         except Refused as problem:
-            yield LocateView(None, "", "", "", to_markdown(str(problem)))
+            yield LocateView("", "", "", "", to_markdown(str(problem)))
 
     def call(
         self, image: str | None, instruction: str, thinking: bool
@@ -83,7 +84,7 @@ def _open_turn(image: str | None, instruction: str) -> Turn:
 
 
 def _picture(turn: Turn) -> str:
-    return turn.overlays[0].png if turn.overlays else turn.pictures[0].png
+    return next(filter(None, turn.shown.drawings), turn.pictures[0].png)
 
 
 def _describe(turn: Turn, reply: Reply) -> dict[str, Any]:
@@ -97,12 +98,10 @@ def _describe(turn: Turn, reply: Reply) -> dict[str, Any]:
 
 
 def _view(turn: Turn) -> LocateView:
-    findings = describe_findings(read_answer(turn.answer, turn.pictures), turn.pictures)
-    complete = turn.state != "running"
     return LocateView(
-        picture=_picture(turn),
-        answer=to_markdown(strip_markers(turn.answer)),
+        overlay=turn.shown.overlay or to_html(turn.pictures, ()),
+        answer=turn.shown.answer,
         thought=to_markdown(strip_markers(turn.thinking)),
-        table=to_table(findings) if complete else "",
+        table=turn.shown.table,
         notice=to_markdown(" ".join(turn.notes)),
     )

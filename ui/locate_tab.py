@@ -11,6 +11,7 @@ from gradio.data_classes import ImageData
 from model.backends.base import ChatBackend
 from ui.locate import Locate
 from ui.markdown import LATEX_DELIMITERS
+from ui.overlay import make_overlay
 from ui.settings import Example, PageSettings
 from ui.wiring import AT_ONCE, PRIVATE, engine
 
@@ -27,7 +28,7 @@ class _Question(NamedTuple):
 
 
 class _Outcome(NamedTuple):
-    picture: gr.Image
+    overlay: gr.HTML
     answer: gr.Markdown
     thought: gr.Markdown
     table: gr.HTML
@@ -84,16 +85,7 @@ def _lay_out_question(settings: PageSettings) -> _Question:
 
 
 def _lay_out_outcome() -> _Outcome:
-    picture = gr.Image(
-        label="Result",
-        show_label=False,
-        format="png",
-        type="filepath",
-        interactive=False,
-        buttons=["download", "fullscreen"],
-        elem_id="picture",
-        alt_text="The screenshot, and on it what was found",
-    )
+    overlay = make_overlay(elem_id="picture")
     notice = gr.Markdown(
         latex_delimiters=LATEX_DELIMITERS, elem_id="locate-notice", elem_classes="notice"
     )
@@ -101,7 +93,7 @@ def _lay_out_outcome() -> _Outcome:
     table = gr.HTML(elem_id="table")
     with gr.Accordion("Thought", open=False, visible=False, elem_id="thought") as fold:
         thought = gr.Markdown(latex_delimiters=LATEX_DELIMITERS)
-    return _Outcome(picture, answer, thought, table, notice, fold)
+    return _Outcome(overlay, answer, thought, table, notice, fold)
 
 
 def _hand_on_unopened(image: gr.Image) -> None:
@@ -154,7 +146,7 @@ def _wire(locate: Locate, question: _Question, outcome: _Outcome, settings: Page
         "inputs": [image, instruction, thinking],
         "outputs": [*outcome],
         "show_progress": "minimal",
-        "show_progress_on": outcome.picture,
+        "show_progress_on": outcome.overlay,
         **PRIVATE,
         **engine(settings),
     }

@@ -22,11 +22,9 @@ def _show_turn(turn: Turn) -> list[dict[str, Any]]:
     if turn.thinking:
         messages.append(_show_thought(turn))
     if turn.answer:
-        messages.append(_text("assistant", to_markdown(strip_markers(turn.answer))))
-    for overlay in turn.overlays:
-        if overlay.caption:
-            messages.append(_text("assistant", to_markdown(overlay.caption)))
-        messages.append(_file("assistant", overlay.png, "The image, and on it what was found"))
+        messages.append(_text("assistant", turn.shown.answer))
+    if turn.shown.overlay:
+        messages.append(_html("assistant", turn.shown.overlay + _fold(turn.shown.table)))
     if turn.notes:
         notes = " ".join(turn.notes)
         messages.append(_text("assistant", f"*{to_markdown(notes)}*"))
@@ -60,6 +58,16 @@ def _show_thought(turn: Turn) -> dict[str, Any]:
 def _text(role: str, text: str) -> dict[str, Any]:
     # as a block: Gradio takes the indentation out of a bare string, and breaks code
     return {"role": role, "content": [{"type": "text", "text": text}]}
+
+
+def _fold(table: str) -> str:
+    return f"<details><summary>Targets</summary>{table}</details>" if table else ""
+
+
+def _html(role: str, html: str) -> dict[str, Any]:
+    # as Gradio itself would send a ``gr.HTML``, which it would build anew for each step
+    component = {"type": "component", "component": "html", "value": html}
+    return {"role": role, "content": [{**component, "constructor_args": {}, "props": {}}]}
 
 
 def _file(role: str, path: str, alt_text: str) -> dict[str, Any]:

@@ -9,6 +9,17 @@ will see code, it is not treated as code: the worst case is a visible backslash,
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TypeAlias
+
+# words of the text, and the address on this page that they link to
+Links: TypeAlias = Sequence[tuple[str, str]]
+
+# Private characters: between them stands the number of a link.
+LINK_OPENS, LINK_CLOSES = "\ue000", "\ue001"
+_LINK = re.compile(f"{LINK_OPENS}([0-9]+){LINK_CLOSES}")
+# what means something inside of a link's words; they are on one line, so nothing begins a block
+_IN_WORDS = re.compile(r"[\\`*_{}\[\]<>!|~&$]")
 
 # Gradio looks for formulas everywhere, in code too. So the delimiters it is told carry an invisible
 # mark that only formulas outside code receive here; text copied from the page still reads right.
@@ -24,7 +35,8 @@ LATEX_DELIMITERS: list[dict[str, str | bool]] = [
 _FENCE = re.compile(r"(`{3,})[^`\n]*$|(~{3,})[^\n]*$")
 _NO_BLANK_LINE = r"(?:(?!\n[ \t]*\n)[\s\S])+?"
 _SPECIAL = re.compile(
-    rf"(?P<display>\$\$(?!\$){_NO_BLANK_LINE}\$\$|\\\[{_NO_BLANK_LINE}\\\])"
+    rf"(?P<link>{LINK_OPENS}[0-9]+{LINK_CLOSES})"
+    rf"|(?P<display>\$\$(?!\$){_NO_BLANK_LINE}\$\$|\\\[{_NO_BLANK_LINE}\\\])"
     rf"|(?P<paren>\\\({_NO_BLANK_LINE}\\\))"
     # pandoc's rule, which leaves "$5 and $10" and "$HOME" alone
     r"|(?P<dollar>\$(?=[^\s$])[^$\n]*?(?<=[^\s\\])\$(?!\d))"
@@ -37,10 +49,14 @@ _HTML = re.compile(r"(?<!\\)(?:<(?=[A-Za-z/!?])|&(?=#?\w+;))")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
 
-def to_markdown(text: str) -> str:
+def to_markdown(text: str, links: Links = ()) -> str:
     """Escape what is not Markdown in ``text``: tags, entities and images stay literal.
 
     Images are literal because the browser would fetch them from wherever the text says.
+
+    Args:
+        links: the words that were taken out of ``text``; the number of each is between
+            ``LINK_OPENS`` and ``LINK_CLOSES`` in their place. In code they come back as they were.
     """
     parts: list[str] = []
     prose: list[str] = []
@@ -51,22 +67,37 @@ def to_markdown(text: str) -> str:
             run = opening[1] or opening[2]
             closing = re.compile(rf" {{0,3}}{run}[~`]* *$")
             # a blank line before it, so that the fence cannot belong to the text above
-            parts += [_escape_prose("".join(prose)), "\n" if prose else "", line]
+            parts += [_escape_prose("".join(prose), links), "\n" if prose else "", line]
             prose = []
         elif closing is not None:
-            parts.append(line)
+            parts.append(_put_back(line, links))
             closing = None if closing.match(line.rstrip("\n")) else closing
         else:
             prose.append(line)
-    return "".join([*parts, _escape_prose("".join(prose))])
+    return "".join([*parts, _escape_prose("".join(prose), links)])
 
 
-def _escape_prose(text: str) -> str:
+def _put_back(text: str, links: Links) -> str:
+    return _LINK.sub(lambda found: links[int(found[1])][0], text) if links else text
+
+
+def _link(mark: str, links: Links) -> str:
+    if not links:
+        return mark  # somebody's own characters
+    words, address = links[int(mark[1:-1])]
+    shown = _IN_WORDS.sub(r"\\\g<0>", " ".join(words.split()))
+    return f"[{shown}]({address})"
+
+
+def _escape_prose(text: str, links: Links) -> str:
     code_is_certain_from = 0
 
     def escape(match: re.Match[str]) -> str:
         nonlocal code_is_certain_from
         found = match[0]
+        if match.lastgroup == "link":
+            return _link(found, links)
+        found = _put_back(found, links)  # in code or a formula
         match match.lastgroup:
             case "display" | "paren":
                 return found[:2] + MARK + found[2:-2] + MARK + found[-2:]

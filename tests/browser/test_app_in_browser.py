@@ -23,9 +23,8 @@ def numbers(text: str) -> list[int]:
 
 
 def download(page: Page, selector: str) -> Image.Image:
-    """Return the pixels that the page shows."""
-    address = page.locator(selector).first.get_attribute("src")
-    assert address is not None
+    """Return the pixels that an image or a link of the page leads to."""
+    address = page.locator(selector).first.evaluate("element => element.src ?? element.href")
     with urllib.request.urlopen(address) as response:
         return Image.open(io.BytesIO(response.read())).convert("RGB")
 
@@ -43,7 +42,7 @@ def test_an_example_is_located_where_the_answer_says(
     assert numbers(page.locator("#answer").inner_text())[:4] == norm
 
     original = download(page, "#screenshot img")
-    drawn = download(page, "#picture img")
+    drawn = download(page, "#picture a[download]")
     assert drawn.size == original.size
     assert [round(n / 1000 * original.size[i % 2]) for i, n in enumerate(norm)] == pixels
     box = ImageChops.difference(original, drawn).getbbox()
@@ -86,6 +85,7 @@ def test_a_chat_about_an_image_shows_thought_answer_and_box(app_url: str, visito
     log = page.locator("#log")
     expect(log.get_by_text("Thought")).to_be_visible()
     expect(log.locator(".bot-row img")).to_have_count(1)
+    expect(log.locator(".bot-row [data-target='1'] rect").first).to_be_visible()
     assert re.search(r"\[\[?\d+, ?\d+, ?\d+, ?\d+", log.inner_text())
     assert "_of_box" not in log.inner_text()
     expect(page.locator("#prompt textarea")).to_have_value("")

@@ -86,8 +86,9 @@ def test_an_answer_that_turns_out_to_be_the_thought_moves_there() -> None:
 def test_a_box_is_drawn_on_the_image_under_the_answer(screenshot: str) -> None:
     chat, _ = chat_with(BOXED, END)
     last = send(chat, "where?", [screenshot])[-1]
-    assert texts(last)[-1] == "Here: [[100,200,300,400]]"
-    drawn = Image.open(last.log[-1]["content"][0]["path"]).convert("RGB")
+    assert texts(last)[-1] == "Here: [[\\[100,200,300,400\\]](#target-1)]"
+    assert "<sightline-overlay" in last.log[-1]["content"][0]["value"]
+    drawn = Image.open(last.conversation[-1].shown.drawings[0]).convert("RGB")
     assert drawn.size == (200, 100)
     assert drawn.getpixel((20, 30)) != WHITE  # left edge
     assert drawn.getpixel((40, 30)) == WHITE  # middle
@@ -96,14 +97,14 @@ def test_a_box_is_drawn_on_the_image_under_the_answer(screenshot: str) -> None:
 
 def test_a_box_in_the_thought_is_not_drawn(screenshot: str) -> None:
     chat, _ = chat_with(ThinkingDelta("maybe [[100,200,300,400]]"), AnswerDelta("No."), END)
-    assert send(chat, "where?", [screenshot])[-1].conversation[-1].overlays == ()
+    assert send(chat, "where?", [screenshot])[-1].conversation[-1].targets == ()
 
 
 def test_a_follow_up_question_is_about_the_last_images(screenshot: str) -> None:
     chat, backend = chat_with(BOXED, END)
     first = send(chat, "where?", [screenshot])[-1]
     second = send(chat, "and now?", [], first.conversation)[-1]
-    assert len(second.conversation[-1].overlays) == 1
+    assert len(second.conversation[-1].targets) == 1
     assert [message["role"] for message in backend.questions[-1]] == ["user", "assistant", "user"]
 
 

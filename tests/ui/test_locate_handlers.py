@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +32,21 @@ def show(image: str | None, instruction: str, *script: Any) -> list[LocateView]:
     return list(locate.show(image, instruction, True))
 
 
+def view(shown: LocateView) -> dict[str, Any]:
+    """Return what the overlay draws."""
+    data = re.search(r'data-view="([^"]*)"', shown.overlay)
+    assert data is not None
+    return json.loads(unescape(data[1]))
+
+
 def test_the_screenshot_is_there_first_and_the_box_in_the_end(screenshot: str) -> None:
     views = show(screenshot, "Click on Save", ThinkingDelta("hm"), BOXED, END)
     first, last = views[0], views[-1]
-    assert Image.open(first.picture).getcolors() == [(200 * 100, (255, 255, 255))]
-    assert len(Image.open(last.picture).convert("RGB").getcolors(99999)) > 1
-    assert (last.answer, last.thought) == ("[[100,200,300,400]]", "hm")
+    (page,), (marked,) = view(first)["pages"], view(last)["pages"]
+    assert (page["width"], page["height"], page["targets"]) == (200, 100, [])
+    assert marked["src"] == page["src"]
+    assert [target["box"] for target in marked["targets"]] == [[20, 20, 60, 40]]
+    assert (last.answer, last.thought) == ("[[\\[100,200,300,400\\]](#target-1)]", "hm")
 
 
 def test_the_table_has_the_box_in_pixels_and_in_thousandths(screenshot: str) -> None:
@@ -52,7 +64,7 @@ def test_a_label_from_the_model_is_escaped_in_the_table(screenshot: str) -> None
 def test_an_answer_without_a_box_shows_the_bare_screenshot(screenshot: str) -> None:
     last = show(screenshot, "Click on Save", AnswerDelta("not found"), END)[-1]
     assert (last.answer, last.table) == ("not found", "")
-    assert Image.open(last.picture).getcolors() == [(200 * 100, (255, 255, 255))]
+    assert [page["targets"] for page in view(last)["pages"]] == [[]]
 
 
 @pytest.mark.parametrize(

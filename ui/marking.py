@@ -1,0 +1,55 @@
+"""Reads an answer as far as it has come, and prepares what the page shows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ui.conversation import Picture, Shown, Turn, draw_targets, read_answer
+from ui.findings import to_table
+from ui.linking import to_linked_markdown
+from ui.overlay import to_html
+from ui.targets import list_targets
+
+
+def mark(turn: Turn, pictures: Sequence[Picture]) -> Turn:
+    """Return ``turn`` with the targets of an answer that is not complete yet."""
+    targets = list_targets(read_answer(turn.answer, pictures, turn.default_image))
+    placed = [target for target in targets if target.at is not None]
+    overlay = to_html(pictures, placed, is_complete=False) if placed else ""
+    shown = Shown(to_linked_markdown(turn.answer, placed), overlay)
+    return replace(turn, targets=targets, shown=shown)
+
+
+def mark_complete(turn: Turn, pictures: Sequence[Picture], notes: Sequence[str]) -> Turn:
+    """Return ``turn`` with everything that its answer points at, and what it can be taken away as.
+
+    Args:
+        notes: what there is to say about the answer; what its reading brings up is added.
+    """
+    result = read_answer(turn.answer, pictures, turn.default_image)
+    targets = list_targets(result)
+    placed = [target for target in targets if target.at is not None]
+    drawings = draw_targets(result, pictures)
+    shown = Shown(
+        to_linked_markdown(turn.answer, placed),
+        to_html(pictures, targets, drawings) if placed else "",
+        drawings,
+        to_table(targets, [picture.image.size for picture in pictures]),
+    )
+    return replace(turn, targets=targets, shown=shown, notes=(*notes, *result.notes))
+
+
+def give_unnamed(turn: Turn, pictures: Sequence[Picture], index: int) -> Turn:
+    """Return ``turn`` read again: what belongs to no picture by name belongs to this one."""
+    before = read_answer(turn.answer, pictures, turn.default_image).notes
+    notes = [note for note in turn.notes if note not in before]
+    return mark_complete(replace(turn, default_image=index), pictures, notes)
+
+
+def has_unnamed(turn: Turn, pictures: Sequence[Picture]) -> bool:
+    """Whether there is a choice of pictures for what the answer points at."""
+    if len(pictures) < 2 or not turn.targets:
+        return False
+    first, last = (read_answer(turn.answer, pictures, i) for i in (0, len(pictures) - 1))
+    return list_targets(first) != list_targets(last)

@@ -55,7 +55,10 @@ class Exchange:
 
     def raw(self, text: str) -> None:
         """Send text as it is."""
-        data = text.encode()
+        self.bytes(text.encode())
+
+    def bytes(self, data: bytes) -> None:
+        """Send bytes as they are."""
         self._handler.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self._handler.wfile.flush()
 

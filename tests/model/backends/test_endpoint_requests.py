@@ -5,51 +5,24 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from endpoint_client import HI, ask, connected
 from media_files import make_clip, make_pdf
 from PIL import Image
-from scripted_endpoint import MODEL, ScriptedEndpoint, card, fail, say, scripted_endpoint
+from scripted_endpoint import MODEL, card, fail, say, scripted_endpoint
 
-from model.backends.base import Message, Reply, SamplingOptions
-from model.backends.endpoint import EndpointBackend
+from model.backends.base import SamplingOptions
 from model.backends.endpoint_dialects import OPENAI, SGLANG, UNKNOWN, VLLM, ZAI, detect
 from model.backends.endpoint_messages import known_context, view_of
 from model.processing import Limits, ModelView
 
 CONFIGS = Path(__file__).parents[2] / "data" / "real_configs"
-HI: list[Message] = [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
 ALL_OPTIONS = SamplingOptions(
     max_new_tokens=9, temperature=0.5, top_p=0.9, top_k=3, repetition_penalty=1.1, seed=4
 )
-
-
-@contextmanager
-def connected(endpoint: ScriptedEndpoint, **settings: Any) -> Iterator[EndpointBackend]:
-    backend = EndpointBackend(endpoint.url, **{"retry_delay_s": 0.01, **settings})
-    try:
-        yield backend
-    finally:
-        backend.close()
-
-
-def ask(
-    backend: EndpointBackend,
-    messages: list[Message] = HI,
-    *,
-    thinking: bool = False,
-    options: SamplingOptions | None = None,
-) -> Reply:
-    reply = Reply()
-    for event in backend.stream(
-        messages, enable_thinking=thinking, options=options or SamplingOptions()
-    ):
-        reply.add(event)
-    return reply
 
 
 def body_of(dialect: str, *, thinking: bool, options: SamplingOptions) -> dict[str, Any]:

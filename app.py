@@ -39,7 +39,7 @@ LAUNCH: dict[str, Any] = {
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
     ),
-    "css_paths": ASSETS / "style.css",
+    "css_paths": [ASSETS / "style.css", ASSETS / "agent.css"],
     "allowed_paths": [str(ASSETS / "examples")],
     "enable_monitoring": False,
     "run_history": False,

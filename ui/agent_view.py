@@ -83,15 +83,18 @@ def fail(shown: Shown | None, problem: str) -> AgentView:
 
 
 def _draw(step: Step) -> Image.Image:
-    actions = [step.action] if step.action else []
-    return draw(step.screenshot, Result(boxes=list(step.boxes), actions=actions))
+    """Draw the action; a box whose middle it aims at is drawn in its place, under its name."""
+    if step.action is None:
+        return draw(step.screenshot, Result(boxes=list(step.boxes)))
+    boxes = [replace(box, label=step.action.type) for box in step.boxes]
+    return draw(step.screenshot, Result(boxes=boxes, actions=[] if boxes else [step.action]))
 
 
 def _show_step(step: Step, number: int) -> str:
     call = describe_action(step.action) if step.action else "None that could be read"
     if step.action and step.action.target:
         x, y = step.action.target
-        call += f" at {x:.0f}, {y:.0f}"
+        call = f"{call.removesuffix('()')} at {x:.0f}, {y:.0f}"
     parts = [
         ("Step", f"{number}. {step.instruction}" if step.instruction else str(number)),
         ("Page", step.address),
@@ -113,6 +116,6 @@ def show_said(said: Said) -> str:
 def _as_list(parts: Sequence[tuple[str, str]]) -> str:
     """Return names and texts as HTML, everything escaped."""
     rows = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in parts if text
+        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in parts if text.strip()
     )
     return f'<dl class="step">{rows}</dl>' if rows else ""

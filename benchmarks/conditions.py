@@ -39,3 +39,9 @@ def read_bandwidth() -> float:
     """Measure how fast memory can be read, in bytes per second: the sum of 400 MB of float32."""
     data = torch.ones(100_000_000)
     return data.numel() * 4 / best_of(data.sum)
+
+
+def matrix_rate(dtype: torch.dtype) -> float:
+    """Measure how fast matrices are multiplied, in FLOP per second: 1024 x 4096 by 4096 x 4096."""
+    x, weight = torch.randn(1024, 4096).to(dtype), torch.randn(4096, 4096).to(dtype)
+    return 2 * 1024 * 4096 * 4096 / best_of(lambda: torch.nn.functional.linear(x, weight))

@@ -27,6 +27,12 @@ def make_pdf(path: Path, pages: int = 3) -> str:
     return str(path)
 
 
+def make_rtf(path: Path) -> str:
+    """Write a rich text document of two pages."""
+    path.write_text(r"{\rtf1\ansi The first page.\page The second page.}")
+    return str(path)
+
+
 def make_animation(path: Path, frames: int = 10) -> str:
     """Write an animated GIF, PNG or WebP, five frames a second."""
     pictures = [Image.new("RGB", (128, 96), (20 * i, 0, 200 - 20 * i)) for i in range(frames)]

@@ -48,8 +48,8 @@ watch("value", () => {
     if (field.type === "checkbox") field.checked = field.hasAttribute("checked");
     else if (field !== document.activeElement) field.value = field.getAttribute("value");
   }
-  if (!pressed) return;
   const sections = [...element.querySelectorAll("section")];
+  if (!pressed || sections[pressed.index]?.dataset.file === pressed.file) return;
   const wanted = pressed.move === "remove"
     ? sections[Math.min(pressed.index, sections.length - 1)]
     : sections.find((section) => section.dataset.file === pressed.file);
@@ -104,8 +104,22 @@ ARRANGE = """(message, strip) => {
   return {...message, files};
 }"""
 
-# (choices, strip) => choices: {path of a file: {name of a field of Choice: what was entered}}.
-CHOOSE = """(choices, strip) => {
-  const {file, choice, value} = strip.asked;
-  return {...choices, [file]: {...choices?.[file], [choice]: value}};
+# What the strip depends on has versions, counted by the browser, so that the server can end an
+# opening that is out of date. Typing changes the message too, but makes no version.
+#
+# (message, files, version) => [files, version]: paths of the files in the message.
+LIST_FILES = """(message, files, version) => {
+  const listed = (message?.files ?? []).map((file) => file.path).join("\\n");
+  return listed === (files ?? "") ? [listed, version] : [listed, version + 1];
 }"""
+
+# (choices, strip, version) => [choices, version]; choices are {path of a file: {name of a field of
+# ``Choice``: what was entered}}.
+CHOOSE = """(choices, strip, version) => {
+  const {file, choice, value} = strip.asked;
+  return [{...choices, [file]: {...choices?.[file], [choice]: value}}, version + 1];
+}"""
+
+# (message, version) => version: an answer that ends changes what files attached meanwhile take
+# together with the conversation.
+SETTLE = "(message, version) => (message?.files?.length ? version + 1 : version)"

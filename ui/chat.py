@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -14,11 +14,12 @@ from model.processing import Limits, MediaError, check_message, mixing_note
 from ui.answering import Refused, answer, as_sentence
 from ui.arranging import to_value
 from ui.attaching import MAX_FILES, MEGABYTE, Choice, Draft, Drafts, open_files
-from ui.conversation import Conversation, Turn, read_answer
+from ui.conversation import Conversation, Turn, pictures_in_question, read_answer
 from ui.estimate import estimate
 from ui.findings import describe_attachments, describe_findings, describe_usage
 from ui.log import show
 from ui.markdown import to_markdown
+from ui.marking import mark_complete
 from ui.strip import to_html
 
 # what a component's value is left to be, and what is being typed into it
@@ -32,6 +33,13 @@ class ChatView(NamedTuple):
     log: list[dict[str, Any]]
     conversation: Conversation
     notice: str  # Markdown; "" for none
+
+
+@dataclass
+class Newest:
+    """The newest version of what one person's strip depends on, as far as the server knows."""
+
+    version: int = 0
 
 
 class StripView(NamedTuple):
@@ -98,9 +106,13 @@ class Chat:
         message: dict[str, Any],
         drafts: Drafts,
         conversation: Conversation,
-        choices: Any = None,
+        choices: Any,
+        newest: Newest,
+        version: int,
     ) -> Iterator[StripView]:
         """Yield the strip while the files in the message box are opened, one after the other.
+
+        It ends early once there is a newer version, which will be asked for next.
 
         Args:
             choices: what was entered about each file, {path: what ``Choice.read`` takes}.
@@ -109,10 +121,16 @@ class Chat:
         try:
             for opened in self._open(files, _read_choices(choices), drafts):
                 yield self._show_strip(opened, conversation)
+                if newest.version > version:
+                    return
         except Refused as problem:
             # not kept: it is no fault of the files
             unknown = tuple(Draft(file, "other", Choice(), problem=str(problem)) for file in files)
             yield self._show_strip(unknown, conversation)._replace(drafts=())
+
+    def note_version(self, newest: Newest, version: int) -> None:
+        """Take note of the version that the browser has now; older ones may arrive late."""
+        newest.version = max(newest.version, version)
 
     def send(
         self,
@@ -144,7 +162,8 @@ class Chat:
         """Mark an answer that was stopped as such; return log and conversation, or leave them."""
         if not conversation or conversation[-1].state != "running":
             return KEEP, KEEP
-        turn = replace(conversation[-1], state="stopped", notes=("Stopped.",))
+        turn = replace(conversation[-1], state="stopped")
+        turn = mark_complete(turn, pictures_in_question(conversation), ("Stopped.",))
         conversation = (*conversation[:-1], turn)
         return show(conversation), conversation
 

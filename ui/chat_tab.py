@@ -11,9 +11,10 @@ from gradio.components.chatbot import ExampleMessage
 from model.backends.base import ChatBackend
 from ui import arranging
 from ui.attaching import describe_limits
-from ui.chat import Chat
+from ui.chat import Chat, Newest
 from ui.markdown import LATEX_DELIMITERS
 from ui.settings import PageSettings
+from ui.unnamed import make_choice, wire_choice
 from ui.wiring import AT_ONCE, PRIVATE, engine
 
 EMPTY = "Attach images, documents or videos and ask about them. Boxes are drawn for you."
@@ -21,23 +22,20 @@ EXAMPLES_SHOWN = 3
 OPENED_AT_ONCE = 2
 
 
-# Browsers report every key stroke in the message box; the server must hear of new files only.
-LIST_FILES = "(message) => (message?.files ?? []).map((file) => file.path).join('\\n')"
-# An answer that ends changes what files attached meanwhile take together with the conversation.
-COUNT_IF_FILES = "(message, settled) => (message?.files?.length ? settled + 1 : settled)"
-
-
 class _Attaching(NamedTuple):
     drafts: gr.State
-    files: gr.Textbox  # paths of the files in the message box, to notice when they change
     strip: gr.HTML
-    choices: gr.JSON  # what was entered about each file; only the browser writes it
-    settled: gr.Number  # counts answers that ended while files were attached
+    # what the strip depends on; only the browser writes these
+    files: gr.Textbox  # paths of the files in the message box, to notice when they change
+    choices: gr.JSON  # what was entered about each file
+    version: gr.Number
+    newest: gr.State  # the version that the server heard of last
 
 
 class _Parts(NamedTuple):
     conversation: gr.State
     log: gr.Chatbot
+    unnamed: gr.Dropdown
     notice: gr.Markdown
     prompt: gr.MultimodalTextbox
     attaching: _Attaching
@@ -87,6 +85,7 @@ def _lay_out(settings: PageSettings) -> _Parts:
             if example.answered
         ][:EXAMPLES_SHOWN],
     )
+    unnamed = make_choice()
     notice = gr.Markdown(
         latex_delimiters=LATEX_DELIMITERS, elem_id="chat-notice", elem_classes="notice"
     )
@@ -105,7 +104,7 @@ def _lay_out(settings: PageSettings) -> _Parts:
             settings.thinking, label="Think first", container=False, min_width=110, scale=0
         )
         clear = gr.Button("New conversation", size="sm", scale=0, min_width=150)
-    return _Parts(conversation, log, notice, prompt, attaching, thinking, clear)
+    return _Parts(conversation, log, unnamed, notice, prompt, attaching, thinking, clear)
 
 
 def _lay_out_attaching(settings: PageSettings) -> _Attaching:
@@ -120,22 +119,23 @@ def _lay_out_attaching(settings: PageSettings) -> _Attaching:
     gr.HTML(f"<p>{escape(hint)}</p>", elem_id="limits")
     files = gr.Textbox(visible="hidden", container=False, elem_id="files")
     choices = gr.JSON(visible="hidden")
-    settled = gr.Number(0, visible="hidden", container=False)
-    return _Attaching(gr.State(()), files, strip, choices, settled)
+    version = gr.Number(0, visible="hidden", container=False, precision=0)
+    return _Attaching(gr.State(()), strip, files, choices, version, gr.State(Newest()))
 
 
 def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     prompt, log, conversation = parts.prompt, parts.log, parts.conversation
+    attaching = parts.attaching
     # before the question: the browser starts the events of a trigger one after the other
     prompt.submit(lambda: _show_button(stop=True), None, prompt, **AT_ONCE)
     sent = prompt.submit(
         chat.send,
         [
             prompt,
-            parts.attaching.drafts,
+            attaching.drafts,
             conversation,
             parts.thinking,
-            parts.attaching.choices,
+            attaching.choices,
         ],
         [prompt, log, conversation, parts.notice],
         show_progress="minimal",
@@ -151,45 +151,43 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
         "concurrency_limit": 1,
     }
     # a refused message comes back with fewer files and the same text, which is no change to Gradio
-    sent.then(None, prompt, parts.attaching.files, js=LIST_FILES, **PRIVATE)
+    sent.then(**_list_files(parts))
     # also after a stop: Gradio reports a cancelled event as complete once its generator is closed
     sent.then(chat.settle, conversation, [log, conversation], **in_turn).then(
         lambda: _show_button(stop=False), None, prompt, **AT_ONCE
-    ).then(
-        None,
-        [prompt, parts.attaching.settled],
-        parts.attaching.settled,
-        js=COUNT_IF_FILES,
-        **PRIVATE,
-    )
+    ).then(None, [prompt, attaching.version], attaching.version, js=arranging.SETTLE, **PRIVATE)
     prompt.stop(None, cancels=[sent])
     parts.clear.click(None, cancels=[sent])
     cleared = parts.clear.click(
         chat.clear, None, [prompt, log, conversation, parts.notice], **in_turn
     )
-    cleared.then(None, prompt, parts.attaching.files, js=LIST_FILES, **PRIVATE)
-    cleared.then(None, None, parts.attaching.choices, js="() => null", **PRIVATE)
+    cleared.then(**_list_files(parts))
+    cleared.then(None, None, attaching.choices, js="() => null", **PRIVATE)
     # the chat has a clear button of its own, which knows nothing of the conversation behind it; the
     # next message, which may be half written, stays
     log.clear(None, cancels=[sent])
     log.clear(lambda: chat.clear()[1:], None, [log, conversation, parts.notice], **in_turn)
     log.example_select(chat.take_example, None, prompt, **AT_ONCE)
+    ends = [sent.then, cleared.then, log.clear]
+    wire_choice(parts.unnamed, conversation, log, begins=prompt.submit, ends=ends)
 
 
 def _wire_attaching(chat: Chat, parts: _Parts) -> None:
     """Keep the strip true when files come or go and when another choice of them is made."""
     attaching, prompt = parts.attaching, parts.prompt
-    strip, choices = attaching.strip, attaching.choices
-    prompt.change(None, prompt, attaching.files, js=LIST_FILES, **PRIVATE)
+    strip, choices, version = attaching.strip, attaching.choices, attaching.version
+    prompt.change(**_list_files(parts))
     strip.arrange(None, [prompt, strip], prompt, js=arranging.ARRANGE, **PRIVATE).then(
-        None, prompt, attaching.files, js=LIST_FILES, **PRIVATE
+        **_list_files(parts)
     )
-    strip.choose(None, [choices, strip], choices, js=arranging.CHOOSE, **PRIVATE)
+    strip.choose(
+        None, [choices, strip, version], [choices, version], js=arranging.CHOOSE, **PRIVATE
+    )
     strip.refuse(chat.refuse, None, parts.notice, **AT_ONCE)
-    gr.on(
-        [attaching.files.change, choices.change, attaching.settled.change],
+    version.change(chat.note_version, [attaching.newest, version], None, **AT_ONCE)
+    version.change(
         chat.attach,
-        [prompt, attaching.drafts, parts.conversation, choices],
+        [prompt, attaching.drafts, parts.conversation, choices, attaching.newest, version],
         [strip, attaching.drafts],
         show_progress="hidden",
         trigger_mode="always_last",
@@ -197,6 +195,18 @@ def _wire_attaching(chat: Chat, parts: _Parts) -> None:
         concurrency_limit=OPENED_AT_ONCE,
         **PRIVATE,
     )
+
+
+def _list_files(parts: _Parts) -> dict[str, Any]:
+    """Return the arguments of an event after which the message may have other files."""
+    attaching = parts.attaching
+    return {
+        "fn": None,
+        "inputs": [parts.prompt, attaching.files, attaching.version],
+        "outputs": [attaching.files, attaching.version],
+        "js": arranging.LIST_FILES,
+        **PRIVATE,
+    }
 
 
 def _show_button(*, stop: bool) -> gr.MultimodalTextbox:

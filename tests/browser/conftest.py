@@ -19,6 +19,7 @@ from visitor import Visitor
 
 import app
 from model.backends.base import ChatBackend
+from model.processing import Limits
 from ui import PageSettings, build_ui
 
 ROOT = Path(__file__).parents[2]
@@ -83,17 +84,21 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def serve(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[ChatBackend, int], str]]:
-    """Serve the page with a backend and a number of places; return its address."""
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Serve the page with a backend, a number of places, and limits; return its address."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     pages: list[gr.Blocks] = []
 
-    def start(backend: ChatBackend, places: int = 1) -> str:
-        page = build_ui(backend, PageSettings(thinking=False, max_conversations=places))
+    def start(backend: ChatBackend, places: int = 1, limits: Limits | None = None) -> str:
+        limits = limits or Limits()
+        settings = PageSettings(thinking=False, max_conversations=places, limits=limits)
+        page = build_ui(backend, settings)
         _, url, _ = page.launch(
-            server_port=free_port(), prevent_thread_lock=True, quiet=True, **app.LAUNCH
+            server_port=free_port(),
+            prevent_thread_lock=True,
+            quiet=True,
+            max_file_size=limits.max_bytes,
+            **app.LAUNCH,
         )
         pages.append(page)
         return url.rstrip("/").replace("localhost", "127.0.0.1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from model.processing.attachment import MIXING_NOTE
 from model.processing.pdf import PdfFile
 from ui import answering, attaching
 from ui.attaching import Choice, Draft, describe_limits
-from ui.chat import Chat, ChatView, StripView
+from ui.chat import Chat, ChatView, Newest, StripView
 
 SLOW_END = Finished("stop", prompt_tokens=1000, new_tokens=24, first_token_s=2.0, total_s=3.0)
 
@@ -53,12 +54,17 @@ class Tab:
         self.choices: Any = None  # {path: {field of Choice: what was entered}}
         self.drafts: tuple[Draft, ...] = ()
         self.conversation: Any = ()
+        self.newest = Newest()
 
     def attach(self, *files: str) -> list[StripView]:
-        message = {"text": "", "files": list(files)}
-        views = list(self.chat.attach(message, self.drafts, self.conversation, self.choices))
+        views = list(self.opening(*files))
         self.drafts = views[-1].drafts
         return views
+
+    def opening(self, *files: str) -> Iterator[StripView]:
+        message = {"text": "", "files": list(files)}
+        state = (self.drafts, self.conversation, self.choices, self.newest, self.newest.version)
+        return self.chat.attach(message, *state)
 
     def strip(self, *files: str) -> str:
         return str(self.attach(*files)[-1].strip["html"])
@@ -245,12 +251,27 @@ def test_a_document_that_is_half_opened_is_sent_whole(
 ) -> None:
     monkeypatch.setattr(attaching, "MIN_INTERVAL_S", 0.0)
     tab = Tab()
-    views = tab.chat.attach({"text": "", "files": [pdf]}, (), (), None)
+    views = tab.opening(pdf)
     next(views)
     tab.drafts = next(views).drafts
     tab.send(pdf)
     content = tab.backend.questions[0][0]["content"]
     assert [part["type"] for part in content].count("image") == 3
+
+
+def test_opening_ends_when_it_is_out_of_date(
+    image: str, pdf: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attaching, "MIN_INTERVAL_S", 0.0)
+    tab = Tab()
+    opened = count_openings(tab, monkeypatch)
+    views = tab.opening(pdf, image)
+    next(views), next(views)
+    tab.chat.note_version(tab.newest, 7)
+    tab.chat.note_version(tab.newest, 6)
+    assert list(views) == []
+    assert opened == [pdf]
+    assert len(tab.attach(pdf, image)[-1].drafts) == 2
 
 
 def test_a_page_that_turns_out_damaged_refuses_the_file(
@@ -391,10 +412,10 @@ def test_the_mix_of_images_and_videos_is_noted_once(image: str, pdf: str, clip: 
 def test_a_box_is_drawn_on_the_page_that_the_answer_names(image: str, pdf: str) -> None:
     tab = Tab(AnswerDelta("On image 3: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
     view = tab.send(image, pdf)
-    (overlay,) = tab.conversation[-1].overlays
-    assert overlay.caption == "report.pdf, page 2"
-    page = tab.conversation[-1].pictures[2].image
-    drawn = Image.open(overlay.png)
+    turn = tab.conversation[-1]
+    assert [bool(file) for file in turn.shown.drawings] == [False, False, True, False]
+    page = turn.pictures[2].image
+    drawn = Image.open(turn.shown.drawings[2])
     assert drawn.size == page.size
     assert drawn.width > drawn.height  # the only page that is wider than high
     assert "report.pdf, page 2" in str(view.log)
@@ -404,7 +425,18 @@ def test_an_answer_about_a_video_is_not_drawn_on_an_earlier_image(image: str, cl
     tab = Tab(AnswerDelta("<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
     tab.send(image)
     tab.send(clip)
-    assert tab.conversation[-1].overlays == ()
+    turn = tab.conversation[-1]
+    assert {picture.place.kind for picture in turn.pictures} == {"frame"}
+    assert [target.image_index for target in turn.targets] == [0]
+
+
+def test_a_box_is_drawn_on_the_frame_of_the_time_that_the_answer_names(clip: str) -> None:
+    tab = Tab(AnswerDelta("At 0:01: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
+    tab.send(clip)
+    turn = tab.conversation[-1]
+    (target,) = turn.targets
+    assert turn.pictures[target.image_index].place.time_s == 1.0
+    assert [i for i, file in enumerate(turn.shown.drawings) if file] == [target.image_index]
 
 
 def test_the_log_says_what_was_sent(pdf: str, clip: str) -> None:

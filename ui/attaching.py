@@ -15,7 +15,7 @@ from model.backends.base import ChatBackend
 from model.processing import Attachment, Limits, MediaError
 from model.processing.file_type import FileType, Kind, identify
 from ui.answering import as_sentence
-from ui.conversation import Attached, Item, Picture
+from ui.conversation import Attached, Item, Picture, to_place
 from ui.files import save_png
 
 # What the official demo takes.
@@ -200,7 +200,12 @@ def make_pictures(opened: Attachment) -> Iterator[Attached]:
 def _describe(opened: Attachment, images: Sequence[Image.Image], pngs: Sequence[str]) -> Attached:
     """Return an opened file without its content, with the pictures that there are so far."""
     pictures = tuple(
-        Picture(f"{opened.name}, {item.label.lower()}" if item.label else opened.name, image, png)
+        Picture(
+            f"{opened.name}, {item.label.lower()}" if item.label else opened.name,
+            image,
+            png,
+            to_place(opened.kind, item.label),
+        )
         for item, image, png in zip(opened.items, images, pngs, strict=False)
     )
     items = tuple(
@@ -211,7 +216,7 @@ def _describe(opened: Attachment, images: Sequence[Image.Image], pngs: Sequence[
         opened.name,
         opened.kind,
         content=(),
-        pictures=() if opened.kind == "video" else pictures,
+        pictures=pictures,
         items=items,
         tokens=opened.tokens,
         notes=opened.notes,

@@ -18,7 +18,7 @@ from ui.targets import Target, list_targets, on_picture
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An image or a page as it was opened, once: these pixels are sent, shown and drawn upon.
+    """An image, a page or a frame as it was opened, once: it is sent, shown and drawn upon.
 
     ``place`` is what an answer may call it.
     """
@@ -52,8 +52,7 @@ class Attached:
 
     Attributes:
         content: the parts of the message that it becomes.
-        pictures: its images or pages, in the order in which the model sees them; a video has none,
-            because nothing is drawn upon its frames.
+        pictures: its images, pages or frames, in the order in which the model sees them.
         tokens: how much of the model's context it takes.
         notes: what of it is not as it may seem, in sentences.
     """
@@ -120,11 +119,29 @@ class Turn:
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
-        """All images and pages of the question, in the order in which the model sees them."""
+        """All that can be drawn upon in the question, in the order in which the model sees it."""
         return tuple(p for attached in self.attachments for p in attached.pictures)
 
 
 Conversation: TypeAlias = tuple[Turn, ...]
+
+
+def to_place(kind: str, label: str) -> Place:
+    """Return what an answer may call a picture.
+
+    Args:
+        kind: of the file that it is from, as ``Attached`` has it.
+        label: its own within the file, as ``Item`` has it.
+    """
+    if kind == "document":
+        number = label.removeprefix("Page ")
+        return Place("page", int(number) if number.isdecimal() else None)
+    if kind == "video":
+        seconds = 0.0
+        for part in label.split(":"):
+            seconds = seconds * 60 + float(part)
+        return Place("frame", time_s=seconds)
+    return Place("image")
 
 
 def to_messages(conversation: Conversation) -> list[Message]:
@@ -142,7 +159,7 @@ def to_messages(conversation: Conversation) -> list[Message]:
 
 
 def pictures_in_question(conversation: Conversation) -> tuple[Picture, ...]:
-    """Return the images and pages that the newest answer is about: the last that were attached."""
+    """Return the pictures that the newest answer is about: the last that were attached."""
     for turn in reversed(conversation):
         if any(attached.kind != "text" for attached in turn.attachments):
             return turn.pictures

@@ -14,8 +14,8 @@ import argparse
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,54 +139,56 @@ def _ask_all(
     results: Results,
 ) -> int:
     """Ask about the items that are left and keep what comes; return the exit status."""
-    backend, options = load_backend(settings, checkpoint)
-
-    def answer(item: Item, stopped: threading.Event) -> Record:
-        return ask_about(
-            item,
-            BackendAsker(backend, options, settings.thinking, stopped),
-            prompt=settings.prompt,
-            convention=settings.convention,
-            look_twice=settings.look_twice,
-        )
-
     items = {item.key: item for item in dataset.items}
     progress = Progress(len(items), sys.stderr, done=len(items) - len(left))
     right = asked = failed = 0
-    records = run(left, answer, concurrency=settings.concurrency)
-    try:
-        with closing(records):
-            for record in records:
-                results.add(record)
-                asked += record.error is None
-                failed += record.error is not None
-                target = items[record.key].target
-                right += is_right(record.prediction, target, dataset.rule)
-                progress.advance(f"{right / max(asked, 1):.1%} right, {failed} failed")
-    except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
-        return INTERRUPTED
-    finally:
-        progress.close()
+    with ready_backend(settings, checkpoint) as (backend, options):
+
+        def answer(item: Item, stopped: threading.Event) -> Record:
+            return ask_about(
+                item,
+                BackendAsker(backend, options, settings.thinking, stopped),
+                prompt=settings.prompt,
+                convention=settings.convention,
+                look_twice=settings.look_twice,
+            )
+
+        records = run(left, answer, concurrency=settings.concurrency)
+        try:
+            with closing(records):
+                for record in records:
+                    results.add(record)
+                    asked += record.error is None
+                    failed += record.error is not None
+                    target = items[record.key].target
+                    right += is_right(record.prediction, target, dataset.rule)
+                    progress.advance(f"{right / max(asked, 1):.1%} right, {failed} failed")
+        except KeyboardInterrupt:
+            print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+            return INTERRUPTED
+        finally:
+            progress.close()
     return 0
 
 
-def load_backend(
+@contextmanager
+def ready_backend(
     settings: argparse.Namespace, checkpoint: str | None
-) -> tuple[ChatBackend, SamplingOptions]:
-    """Return what answers, ready, and options by which it always takes the likeliest token.
+) -> Iterator[tuple[ChatBackend, SamplingOptions]]:
+    """Give what answers, ready, and options by which it always takes the likeliest token.
 
     Exits with a message if the checkpoint cannot be loaded, or the server does not answer.
     """
     from model.backends.base import SamplingOptions
 
+    longest = settings.max_new_tokens
     if checkpoint is None:
-        return _connect(settings), SamplingOptions(
-            temperature=0, max_new_tokens=settings.max_new_tokens
-        )
+        with _connected(settings) as backend:
+            yield backend, SamplingOptions(temperature=0, max_new_tokens=longest)
+        return
     from model.backends.local import LocalBackend
 
-    backend = LocalBackend(
+    local = LocalBackend(
         checkpoint,
         name=settings.model,
         device=settings.device,
@@ -195,13 +197,14 @@ def load_backend(
         num_threads=1 if settings.model == BUNDLED else None,
     )
     print(f"loading {checkpoint}", file=sys.stderr)
-    status = backend.wait_until_settled()
+    status = local.wait_until_settled()
     if status.state != "ready":
         sys.exit(status.detail)
-    return backend, SamplingOptions(top_k=1, max_new_tokens=settings.max_new_tokens)
+    yield local, SamplingOptions(top_k=1, max_new_tokens=longest)
 
 
-def _connect(settings: argparse.Namespace) -> ChatBackend:
+@contextmanager
+def _connected(settings: argparse.Namespace) -> Iterator[ChatBackend]:
     from model.backends.endpoint import EndpointBackend
 
     try:
@@ -213,10 +216,13 @@ def _connect(settings: argparse.Namespace) -> ChatBackend:
         )
     except ValueError as error:
         sys.exit(f"--endpoint: {error}")
-    status = backend.test_connection()
-    if status.state != "ready":
-        sys.exit(f"--endpoint {settings.endpoint}: {status.detail}")
-    return backend
+    with closing(backend):
+        status = backend.test_connection()
+        if status.state != "ready":
+            # a page would go on trying; here someone waits for the prompt
+            detail = status.detail.removesuffix(". Trying again")
+            sys.exit(f"--endpoint {settings.endpoint}: {detail}")
+        yield backend
 
 
 def _is_answered(results: Results, item: Item) -> bool:

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from benchmark_files import screenspot_entry, write_screenspot
 from opens_files import OpensFiles
+from scripted_endpoint import MODEL, fail, say, scripted_endpoint
 
 from grounding import evaluate
 from grounding.evaluation.options import read_settings
@@ -62,7 +64,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> TargetBackend:
     """A backend that takes the place of every checkpoint."""
     scripted = TargetBackend()
     monkeypatch.setattr(
-        evaluate, "load_backend", lambda settings, checkpoint: (scripted, SamplingOptions())
+        evaluate, "ready_backend", lambda *settings: nullcontext((scripted, SamplingOptions()))
     )
     return scripted
 
@@ -79,7 +81,7 @@ def refuse_to_load(*_: object) -> None:
 def test_a_dataset_that_does_not_fit_is_refused_before_a_model_is_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluate, "load_backend", refuse_to_load)
+    monkeypatch.setattr(evaluate, "ready_backend", refuse_to_load)
     with pytest.raises(SystemExit, match="fits no known layout"):
         evaluate.main([str(tmp_path)])
 
@@ -180,6 +182,32 @@ def test_an_interrupted_run_says_how_to_go_on_and_keeps_what_came(
     backend.asked.clear()
     assert evaluate.main(arguments) == 0
     assert {question for question, _ in backend.asked} == {"Click on item 1", "Click on item 2"}
+
+
+def test_a_server_is_asked_with_its_key_and_for_the_likeliest_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_ENDPOINT_KEY", "secret")
+    data, out = write_items(tmp_path / "data", 3), tmp_path / "out"
+    scripts = (say("[[100,100,", "300,400]]"), fail(400, {"error": {"message": "too hot"}}))
+    with scripted_endpoint(*scripts) as endpoint:
+        server = ["--endpoint", endpoint.url, "--endpoint-model", MODEL, "--concurrency", "1"]
+        assert evaluate.main([data, "--out", str(out), *server]) == 1
+        asked = endpoint.asked[0]
+    assert {k.lower(): v for k, v in asked.headers.items()}["authorization"] == "Bearer secret"
+    assert (asked.body["temperature"], asked.body["max_tokens"]) == (0, 512)
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["all"]["right"], summary["answered"], summary["failed"]) == (1, 1, 2)
+    written = "".join(file.read_text() for file in out.glob("*.*"))
+    assert "too hot" in written and "secret" not in written
+
+
+def test_a_server_that_is_not_there_ends_the_run_before_it_begins(tmp_path: Path) -> None:
+    data = write_items(tmp_path / "data", 1)
+    with scripted_endpoint() as endpoint:
+        url = endpoint.url
+    with pytest.raises(SystemExit, match=f"--endpoint {url}: "):
+        evaluate.main([data, "--out", str(tmp_path), "--endpoint", url, "--endpoint-model", "m"])
 
 
 def test_reading_answers_needs_neither_torch_nor_gradio() -> None:

@@ -22,6 +22,7 @@ from grounding.evaluation.asking import (
 from grounding.evaluation.datasets import Dataset, Item, read_dataset
 from grounding.evaluation.results import Results, ResultsError
 from grounding.evaluation.run import run
+from grounding.look_twice import Crop
 
 TARGET_ANSWER = "<|begin_of_box|>[[100,100,300,400]]<|end_of_box|>"  # of screenspot_entry()
 SETTINGS = {"model": "scripted", "thinking": False}
@@ -51,6 +52,11 @@ def read_items(folder: Path, count: int = 1) -> Dataset:
     return read_dataset(folder)
 
 
+def read_large_item(folder: Path) -> Item:
+    write_screenspot(folder, size=(1000, 500))
+    return read_dataset(folder).items[0]
+
+
 def ask(item: Item, asker: ScriptedAsker, *, look_twice: bool = False) -> Record:
     return ask_about(item, asker, prompt="click", convention="glm", look_twice=look_twice)
 
@@ -65,30 +71,34 @@ def test_the_answer_is_read_in_pixels_of_the_picture(tmp_path: Path) -> None:
 
 
 def test_a_second_look_is_at_a_part_and_counts(tmp_path: Path) -> None:
-    (item,) = read_items(tmp_path).items
-    # the first answer is near the target, at (70, 35); the second is in the middle of the part
-    asker = ScriptedAsker(["[[325,325,375,375]]", "[[450,450,550,550]]"], scale=0.5)
+    item = read_large_item(tmp_path)
+    # the first answer is around (350, 175), the second right below the middle of the part
+    asker = ScriptedAsker(["[[325,325,375,375]]", "[[450,500,550,600]]"], scale=0.5)
     record = ask(item, asker, look_twice=True)
     (_, second) = record.looks
-    assert asker.asked[1] == ((100, 50), "Click on item 0")
-    assert second.crop is not None and (second.crop.x0, second.crop.y0) == (20, 10)
-    assert record.first is not None and record.first.point == pytest.approx((70, 35))
-    assert record.prediction is not None and record.prediction.point == pytest.approx((70, 35))
-    assert record.prediction.box == pytest.approx((65, 32.5, 75, 37.5))
+    assert asker.asked[1] == ((500, 250), "Click on close the window")
+    assert second.crop == Crop(100, 50, 500, 250)
+    assert record.first is not None and record.first.box == pytest.approx((325, 162.5, 375, 187.5))
+    assert record.prediction is not None
+    assert record.prediction.box == pytest.approx((325, 175, 375, 200))
 
 
 def test_a_second_look_that_finds_nothing_leaves_the_first(tmp_path: Path) -> None:
-    (item,) = read_items(tmp_path).items
-    asker = ScriptedAsker(["[[325,325,375,375]]", "I do not see it"], scale=0.3)
+    item = read_large_item(tmp_path)
+    asker = ScriptedAsker(["[[325,325,375,375]]", "I do not see it"], scale=0.5)
     record = ask(item, asker, look_twice=True)
     assert len(record.looks) == 2
     assert record.prediction == record.first
 
 
 def test_without_coordinates_there_is_no_second_look(tmp_path: Path) -> None:
-    (item,) = read_items(tmp_path).items
-    record = ask(item, ScriptedAsker(["not found"], 0.3), look_twice=True)
+    record = ask(read_large_item(tmp_path), ScriptedAsker(["not found"], 0.5), look_twice=True)
     assert len(record.looks) == 1 and record.prediction is None
+
+
+def test_only_who_asks_for_it_gets_a_second_look(tmp_path: Path) -> None:
+    record = ask(read_large_item(tmp_path), ScriptedAsker(["[[325,325,375,375]]"], 0.5))
+    assert len(record.looks) == 1
 
 
 def test_a_picture_of_another_size_than_annotated_is_not_asked_about(tmp_path: Path) -> None:
@@ -159,7 +169,7 @@ def test_closing_a_run_tells_the_answers_in_the_making_and_starts_no_other(tmp_p
 
 
 def test_answers_are_there_again_after_a_restart(tmp_path: Path) -> None:
-    (item,) = read_items(tmp_path / "data").items
+    item = read_large_item(tmp_path / "data")
     asker = ScriptedAsker(["[[325,325,375,375]]", "[[450,450,550,550]]"], 0.5)
     record = ask(item, asker, look_twice=True)
     with Results(tmp_path / "out", SETTINGS) as results:

@@ -8,15 +8,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from grounding import Action, Box, Point, Result
-from grounding.look_twice import MAX_BOX_SHARE, MAX_SIDE_SHARE, Crop, choose_crop
+from grounding.look_twice import MAX_BOX_SHARE, Crop, choose_crop
 
 SCREEN = (1280, 800)
 SEEN = (672, 420)
 
 
-def test_a_picture_that_was_seen_in_full_is_not_looked_at_again() -> None:
-    assert choose_crop((10, 10, 20, 20), (448, 336), (448, 336)) is None
-    assert choose_crop((10, 10, 20, 20), (100, 50), (112, 56)) is None
+def test_a_part_of_a_picture_that_was_seen_in_full_is_smaller_all_the_same() -> None:
+    crop = choose_crop((10, 10, 20, 20), (448, 336), (448, 336))
+    assert crop is not None and crop.size == (268, 201)
+
+
+def test_a_small_picture_is_not_looked_at_again() -> None:
+    assert choose_crop((10, 10, 20, 20), (180, 120), (196, 112)) is None
 
 
 def test_the_part_lies_around_what_was_found() -> None:
@@ -34,16 +38,13 @@ def test_at_an_edge_the_part_keeps_its_size_and_stays_inside() -> None:
     assert (corner.x0 + corner.width, corner.y0 + corner.height) == SCREEN
 
 
-def test_a_picture_that_was_hardly_scaled_down_is_still_cut_to_a_part() -> None:
-    crop = choose_crop((640, 400), SCREEN, (1260, 784))
-    assert crop is not None
-    assert crop.width == int(MAX_SIDE_SHARE * SCREEN[0])
-
-
-def test_a_large_box_gets_a_part_with_room_around_it() -> None:
-    crop = choose_crop((500, 300, 780, 320), SCREEN, (336, 224))
-    assert crop is not None
-    assert 280 / crop.width == pytest.approx(MAX_BOX_SHARE, abs=0.01)
+def test_a_long_box_gets_a_long_part_of_the_same_area() -> None:
+    crop = choose_crop((500, 300, 900, 320), SCREEN, (1280, 800))
+    usual = choose_crop((640, 400), SCREEN, (1280, 800))
+    assert crop is not None and usual is not None
+    assert 400 / crop.width == pytest.approx(MAX_BOX_SHARE, abs=0.01)
+    area = usual.width * usual.height
+    assert crop.width * crop.height == pytest.approx(area, rel=0.01)
 
 
 def test_a_box_that_fills_the_picture_is_not_looked_at_again() -> None:
@@ -53,10 +54,10 @@ def test_a_box_that_fills_the_picture_is_not_looked_at_again() -> None:
 @given(
     st.integers(60, 4000),
     st.integers(60, 4000),
-    st.floats(0.05, 0.99),
+    st.floats(0.05, 1.5),
     st.lists(st.floats(0, 1), min_size=4, max_size=4),
 )
-def test_the_part_is_inside_the_picture_and_no_larger_than_what_was_seen(
+def test_the_part_is_inside_the_picture_and_what_was_found_inside_the_part(
     width: int, height: int, scale: float, corners: list[float]
 ) -> None:
     seen = (max(1, int(width * scale)), max(1, int(height * scale)))
@@ -67,11 +68,23 @@ def test_the_part_is_inside_the_picture_and_no_larger_than_what_was_seen(
         return
     assert crop.x0 >= 0 and crop.x0 + crop.width <= width
     assert crop.y0 >= 0 and crop.y0 + crop.height <= height
-    # what was found lies in it, up to rounding
+    # up to rounding
     assert crop.x0 <= found[0] + 1 and crop.x0 + crop.width >= found[2] - 1
-    fits = crop.width * crop.height <= seen[0] * seen[1]
-    box_needs_more = max(x1 - x0, y1 - y0) / MAX_BOX_SHARE > scale / 2
-    assert fits or box_needs_more
+    assert crop.y0 <= found[1] + 1 and crop.y0 + crop.height >= found[3] - 1
+
+
+@given(
+    st.tuples(st.integers(1000, 4000), st.integers(1000, 4000)),
+    st.floats(0.2, 1.0),
+    st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_a_part_around_something_small_is_not_scaled_down(
+    size: tuple[int, int], scale: float, place: tuple[float, float]
+) -> None:
+    seen = (int(size[0] * scale), int(size[1] * scale))
+    crop = choose_crop((place[0] * size[0], place[1] * size[1]), size, seen)
+    assert crop is not None
+    assert crop.width * crop.height <= seen[0] * seen[1]
 
 
 def test_what_was_found_in_the_part_is_put_in_its_place_in_the_whole() -> None:

@@ -157,12 +157,13 @@ def _heif_opener(name: str) -> Callable[[BinaryIO], Image.Image]:
     """Return what opens HEIC photos; it is not registered with Pillow, where others would get it.
 
     Its pictures come upright: the container's own rotation counts, EXIF's copy of it does not.
+    pi-heif is the decoder alone (LGPL); pillow-heif's wheels bring an encoder under the GPL.
     """
     try:
-        from pillow_heif.as_plugin import HeifImageFile
+        from pi_heif.as_plugin import HeifImageFile
     except ImportError as error:
         raise MediaError(
-            f"{name} is a HEIC photo, which takes the Python package pillow-heif; install it, or "
+            f"{name} is a HEIC photo, which takes the Python package pi-heif; install it, or "
             "save the photo as JPEG"
         ) from error
     return HeifImageFile

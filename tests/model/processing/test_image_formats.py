@@ -129,18 +129,25 @@ def test_a_heic_photo_without_its_package_says_which_one(monkeypatch: pytest.Mon
     real = builtins.__import__
 
     def absent(name: str, *rest: Any) -> Any:
-        if name.startswith("pillow_heif"):
+        if name.startswith("pi_heif"):
             raise ImportError(name)
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(MediaError, match="^photo.heic is a HEIC photo.* pillow-heif; install it"):
+    with pytest.raises(MediaError, match="^photo.heic is a HEIC photo.* pi-heif; install it"):
         open_image(heic, name="photo.heic")
+
+
+def test_the_decoder_of_heic_photos_brings_no_encoder() -> None:
+    # the usual one, x265, is under the GPL
+    import pi_heif
+
+    assert set(pi_heif.libheif_info()["encoders"]) <= {"mask"}
 
 
 def test_a_large_heic_photo_is_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     heic = encoded(Image.new("RGB", (640, 480), "red"), "HEIF")
-    from pillow_heif.as_plugin import HeifImageFile
+    from pi_heif.as_plugin import HeifImageFile
 
     monkeypatch.setattr(HeifImageFile, "load", lambda _: pytest.fail("decoded"))
     with pytest.raises(MediaError, match="is 640x480, 307,200 pixels, more than the 1,000"):

@@ -84,6 +84,10 @@ class Exchange:
             self.data({**chunk(), "usage": {**counts, "total_tokens": sum(usage)}})
         if done:
             self.raw("data: [DONE]\n\n")
+        self.end()
+
+    def end(self) -> None:
+        """End the stream as the transport wants it."""
         self._handler.wfile.write(b"0\r\n\r\n")
 
     def drop(self) -> None:
@@ -177,6 +181,7 @@ def scripted_endpoint(*scripts: Script, port: int = 0) -> Iterator[ScriptedEndpo
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             endpoint.answer(Exchange(self, Asked(self.path, dict(self.headers), {})))

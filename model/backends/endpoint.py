@@ -43,23 +43,28 @@ class _Loop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True)
+        self._thread.start()
 
     def start(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         """Start ``work``; cancelling what is returned cancels it, from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
-    def stop(self) -> None:
-        """Cancel everything, wait for it to end, and end the thread."""
+    def stop(self, leave: Callable[[], Coroutine[Any, Any, Any]]) -> None:
+        """Cancel everything, wait for that, then for ``leave``, and end the thread; once."""
 
-        async def cancel_all() -> None:
+        async def end() -> None:
             others = asyncio.all_tasks() - {asyncio.current_task()}
             for task in others:
                 task.cancel()
             await asyncio.gather(*others, return_exceptions=True)
+            await leave()
 
-        self.start(cancel_all()).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        if self._thread.is_alive():
+            self.start(end()).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
 
 
 class EndpointBackend:
@@ -145,8 +150,7 @@ class EndpointBackend:
 
     def close(self) -> None:
         """End all answers and connections; the backend cannot be used any more."""
-        self._loop.start(self._server.client.close()).result()
-        self._loop.stop()
+        self._loop.stop(self._server.client.close)
 
     def open_attachment(
         self,

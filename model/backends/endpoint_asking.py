@@ -78,8 +78,8 @@ class Asker:
                     raise self._server.explainer.cut(error) from None
                 if self._leave_out(error, fields):
                     continue
-                wait = self._wait_before_retry(error, tries)
-                if wait is None:
+                wait = retry_delay(error, tries, self._retry_delay_s)
+                if wait is None or tries == self._max_retries:
                     raise self._server.explainer.explain(
                         error, await self._models_if(error)
                     ) from None
@@ -146,16 +146,6 @@ class Asker:
             self._refused |= refused
         return bool(refused)
 
-    def _wait_before_retry(self, error: Exception, tries: int) -> float | None:
-        """Return the seconds to wait before asking again; None if that would not help."""
-        if tries >= self._max_retries or not is_retriable(error):
-            return None
-        # spread, so that those who failed together do not come back together
-        wait = self._retry_delay_s * 2**tries * random.uniform(0.5, 1.0)
-        asked = retry_after(error)
-        wait = max(wait, asked or 0.0)
-        return wait if wait <= MAX_RETRY_DELAY_S else None
-
     async def _models_if(self, error: Exception) -> tuple[str, ...]:
         """Return the models that the server has, where the error may be about their names."""
         if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 404):
@@ -164,3 +154,18 @@ class Asker:
             return (await self._server.list_models()).models
         except SERVER_ERRORS:
             return ()
+
+
+def retry_delay(error: BaseException, tries: int, first_s: float) -> float | None:
+    """Return the seconds to wait before asking again; None if that would not help.
+
+    Args:
+        tries: how often it was asked again already.
+        first_s: the longest wait before the first of these; doubled for each further one.
+    """
+    if not is_retriable(error):
+        return None
+    # spread, so that those who failed together do not come back together
+    wait = first_s * 2**tries * random.uniform(0.5, 1.0)
+    wait = max(wait, retry_after(error) or 0.0)
+    return wait if wait <= MAX_RETRY_DELAY_S else None

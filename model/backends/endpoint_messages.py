@@ -165,8 +165,8 @@ def _frames(
             "a video part needs decoded frames and their times; take Attachment.content() of it"
         )
     parts = [_text(VIDEO_HEADING)]
-    for frame, index in zip(frames, about["frames_indices"], strict=True):
-        parts += [_image(frame, cache), _text(stamp(index / about["fps"]))]
+    for frame, time_s in zip(frames, about["timestamps"], strict=True):
+        parts += [_image(frame, cache), _text(stamp(time_s))]
     return parts
 
 

@@ -15,9 +15,6 @@ from model.processing.model_view import MARKER_TOKENS, ModelView
 from model.processing.processing_cache import ProcessingCache
 from model.processing.text_file import fenced
 
-# Frame times that follow no rate are counted in this many ticks per second.
-TICKS_PER_S = 1000
-
 
 class ImageAttachment(Attachment):
     """One image; its pixels are kept."""
@@ -161,16 +158,12 @@ class VideoAttachment(Attachment):
 
     def content(self, pictures: Sequence[Image.Image] | None = None) -> list[dict[str, Any]]:
         """Return the frames as one part, with the times that they stand for."""
-        times = self.clip.timeline.times
-        if times is None or self.clip.timeline.is_constant:
-            fps, indices = self.clip.fps, [frame.index for frame in self.frames]
-        else:
-            fps, indices = TICKS_PER_S, [round(f.time_s * TICKS_PER_S) for f in self.frames]
         about = {
             "total_num_frames": self.clip.frame_count,
-            "fps": fps,
+            "fps": self.clip.fps,
             "duration": self.clip.duration_s,
-            "frames_indices": tuple(indices),
+            "frames_indices": tuple(frame.index for frame in self.frames),
+            "timestamps": tuple(frame.time_s for frame in self.frames),
         }
         frames = list(pictures or self.pictures())
         return [{"type": "video", "video": frames, "metadata": about}]

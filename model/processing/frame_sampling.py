@@ -40,6 +40,8 @@ class VideoMetadata:
     frames_indices: tuple[int, ...] | None = None  # set when the frames are already a selection
     # seconds at which each frame is shown, ascending; set when the frame rate varies
     times: Sequence[float] | None = None
+    # seconds of each frame of a selection, exactly; by default index / fps
+    timestamps: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
         if self.total_num_frames < 1:
@@ -50,6 +52,11 @@ class VideoMetadata:
                 raise ValueError(f"{name} of a video must be positive and finite, got {value}")
         if self.times is not None and len(self.times) != self.total_num_frames:
             raise ValueError(f"{self.total_num_frames} frames but {len(self.times)} times")
+        if self.timestamps is not None and len(self.timestamps) != len(self.frames_indices or ()):
+            raise ValueError(
+                f"{len(self.frames_indices or ())} frames_indices but {len(self.timestamps)} "
+                "timestamps; give one per frame of the selection"
+            )
 
     @property
     def seconds(self) -> float:

@@ -67,12 +67,13 @@ class Glm4vProcessor:
         """Read the small files of a checkpoint folder, or download them for a hub id.
 
         Args:
-            cache: keeps resized images, so that those of earlier turns are not resized again.
+            cache: keeps resized images and frames, so that those of earlier turns are not decoded
+                or resized again.
         """
         folder = find_folder(path_or_hub_id)
         return cls(
             Glm4vImageProcessor.from_pretrained(folder, cache=cache),
-            Glm4vVideoProcessor.from_pretrained(folder),
+            Glm4vVideoProcessor.from_pretrained(folder, cache=cache),
             Glm4vTokenizer.from_pretrained(folder),
             ChatTemplate.from_pretrained(folder),
             is_glm46v=uses_glm46v_rules(

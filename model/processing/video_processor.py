@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
@@ -31,7 +31,9 @@ from model.processing.frame_sampling import (
 from model.processing.image import open_image
 from model.processing.media import MediaError
 from model.processing.patches import PatchSettings, patchify
+from model.processing.processing_cache import ProcessingCache, fingerprint_file
 from model.processing.resize import resize
+from model.processing.video_file import check_video
 
 # size.longest_edge of every published video_preprocessor_config.json: 30 000 tokens
 DEFAULT_MAX_PIXELS = 28 * 28 * 2 * 30000
@@ -41,24 +43,33 @@ Video = str | Path | Clip | ClipFrames | np.ndarray | Sequence[Image.Image | np.
 
 
 class Glm4vVideoProcessor:
-    """Samples the frames of videos, resizes them to a common budget and cuts them into patches."""
+    """Samples the frames of videos, resizes them to a common budget and cuts them into patches.
+
+    Args:
+        cache: keeps the resized frames of files by content, a quarter of the patches' size; such a
+            file is read but neither decoded nor resized again. None processes every file anew.
+    """
 
     def __init__(
         self,
         settings: PatchSettings,
         *,
+        cache: ProcessingCache | None = None,
         is_glm46v: bool = False,
         fps: float = GLM4V_FPS,
         max_duration: float = GLM4V_MAX_DURATION_S,
     ) -> None:
         self.settings = settings
+        self.cache = cache
         self.rule: Rule = "glm46v" if is_glm46v else "glm4v"
         # GLM-4.6V's rule knows its own rates
         self.fps = None if is_glm46v else fps
         self.max_duration = max_duration
 
     @classmethod
-    def from_pretrained(cls, path_or_hub_id: str | Path) -> Glm4vVideoProcessor:
+    def from_pretrained(
+        cls, path_or_hub_id: str | Path, *, cache: ProcessingCache | None = None
+    ) -> Glm4vVideoProcessor:
         """Read video_preprocessor_config.json.
 
         Without one, patches are cut as for images, within the published budget for videos.
@@ -69,6 +80,7 @@ class Glm4vVideoProcessor:
         raw = {k: v for k, v in image.items() if k != "size"} if video is None else video
         return cls(
             PatchSettings.from_dict(raw, max_pixels=DEFAULT_MAX_PIXELS),
+            cache=cache,
             is_glm46v=uses_glm46v_rules(raw, read_json(folder, "processor_config.json")),
             fps=raw.get("fps") or GLM4V_FPS,
             max_duration=raw.get("max_duration") or GLM4V_MAX_DURATION_S,
@@ -123,12 +135,8 @@ class Glm4vVideoProcessor:
         self, video: Video, about: VideoMetadata | Mapping[str, Any] | None
     ) -> tuple[Tensor, tuple[int, int], list[float]]:
         """Return patches (N, 1176), the (height, width) of the frames, and each pair's time."""
-        if isinstance(video, (str, Path)):
-            video = open_clip(video)
-        if isinstance(video, Clip):
-            video = ClipFrames(video, self.sample(video))
-        if isinstance(video, ClipFrames):
-            return self._process_clip(video)
+        if isinstance(video, (str, Path, Clip, ClipFrames)):
+            return self._process_file(video)
         known = _describe(video, about)
         if known.frames_indices is None:
             indices = frames_to_read(known, self.rule, fps=self.fps, max_duration=self.max_duration)
@@ -142,44 +150,90 @@ class Glm4vVideoProcessor:
         pictures = (
             np.asarray(open_image(video[i], name=f"frame {i} of the video")) for i in positions
         )
-        patches, size = self._patches(pictures, len(positions), counted)
+        resized = self._resized(pictures, counted)
+        patches, size = self._patches(resized, len(positions))
+        if known.timestamps is not None:
+            return patches, size, [known.timestamps[i] for i in positions[::2]]
         return patches, size, pair_timestamps(indices, known.fps)
 
-    def _process_clip(self, chosen: ClipFrames) -> tuple[Tensor, tuple[int, int], list[float]]:
-        """Decode the chosen frames only; an odd number is completed by repeating the last."""
-        frames = list(chosen.frames)
-        if not frames:
-            raise MediaError(f"no frame of {chosen.clip.name} was chosen; choose at least one")
-        frames += frames[-1:] * (len(frames) % 2)
-        with closing(chosen.clip.read_pixels(frames)) as pictures:
-            patches, size = self._patches(pictures, len(frames), len(frames))
-        return patches, size, [frame.time_s for frame in frames[::2]]
+    def _process_file(
+        self, video: str | Path | Clip | ClipFrames
+    ) -> tuple[Tensor, tuple[int, int], list[float]]:
+        """As ``_process``; the resized frames are kept by the file's content and the choice."""
+        if self.cache is None:
+            frames = self._chosen(video)
+            return (*self._patches(self._read(frames), len(frames.frames)), _pair_times(frames))
+        resized, seconds = self.cache.get(self._key(video), lambda: self._prepared(video))
+        return (*self._patches(resized, len(resized)), seconds)
 
-    def _patches(
-        self, frames: Iterable[np.ndarray], count: int, counted: int
-    ) -> tuple[Tensor, tuple[int, int]]:
-        """Resize and cut frames pair by pair as they arrive, so that only patches pile up.
+    def _key(self, video: str | Path | Clip | ClipFrames) -> Hashable:
+        """Return what decides the resized frames: the file's content, the choice, the settings."""
+        clip = video.clip if isinstance(video, ClipFrames) else video
+        path, name = (clip.path, clip.name) if isinstance(clip, Clip) else (clip, None)
+        content = fingerprint_file(check_video(path, name))
+        if isinstance(video, ClipFrames):
+            return "video", content, self.settings, tuple(video.frames)
+        most = clip.max_frames if isinstance(clip, Clip) else None
+        return "video", content, self.settings, self.rule, self.fps, self.max_duration, most
+
+    def _prepared(self, video: str | Path | Clip | ClipFrames) -> tuple[list[Tensor], list[float]]:
+        """Return all frames, resized, and the time of each pair."""
+        frames = self._chosen(video)
+        return list(self._read(frames)), _pair_times(frames)
+
+    def _chosen(self, video: str | Path | Clip | ClipFrames) -> ClipFrames:
+        """Choose frames unless they are chosen; an odd number is completed by the last again."""
+        if isinstance(video, (str, Path)):
+            video = open_clip(video)
+        if isinstance(video, Clip):
+            video = ClipFrames(video, self.sample(video))
+        frames = list(video.frames)
+        if not frames:
+            raise MediaError(f"no frame of {video.clip.name} was chosen; choose at least one")
+        return ClipFrames(video.clip, frames + frames[-1:] * (len(frames) % 2))
+
+    def _read(self, chosen: ClipFrames) -> Iterator[Tensor]:
+        """Decode the chosen frames only; yield each as (3, height, width) uint8, resized."""
+        with closing(chosen.clip.read_pixels(chosen.frames)) as pictures:
+            yield from self._resized(pictures, len(chosen.frames))
+
+    def _resized(self, frames: Iterable[np.ndarray], counted: int) -> Iterator[Tensor]:
+        """Resize frames one by one as they arrive.
 
         Args:
-            frames: ``count`` pictures (rows, columns, 3) uint8 of one size.
+            frames: pictures (rows, columns, 3) uint8 of one size.
             counted: how many of them share the pixel budget.
 
-        Returns:
-            patches: (N, 1176) float32.
-            size: the (height, width) of a frame as the model sees it.
+        Yields:
+            (3, height, width) uint8.
         """
-        pair: list[Tensor] = []
-        done = 0
         for i, frame in enumerate(frames):
             if i == 0:
                 first = frame.shape
                 size = self.settings.target_size(counted, *first[:2])
-                patches = self._empty(count, size)
             if frame.shape != first:
-                raise MediaError(f"frame {i} of a video has shape {frame.shape}, the first {first}")
+                raise MediaError(
+                    f"frame {i} of a video has shape {frame.shape}, the first {first}; convert it "
+                    "to frames of one size"
+                )
             # Pillow's buffer is read-only: those are copied
             pixels = torch.from_numpy(np.require(frame, requirements="W")).permute(2, 0, 1)
-            pair.append(resize(pixels, *size))
+            yield resize(pixels, *size)
+
+    def _patches(self, frames: Iterable[Tensor], count: int) -> tuple[Tensor, tuple[int, int]]:
+        """Cut ``count`` resized frames pair by pair as they arrive, so that only patches pile up.
+
+        Returns:
+            patches: (N, 1176) float32.
+            size: the (height, width) of a frame.
+        """
+        pair: list[Tensor] = []
+        done = 0
+        for frame in frames:
+            if done == 0 and not pair:
+                size = frame.shape[1], frame.shape[2]
+                patches = self._empty(count, size)
+            pair.append(frame)
             if len(pair) == self.settings.temporal_patch_size:
                 rows = patchify(torch.stack(pair), self.settings)
                 patches[done : done + len(rows)] = rows
@@ -193,6 +247,11 @@ class Glm4vVideoProcessor:
         row = 3 * self.settings.temporal_patch_size * self.settings.patch_size**2
         # numpy asks the kernel for huge pages, torch does not: see patchify
         return torch.from_numpy(np.empty((pixels // row, row), dtype=np.float32))
+
+
+def _pair_times(chosen: ClipFrames) -> list[float]:
+    """Return the time in seconds of each pair's first frame."""
+    return [frame.time_s for frame in chosen.frames[::2]]
 
 
 def _describe(

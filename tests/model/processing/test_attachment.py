@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from attachment_files import (
@@ -213,8 +212,25 @@ def test_the_frames_of_a_clip_are_those_of_the_video_processor(
     got = processor.video_processor([part["video"]], [part["metadata"]])
     assert torch.equal(got["video_grid_thw"], wanted["video_grid_thw"])
     assert torch.equal(got["pixel_values_videos"], wanted["pixel_values_videos"])
-    np.testing.assert_allclose(got["timestamps"], wanted["timestamps"])
+    assert got["timestamps"] == wanted["timestamps"]
     assert [item.label for item in attachment.items] == [time_label(f.time_s) for f in frames]
+
+
+def test_frames_of_a_varying_rate_keep_their_times_to_the_last_digit(
+    processor: Glm4vProcessor, tmp_path: Path
+) -> None:
+    pictures = [Image.new("RGB", (64, 48), (60 * i, 0, 0)) for i in range(4)]
+    pictures[0].save(
+        tmp_path / "a.gif",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[330, 670, 110, 1000],
+    )
+    attachment = open_attachment(tmp_path / "a.gif", animation_as_video=True)
+    part = attachment.content()[0]
+    got = processor.video_processor([part["video"]], [part["metadata"]])
+    assert got["timestamps"] == [[frame.time_s for frame in attachment.frames[::2]]]
+    assert not attachment.clip.timeline.is_constant
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
+import cv2
 import pytest
 import torch
+from attachment_files import write_clip
 from PIL import Image
 
-from model.processing import Glm4vImageProcessor, ProcessingCache
+from model.processing import (
+    Clip,
+    ClipFrames,
+    Glm4vImageProcessor,
+    Glm4vVideoProcessor,
+    ProcessingCache,
+    open_attachment,
+    open_clip,
+)
 from model.processing.patches import PatchSettings
 
 SETTINGS = PatchSettings(112 * 112, 9_633_792)
@@ -130,3 +141,94 @@ def test_cached_images_are_the_uncached_ones(picture: Callable[..., Image.Image]
     cached([images[1]])
     got, wanted = cached(images), Glm4vImageProcessor(SETTINGS)(images)
     assert torch.equal(got["pixel_values"], wanted["pixel_values"])
+
+
+@pytest.fixture
+def decoders(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Every decoder of videos that is opened."""
+    opened: list[Any] = []
+
+    real = cv2.VideoCapture
+
+    def counted(*given: Any) -> cv2.VideoCapture:
+        opened.append(given)
+        return real(*given)
+
+    monkeypatch.setattr(cv2, "VideoCapture", counted)
+    return opened
+
+
+VIDEO_SETTINGS = PatchSettings(112 * 112, 47_040_000)
+
+
+def whole_clip(path: Path) -> Path:
+    return path
+
+
+def opened_clip(path: Path) -> Clip:
+    return open_clip(path)
+
+
+def chosen_frames(path: Path) -> ClipFrames:
+    clip = open_clip(path)
+    return ClipFrames(clip, clip.sample("glm4v")[:3])
+
+
+@pytest.mark.parametrize("form", [whole_clip, opened_clip, chosen_frames])
+def test_the_same_clip_is_neither_decoded_nor_resized_again(
+    form: Callable[[Path], Any], decoders: list[Any], tmp_path: Path
+) -> None:
+    video = form(write_clip(tmp_path / "a.mp4"))
+    processor = Glm4vVideoProcessor(VIDEO_SETTINGS, cache=ProcessingCache())
+    first = processor([video])
+    decoders.clear()
+    second = processor([video])
+    assert decoders == []
+    assert first["timestamps"] == second["timestamps"]
+    assert torch.equal(first["pixel_values_videos"], second["pixel_values_videos"])
+    assert torch.equal(first["video_grid_thw"], second["video_grid_thw"])
+    uncached = Glm4vVideoProcessor(VIDEO_SETTINGS)([video])
+    assert torch.equal(first["pixel_values_videos"], uncached["pixel_values_videos"])
+    assert first["timestamps"] == uncached["timestamps"]
+
+
+def test_frames_of_a_clip_are_kept_within_the_bound(tmp_path: Path) -> None:
+    cache = ProcessingCache(max_bytes=1000)
+    Glm4vVideoProcessor(VIDEO_SETTINGS, cache=cache)([write_clip(tmp_path / "a.mp4")])
+    assert cache.nbytes == 0
+    cache = ProcessingCache()
+    made = Glm4vVideoProcessor(VIDEO_SETTINGS, cache=cache)([tmp_path / "a.mp4"])
+    assert cache.nbytes == made["pixel_values_videos"].numel()  # one byte for each value
+
+
+def test_other_frames_rates_and_contents_of_a_clip_are_not_mixed_up(tmp_path: Path) -> None:
+    cache = ProcessingCache()
+    clip = open_clip(write_clip(tmp_path / "a.mp4"))
+    frames = clip.sample("glm4v")
+    processors = [
+        Glm4vVideoProcessor(VIDEO_SETTINGS, cache=cache),
+        Glm4vVideoProcessor(VIDEO_SETTINGS, cache=cache, fps=4.0),
+        Glm4vVideoProcessor(VIDEO_SETTINGS, cache=cache, is_glm46v=True),
+        Glm4vVideoProcessor(PatchSettings(112 * 112, 30_000), cache=cache),
+    ]
+    shapes = [tuple(p([clip])["video_grid_thw"][0].tolist()) for p in processors]
+    assert len(set(shapes)) == len(shapes)
+    two, other = (
+        processors[0]([ClipFrames(clip, chosen)])["pixel_values_videos"]
+        for chosen in (frames[:2], frames[2:4])
+    )
+    assert not torch.equal(two, other)
+    write_clip(tmp_path / "a.mp4", frames=24)
+    assert processors[0]([tmp_path / "a.mp4"])["video_grid_thw"][0, 0] != shapes[0][0]
+
+
+def test_a_clip_of_the_last_turn_is_not_decoded_for_the_next(
+    decoders: list[Any], tmp_path: Path
+) -> None:
+    cache = ProcessingCache()
+    path = write_clip(tmp_path / "a.mp4")
+    attachment = open_attachment(path, cache=cache)
+    attachment.content()
+    decoders.clear()
+    attachment.content()
+    assert decoders == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -69,6 +70,12 @@ def _make_turn(text: str, drafts: Drafts, limits: Limits) -> Turn:
     return Turn(text, tuple(draft.attached for draft in drafts if draft.attached is not None))
 
 
+def _refuse(files: list[str], problem: str) -> Drafts:
+    return tuple(
+        Draft(file, "other", Choice(), problem=f"{Path(file).name}: {problem}") for file in files
+    )
+
+
 def _read_choices(entered: Any) -> dict[str, Choice]:
     """Return what was entered on the page about each file."""
     choices = entered.items() if isinstance(entered, Mapping) else ()
@@ -117,16 +124,15 @@ class Chat:
         Args:
             choices: what was entered about each file, {path: what ``Choice.read`` takes}.
         """
-        files = message["files"][:MAX_FILES]
+        files, surplus = message["files"][:MAX_FILES], message["files"][MAX_FILES:]
+        refused = _refuse(surplus, f"a message takes up to {MAX_FILES} files; remove one.")
         try:
             for opened in self._open(files, _read_choices(choices), drafts):
-                yield self._show_strip(opened, conversation)
+                yield self._show_strip(opened, refused, conversation)
                 if newest.version > version:
                     return
         except Refused as problem:
-            # not kept: it is no fault of the files
-            unknown = tuple(Draft(file, "other", Choice(), problem=str(problem)) for file in files)
-            yield self._show_strip(unknown, conversation)._replace(drafts=())
+            yield self._show_strip((), _refuse(files, str(problem)) + refused, conversation)
 
     def note_version(self, newest: Newest, version: int) -> None:
         """Take note of the version that the browser has now; older ones may arrive late."""
@@ -256,8 +262,9 @@ class Chat:
         except BackendError as error:
             raise Refused(as_sentence(error)) from error
 
-    def _show_strip(self, drafts: Drafts, conversation: Conversation) -> StripView:
+    def _show_strip(self, drafts: Drafts, refused: Drafts, conversation: Conversation) -> StripView:
+        """Show the files; those ``refused`` are not kept: it is no fault of theirs."""
         tokens = sum(draft.attached.tokens for draft in drafts if draft.attached is not None)
         total = estimate(tokens, conversation, self._backend.context_length)
         ready = tuple(draft for draft in drafts if draft.is_complete)
-        return StripView(to_value(to_html(drafts, total)), ready)
+        return StripView(to_value(to_html(drafts + refused, total)), ready)

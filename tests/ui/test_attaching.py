@@ -216,6 +216,17 @@ def test_each_file_can_be_moved_and_removed_by_name(image: str, pdf: str) -> Non
     assert "Move" not in Tab().strip(image)
 
 
+def test_the_eleventh_file_is_named_and_taken_once_another_is_removed(tmp_path: Path) -> None:
+    files = [make_image(tmp_path / f"{index}.png") for index in range(11)]
+    tab = Tab()
+    strip = tab.strip(*files)
+    assert "10.png: a message takes up to 10 files" in strip
+    assert 'aria-label="Remove 10.png"' in strip
+    assert "Not sent" not in tab.strip(*files[1:])
+    tab.send(*files[1:])
+    assert len(tab.backend.questions) == 1
+
+
 def test_an_animation_becomes_a_video_when_asked(tmp_path: Path) -> None:
     moving = make_animation(tmp_path / "moving.gif")
     tab = Tab()
@@ -317,7 +328,8 @@ def test_what_was_shown_is_what_is_sent(
     opened = count_openings(tab, monkeypatch)
     tab.send(image, pdf, clip)
     assert opened == []
-    shown = [p for draft in tab.drafts if draft.attached for p in draft.attached.pictures]
+    attached = [draft.attached for draft in tab.drafts if draft.attached]
+    shown = [p for a in attached if a.kind != "video" for p in a.pictures]
     content = tab.backend.questions[0][0]["content"]
     sent = [part["image"] for part in content if part["type"] == "image"]
     assert [id(picture.image) for picture in shown] == [id(picture) for picture in sent]
@@ -431,7 +443,7 @@ def test_an_answer_about_a_video_is_not_drawn_on_an_earlier_image(image: str, cl
 
 
 def test_a_box_is_drawn_on_the_frame_of_the_time_that_the_answer_names(clip: str) -> None:
-    tab = Tab(AnswerDelta("At 0:01: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
+    tab = Tab(AnswerDelta("At 0:01 <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
     tab.send(clip)
     turn = tab.conversation[-1]
     (target,) = turn.targets
@@ -492,6 +504,7 @@ def test_over_http_the_same_files_and_choices_are_taken(image: str, pdf: str, cl
     ]
     assert reply["attachments"][1]["items"] == ["Page 2"]
     assert len(reply["attachments"][2]["items"]) == 2
-    assert reply["image_names"] == ["screen.png", "report.pdf, page 2"]
+    names = ["screen.png", "report.pdf, page 2", "clip.mp4, 0:00.0", "clip.mp4, 0:01.9"]
+    assert reply["image_names"] == names
     assert reply["boxes"][0]["image"] == 1
     assert MIXING_NOTE in reply["notes"]

@@ -111,8 +111,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             there = len(dataset.items) - len(left)
             print(f"{there} of {len(dataset.items)} answers are in {results.path}", file=sys.stderr)
         status = 0
-        if left:
-            status = _ask_all(settings, checkpoint, dataset, left, results)
+        try:
+            if left:
+                _ask_all(settings, checkpoint, dataset, left, results)
+        except KeyboardInterrupt:
+            print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+            status = INTERRUPTED
         summary = describe(dataset, results.records, describe_settings(settings, checkpoint))
         print(to_text(summary))
         files = [
@@ -137,8 +141,8 @@ def _ask_all(
     dataset: Dataset,
     left: Sequence[Item],
     results: Results,
-) -> int:
-    """Ask about the items that are left and keep what comes; return the exit status."""
+) -> None:
+    """Ask about the items that are left, and keep what comes."""
     items = {item.key: item for item in dataset.items}
     progress = Progress(len(items), sys.stderr, done=len(items) - len(left))
     right = asked = failed = 0
@@ -163,12 +167,8 @@ def _ask_all(
                     target = items[record.key].target
                     right += is_right(record.prediction, target, dataset.rule)
                     progress.advance(f"{right / max(asked, 1):.1%} right, {failed} failed")
-        except KeyboardInterrupt:
-            print("\ninterrupted; the same command goes on from here", file=sys.stderr)
-            return INTERRUPTED
         finally:
             progress.close()
-    return 0
 
 
 @contextmanager
@@ -237,4 +237,9 @@ def _open_upright(file: Path) -> Image.Image:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    exit_status = main()
+    if exit_status == INTERRUPTED:
+        # a thread may still be inside the network: the interpreter's own end would abort in it
+        sys.stdout.flush()
+        os._exit(exit_status)
+    sys.exit(exit_status)

@@ -210,11 +210,11 @@ def _article(item: Item, record: Record, screens: _Screens) -> str:
 def _mark(kind: str, prediction: Prediction | None, size: tuple[int, int]) -> str:
     if prediction is None:
         return ""
+    if prediction.box is not None:
+        return _rect(kind, prediction.box)
     x, y = prediction.point
-    radius = max(size) / 100
-    place = f'cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"'
-    dot = f'<circle class="halo" {place}/><circle class="{kind}" {place}/>'
-    return dot + (_rect(kind, prediction.box) if prediction.box else "")
+    place = f'cx="{x:.1f}" cy="{y:.1f}" r="{max(size) / 100:.1f}"'
+    return f'<circle class="halo" {place}/><circle class="{kind}" {place}/>'
 
 
 def _rect(kind: str, box: tuple[float, float, float, float]) -> str:

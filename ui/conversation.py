@@ -66,9 +66,9 @@ class Attached:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def open_image(cls, path: str) -> Attached:
+    def open_image(cls, path: str, *, max_pixels: int) -> Attached:
         """Open an uploaded image; ``MediaError`` says what is wrong with it."""
-        image = open_image(path)
+        image = open_image(path, max_pixels=max_pixels)
         picture = Picture(Path(path).name, image, save_png(image))
         return cls(picture.name, "image", ({"type": "image", "image": image},), (picture,))
 

@@ -9,7 +9,7 @@ import gradio as gr
 
 from grounding import strip_markers
 from model.backends.base import ChatBackend, Reply, SamplingOptions
-from model.processing import MediaError
+from model.processing import MAX_IMAGE_PIXELS, MediaError
 from ui.answering import Refused, answer, as_sentence
 from ui.conversation import Attached, Turn, read_answer
 from ui.findings import describe_findings, describe_usage
@@ -30,14 +30,21 @@ class LocateView(NamedTuple):
 class Locate:
     """Handlers of the grounding tab: plain values in, plain values out, nothing kept."""
 
-    def __init__(self, backend: ChatBackend, options: SamplingOptions) -> None:
+    def __init__(
+        self,
+        backend: ChatBackend,
+        options: SamplingOptions,
+        *,
+        max_pixels: int = MAX_IMAGE_PIXELS,
+    ) -> None:
         self._backend = backend
         self._options = options
+        self._max_pixels = max_pixels
 
     def show(self, image: str | None, instruction: str, thinking: bool) -> Iterator[LocateView]:
         """Yield the tab's right half as the answer grows."""
         try:
-            turn = _open_turn(image, instruction)
+            turn = _open_turn(image, instruction, self._max_pixels)
             yield LocateView(to_html(turn.pictures, ()), "", "", "", "")
             for grown, _ in self._answer(turn, thinking):
                 yield _view(grown)
@@ -61,7 +68,8 @@ class Locate:
             picture: PNG of the screenshot with what was found drawn on it.
         """
         try:
-            for grown, reply in self._answer(_open_turn(image, instruction), thinking):
+            turn = _open_turn(image, instruction, self._max_pixels)
+            for grown, reply in self._answer(turn, thinking):
                 yield _describe(grown, reply), _picture(grown)
             if grown.state == "failed":
                 raise Refused(grown.notes[0])
@@ -72,13 +80,13 @@ class Locate:
         return answer(self._backend, (turn,), thinking=thinking, options=self._options)
 
 
-def _open_turn(image: str | None, instruction: str) -> Turn:
+def _open_turn(image: str | None, instruction: str, max_pixels: int) -> Turn:
     if not image:
         raise Refused("Attach a screenshot first.")
     if not instruction.strip():
         raise Refused("Say what to find, for example: Click on Save.")
     try:
-        return Turn(instruction.strip(), (Attached.open_image(image),))
+        return Turn(instruction.strip(), (Attached.open_image(image, max_pixels=max_pixels),))
     except MediaError as error:
         raise Refused(as_sentence(error)) from error
 

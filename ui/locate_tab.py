@@ -38,7 +38,7 @@ class _Outcome(NamedTuple):
 
 def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
     """Lay the grounding demo out and wire it; call inside a tab."""
-    locate = Locate(backend, settings.options)
+    locate = Locate(backend, settings.options, max_pixels=settings.limits.max_pixels)
     with gr.Row():
         with gr.Column(min_width=320):
             question = _lay_out_question(settings)

@@ -90,6 +90,15 @@ def test_a_refusal_is_shown_as_a_notice(screenshot: str) -> None:
     assert last.notice == "Still loading."
 
 
+def test_a_screenshot_beyond_the_operators_limit_is_refused(screenshot: str) -> None:
+    locate = Locate(ScriptedBackend([END]), SamplingOptions(), max_pixels=200 * 100 - 1)
+    last = list(locate.show(screenshot, "Click on Save", False))[-1]
+    assert "screen.png" in last.notice
+    assert "19,999" in last.notice
+    with pytest.raises(gr.Error, match="19,999"):
+        list(locate.call(screenshot, "Click on Save", False))
+
+
 def test_over_http_the_result_comes_with_its_picture(screenshot: str) -> None:
     locate = Locate(ScriptedBackend([BOXED, END]), SamplingOptions())
     result, picture = list(locate.call(screenshot, "Click on Save", False))[-1]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -263,6 +263,8 @@ def test_a_killed_run_goes_on_and_ctrl_c_ends_one_in_good_order(
         before = len(results.read_bytes().splitlines()) if results.exists() else 1
         running = subprocess.Popen(command(examples, out), cwd=ROOT)
         while running.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                running.wait(0.05)
             if results.exists() and len(results.read_bytes().splitlines()) > before:
                 os.kill(running.pid, sent)
                 break

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import queue
 import threading
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from model.backends.base import (
     Message,
     SamplingOptions,
     Status,
+    Waiting,
 )
 from model.backends.endpoint_asking import Asker
 from model.backends.endpoint_messages import count_tokens, to_openai, view_of
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Whoever waits for an answer gets an empty piece this often: an occasion to stop waiting.
-HEARTBEAT_S = 0.5
+# Whoever waits is told so this often, which is an occasion to stop waiting.
+HEARTBEAT_S = 0.25
 # The rest is for the question and the answer.
 ATTACHMENT_SHARE = 0.75
 
@@ -65,6 +67,31 @@ class _Loop:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
+
+
+class _Places:
+    """So many at a time; the others wait in the order in which they came."""
+
+    def __init__(self, count: int) -> None:
+        self._free = asyncio.Semaphore(count)
+        self._queue: list[object] = []
+
+    def number_of(self, who: object) -> int:
+        """Return the place in the queue, 1 for the next; 0 for who does not wait."""
+        return next((n for n, each in enumerate(self._queue, start=1) if each is who), 0)
+
+    @asynccontextmanager
+    async def take(self, who: object) -> AsyncIterator[None]:
+        """Wait for a place, and hold it until the block ends."""
+        self._queue.append(who)
+        try:
+            await self._free.acquire()
+        finally:
+            self._queue.remove(who)
+        try:
+            yield
+        finally:
+            self._free.release()
 
 
 class EndpointBackend:
@@ -110,7 +137,7 @@ class EndpointBackend:
         )
         self._asker = Asker(self._server, max_retries=max_retries, retry_delay_s=retry_delay_s)
         self._cache = ProcessingCache()
-        self._places = asyncio.Semaphore(max_conversations)
+        self._places = _Places(max_conversations)
         self._loop = _Loop()
         self._loop.start(self._server.watch())
 
@@ -188,7 +215,8 @@ class EndpointBackend:
     ) -> Generator[Event, None, None]:
         """Yield the answer as it comes, ending with ``Finished``; closing it ends all work.
 
-        While nothing comes, empty pieces do: a generator cannot be closed while it waits.
+        While nothing comes it yields ``Waiting``, or an empty piece within an answer: a generator
+        that waits cannot be closed.
 
         Raises:
             BackendError: there is no answer, or no more of it.
@@ -197,7 +225,8 @@ class EndpointBackend:
         events: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
         # encoded here, not in the loop, which other answers share
         converted = to_openai(messages, self._cache)
-        work = self._loop.start(self._answer(converted, enable_thinking, options, events.put))
+        work = self._loop.start(self._answer(converted, enable_thinking, options, events))
+        has_begun = False
         try:
             while True:
                 try:
@@ -205,7 +234,10 @@ class EndpointBackend:
                 except queue.Empty:
                     if work.done() and events.empty():
                         raise BackendError("the connection was closed from this side") from None
-                    event = AnswerDelta("")
+                    place = self._places.number_of(events)
+                    event = AnswerDelta("") if has_begun else Waiting(place)
+                else:
+                    has_begun = True
                 if isinstance(event, Exception):
                     raise event
                 if isinstance(event, Finished):
@@ -223,13 +255,13 @@ class EndpointBackend:
         messages: list[dict[str, Any]],
         enable_thinking: bool,
         options: SamplingOptions,
-        emit: Callable[[Event | Exception], None],
+        events: queue.SimpleQueue[Event | Exception],
     ) -> None:
         """Ask, and pass on what comes; the last is ``Finished`` or an exception."""
         try:
-            async with self._places:
-                await self._asker.ask(messages, enable_thinking, options, emit)
+            async with self._places.take(events):
+                await self._asker.ask(messages, enable_thinking, options, events.put)
         except Exception as error:
             if isinstance(error, BackendError):
                 logger.warning("no answer, or no more of it: %s", error)
-            emit(error)
+            events.put(error)

@@ -25,7 +25,7 @@ from scripted_endpoint import (
     scripted_endpoint,
 )
 
-from model.backends.base import AnswerDelta, BackendError, Status
+from model.backends.base import AnswerDelta, BackendError, Status, Waiting
 from model.backends.endpoint import EndpointBackend
 from model.backends.endpoint_server import check_url
 from model.processing import Limits
@@ -186,7 +186,7 @@ def test_closing_before_the_first_token_closes_the_connection(script: Script) ->
     with conversation(script) as (endpoint, backend):
         stream = start(backend)
         while not endpoint.asked:
-            assert next(stream) == AnswerDelta("")
+            assert next(stream) == Waiting()
         stream.close()  # type: ignore[attr-defined]
         endpoint.wait_for_scripts()
 
@@ -227,11 +227,12 @@ def test_one_too_many_waits_for_a_place_and_may_leave_the_queue() -> None:
         first, second = start(backend), start(backend)
         while not endpoint.asked:
             next(first)
-        assert next(second) == AnswerDelta("")
+        third = start(backend)
+        assert (next(second), next(third)) == (Waiting(place=1), Waiting(place=2))
         second.close()  # type: ignore[attr-defined]
         assert len(endpoint.asked) == 1
-        third = start(backend)
-        assert next(third) == AnswerDelta("")
+        while next(third) != Waiting(place=1):
+            pass
         first.close()  # type: ignore[attr-defined]
         while len(endpoint.asked) < 2:
             next(third)

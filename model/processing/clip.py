@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from model.processing.file_type import identify
 from model.processing.frame_sampling import (
     GLM4V_MAX_DURATION_S,
     Rule,
@@ -27,6 +28,7 @@ from model.processing.video_file import (
     check_video,
     read_timeline,
 )
+from model.processing.webp import WebpReader, read_webp_timeline
 
 # A jump must save more frames than these to be worth emptying the decoder.
 MIN_FRAMES_SAVED = 8
@@ -48,6 +50,7 @@ class Clip:
         width, height: in pixels, after the rotation flag is applied.
         timeline: when each frame is shown.
         max_frames: the operator's limit on the frames of one clip; None for no limit.
+        is_webp: it is an animated image that FFmpeg cannot decode.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Clip:
     height: int
     timeline: Timeline
     max_frames: int | None = None
+    is_webp: bool = False
 
     @property
     def frame_count(self) -> int:
@@ -129,7 +133,7 @@ class Clip:
         last = self.frame_count - 1
         if indices != sorted(indices) or any(not 0 <= index <= last for index in indices):
             raise ValueError(f"frames must ascend and lie between 0 and {last}, got {indices}")
-        reader = _Reader(self)
+        reader = _open_reader(self)
         try:
             for index in indices:
                 yield reader.read(index)
@@ -195,8 +199,15 @@ class _Reader:
         return True
 
 
+def _open_reader(clip: Clip) -> _Reader | WebpReader:
+    if not clip.is_webp:
+        return _Reader(clip)
+    # its size was checked when it was opened
+    return WebpReader(check_video(clip.path, clip.name), clip.name, clip.width * clip.height)
+
+
 def open_clip(source: str | Path, *, name: str | None = None, limits: Limits | None = None) -> Clip:
-    """Look into a video: MP4, MOV, WebM, MKV, AVI or an animated GIF.
+    """Look into a video: MP4, MOV, WebM, MKV, AVI, an animated GIF, PNG or WebP.
 
     Counts the frames and their times from the file's packets, so headers may be wrong or missing.
 
@@ -218,16 +229,20 @@ def open_clip(source: str | Path, *, name: str | None = None, limits: Limits | N
             "allowed; cut it or save it at a lower quality"
         )
     max_pixels = MAX_IMAGE_PIXELS if limits is None else limits.max_pixels
-    with VideoDecoder(path, shown, max_pixels=max_pixels) as decoder:
-        width, height = decoder.width, decoder.height
+    is_webp = identify(path).what == "a WebP image"
+    if is_webp:
+        width, height, timeline = read_webp_timeline(path, shown, max_pixels)
+    else:
+        with VideoDecoder(path, shown, max_pixels=max_pixels) as decoder:
+            width, height = decoder.width, decoder.height
+        timeline = read_timeline(path, shown)
     if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
         raise MediaError(
             f"{shown} is {width}x{height}: one side is more than {MAX_ASPECT_RATIO} times the "
             "other; crop it"
         )
-    timeline = read_timeline(path, shown)
     most = max(limits.max_frames, 2) if limits else None  # frames come in pairs
-    clip = Clip(path, shown, width, height, timeline, most)
+    clip = Clip(path, shown, width, height, timeline, most, is_webp)
     if limits is not None and clip.duration_s > limits.max_duration_s:
         raise MediaError(
             f"{shown} runs {clip.duration_s:,.1f} s, more than the {limits.max_duration_s:,.1f} s "

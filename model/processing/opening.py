@@ -75,7 +75,7 @@ def open_attachment(
         max_frames: of a video, in the place of the rule's own cap.
         max_item_tokens: the resolution, as tokens of an image, a page or a pair of frames; by
             default as the model sees it, and for documents what fits ``limits.max_tokens``.
-        animation_as_video: take an animated GIF or PNG as a video instead of its first frame.
+        animation_as_video: take an animated GIF, PNG or WebP as a video instead of its first frame.
         cache: keeps what was made, so that the same file is not processed again in a later turn;
             by default one that this attachment has for itself.
 

@@ -19,8 +19,8 @@ from model.processing.media import MediaError, check_file
 
 REMEDY = "convert it to an H.264 MP4 and attach that"
 
-# Animations that FFmpeg decodes, as ``identify`` calls them; its decoder of WebP takes stills only.
-ANIMATED = ("a GIF image", "a PNG image")
+# Animations that can be played, as ``identify`` calls them.
+ANIMATED = ("a GIF image", "a PNG image", "a WebP image")
 
 # What containers write when they do not know: Matroska ticks 1000 times a second, MPEG 90000 times.
 ABSURD_FPS = 1000.0
@@ -180,7 +180,7 @@ class VideoDecoder:
 
 
 def is_animation(path: Path, found: FileType) -> bool:
-    """Return whether an image is an animation that FFmpeg plays; of a damaged one, False."""
+    """Return whether an image is an animation that can be played; of a damaged one, False."""
     if found.what not in ANIMATED:
         return False
     try:

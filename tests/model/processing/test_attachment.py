@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from attachment_files import (
@@ -165,11 +166,22 @@ def test_an_animation_is_its_first_frame_or_a_video(folder: Path) -> None:
     assert moving.kind == "video"
 
 
-def test_an_animated_png_may_be_a_video_too_but_a_still_one_stays_an_image(folder: Path) -> None:
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_other_animations_may_be_videos_too(folder: Path, suffix: str) -> None:
+    path = folder / f"moving.{suffix}"
     with Image.open(folder / "moving.gif") as gif:
-        gif.save(folder / "moving.png", save_all=True)
-    assert open_attachment(folder / "moving.png").is_animation
-    assert open_attachment(folder / "moving.png", animation_as_video=True).kind == "video"
+        gif.save(path, save_all=True, lossless=True)
+    assert open_attachment(path).is_animation
+    moving = open_attachment(path, animation_as_video=True)
+    reference = open_attachment(folder / "moving.gif", animation_as_video=True)
+    assert moving.kind == "video"
+    assert [item.label for item in moving.items] == [item.label for item in reference.items]
+    for picture, wanted in zip(moving.pictures(), reference.pictures(), strict=True):
+        # a GIF has a palette
+        assert np.abs(np.asarray(picture, int) - np.asarray(wanted, int)).max() < 12
+
+
+def test_a_still_image_is_no_video(folder: Path) -> None:
     still = open_attachment(folder / "photo.png", animation_as_video=True)
     assert (still.kind, still.is_animation) == ("image", False)
 

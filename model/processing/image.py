@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFile, ImageOps
 
 from model.processing.file_type import identify_head
-from model.processing.limits import MAX_IMAGE_PIXELS
+from model.processing.limits import MAX_IMAGE_PIXELS, MIB
 from model.processing.media import HEAD_BYTES, MediaError, check_file, shown_name
 from model.processing.resize import MAX_ASPECT_RATIO
 
@@ -27,6 +27,22 @@ REMEDY = "attach a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC image"
 DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
 
 ORIENTATION_TAG = 0x0112
+
+# JPEG 2000 takes 1 s and 170 MB for ten million pixels, even of one colour.
+MAX_JPEG2000_PIXELS = 4096 * 4096
+
+# A progressive JPEG may go over all of its pixels as often as it likes, in 30 bytes each time.
+# Encoders write 10 scans, at most 64; at the greatest size, 12 take a second or two.
+MAX_JPEG_SCANS = 100
+MAX_SCANNED_PIXELS = 12 * MAX_IMAGE_PIXELS
+
+# What may stand before the pixels of a JPEG. Pillow joins it piece by piece, copying all of it for
+# each; colour profiles and depth maps take a few MiB.
+MAX_JPEG_HEADER_BYTES = 16 * MIB
+MAX_JPEG_SEGMENTS = 10_000
+
+# Rows converted at a time, so that intermediate copies stay small.
+STRIP_ROWS = 256
 
 
 def open_image(
@@ -88,6 +104,8 @@ def read_header(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
         MediaError: not an image, or of a size that Pillow refuses.
     """
     found = identify_head(file.read(HEAD_BYTES))
+    if found.what == "a JPEG image":
+        _check_segments(file, name)
     file.seek(0)
     open_heif = _heif_opener(name) if found.what == "a HEIC image" else None
     try:
@@ -115,7 +133,10 @@ def finish_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         MediaError: too large, too long and thin, or damaged.
     """
     try:
+        if image.format == "JPEG2000":
+            max_pixels = min(max_pixels, MAX_JPEG2000_PIXELS)
         check_size(image.size, name, max_pixels)
+        _check_scans(image, name)
         image.load()
         has_plain_inks = _has_plain_inks(image)
         image = _upright(image)
@@ -130,6 +151,43 @@ def finish_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise MediaError(
             f"{name} is damaged or cut off ({reason}); save or download it again"
         ) from error
+
+
+def _check_segments(file: BinaryIO, name: str) -> None:
+    """Refuse a JPEG with far more before its pixels than any program writes there."""
+    at = 2
+    for _ in range(MAX_JPEG_SEGMENTS):
+        file.seek(at)
+        head = file.read(4)
+        if len(head) < 4 or head[0] != 0xFF or head[1] == 0xDA:
+            return  # the pixels begin, or it is damaged, which Pillow says
+        at += 1 if head[1] == 0xFF else 2 + int.from_bytes(head[2:], "big")
+        if at > MAX_JPEG_HEADER_BYTES:
+            break
+    raise MediaError(
+        f"{name} is a JPEG image with more than {MAX_JPEG_HEADER_BYTES // MIB} MiB of metadata; "
+        "save it again without them"
+    )
+
+
+def _check_scans(image: Image.Image, name: str) -> None:
+    """Refuse a JPEG that goes over its pixels too often; reads the rest of the file.
+
+    A start of scan, FF DA, cannot occur within the coded pixels, where FF is followed by 00.
+    """
+    if image.format not in ("JPEG", "MPO") or not isinstance(image, ImageFile.ImageFile):
+        return
+    assert image.fp is not None
+    position = image.fp.tell()
+    image.fp.seek(0)
+    scans = image.fp.read().count(b"\xff\xda")
+    image.fp.seek(position)
+    pixels = image.width * image.height
+    if scans > MAX_JPEG_SCANS or (scans > 1 and scans * pixels > MAX_SCANNED_PIXELS):
+        raise MediaError(
+            f"{name} is a JPEG of {scans:,} scans over {pixels:,} pixels, which would take too "
+            "long to decode; save it again as a baseline JPEG"
+        )
 
 
 def check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
@@ -192,18 +250,39 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         # a copy outlives the file; a picture in memory is passed on as it is
         return image.copy() if isinstance(image, ImageFile.ImageFile) else image
     if image.mode.startswith("I"):  # "I;16*" and "I": grey levels 0..65535
-        levels = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+        return _in_strips(image, _from_16_bits)
     if image.mode == "F":
-        levels = np.nan_to_num(np.asarray(image, dtype=np.float64))
         # floating-point TIFFs hold either 0..1 or 0..255
-        levels = levels * 255 if levels.max() <= 1 else levels
-        return Image.fromarray(levels.round().clip(0, 255).astype(np.uint8)).convert("RGB")
+        scale = 255 if np.nanmax(np.asarray(image), initial=0) <= 1 else 1
+        return _in_strips(image, lambda strip: _from_floats(strip, scale))
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return _in_strips(image, _over_white)
     return image.convert("RGB")
+
+
+def _in_strips(image: Image.Image, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Convert an image to RGB some rows at a time."""
+    converted = Image.new("RGB", image.size)
+    for top in range(0, image.height, STRIP_ROWS):
+        bottom = min(top + STRIP_ROWS, image.height)
+        converted.paste(convert(image.crop((0, top, image.width, bottom))), (0, top))
+    return converted
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image).astype(np.int64).clip(0, 65535)
+    return Image.fromarray(((levels + 128) // 257).astype(np.uint8)).convert("RGB")
+
+
+def _from_floats(image: Image.Image, scale: int) -> Image.Image:
+    levels = np.nan_to_num(np.asarray(image, dtype=np.float64)) * scale
+    return Image.fromarray(levels.round().clip(0, 255).astype(np.uint8)).convert("RGB")
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+    return Image.alpha_composite(white, rgba).convert("RGB")
 
 
 def _from_array(array: np.ndarray, name: str) -> Image.Image:

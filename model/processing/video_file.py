@@ -28,6 +28,10 @@ ABSURD_FPS = 1000.0
 # Nine hours at 30 frames per second. Listing them takes a few seconds.
 MAX_FRAMES = 1_000_000
 
+# 8192x4320, the largest that H.264 and H.265 know. A hundred bytes of a GIF can announce more for
+# each of its frames, and FFmpeg holds several at once.
+MAX_FRAME_PIXELS = 8192 * 4320
+
 # Every thread of FFmpeg's holds several frames: 8 of them take 150 MB at 1920x1080.
 MAX_THREADS = 8
 
@@ -104,7 +108,7 @@ class VideoDecoder:
         name: str,
         *,
         packets: bool = False,
-        max_pixels: int = MAX_IMAGE_PIXELS,
+        max_pixels: int = MAX_FRAME_PIXELS,
     ) -> None:
         self.name = name
         threads = min(os.cpu_count() or 1, MAX_THREADS)
@@ -121,6 +125,7 @@ class VideoDecoder:
         if self.width < 1 or self.height < 1:
             self._capture.release()
             raise MediaError(f"{name} has no pixels ({self.width}x{self.height}); {REMEDY}")
+        max_pixels = min(max_pixels, MAX_FRAME_PIXELS)
         if self.width * self.height > max_pixels:
             self._capture.release()
             raise MediaError(

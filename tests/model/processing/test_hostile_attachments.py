@@ -129,6 +129,30 @@ def two_page_tiff_with_bomb() -> bytes:
     return bytes(content)
 
 
+def jpeg_of_many_scans() -> bytes:
+    """Three hundred scans over a million pixels, of which each takes a few bytes."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (1000, 1000)).save(buffer, "JPEG", progressive=True)
+    photo = buffer.getvalue()
+    at = photo.rindex(b"\xff\xda")
+    return photo[:at] + photo[at:-2] * 300 + photo[-2:]
+
+
+def jpeg_of_much_metadata(
+    segment: bytes = b"\xff\xe1\xff\xff" + b"Exif\0\0" + bytes(65527),
+) -> bytes:
+    photo = image_bytes("JPEG")
+    return photo[:2] + segment * 300 + photo[2:]
+
+
+def large_jpeg2000() -> bytes:
+    photo = bytearray(image_bytes("JPEG2000"))
+    for box, at in ((b"ihdr", 4), (b"\xff\x51", 6)):
+        start = photo.index(box) + at
+        photo[start : start + 8] = struct.pack(">II", 5000, 5000)
+    return bytes(photo)
+
+
 HTML = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
 ELF = b"\x7fELF\2\1\1" + bytes(200)
 
@@ -145,6 +169,10 @@ UNDECODED: dict[str, tuple[Callable[[], bytes] | bytes, str]] = {
     "bomb2.tiff": (two_page_tiff_with_bomb, "^page 2 of bomb2.tiff.*3,600,000,000 pixels"),
     "bomb.jpg": (lambda: jpeg_header(65000, 65000), "4,225,000,000 pixels.*scale it down"),
     "bomb.webp": (lambda: webp_header(16000, 16000), "256,000,000 pixels|is .*damaged"),
+    "scans.jpg": (jpeg_of_many_scans, "JPEG of 309 scans over 1,000,000 pixels.*; save it again"),
+    "notes.jpg": (jpeg_of_much_metadata, "more than 16 MiB of metadata; save it again without"),
+    "fill.jpg": (lambda: b"\xff\xd8" + b"\xff" * 20_000, "MiB of metadata; save it again without"),
+    "large.jp2": (large_jpeg2000, "is 5000x5000, 25,000,000 pixels, more than the 16,777,216"),
     "large.ico": (lambda: icon(png_header(10000, 9500)), "it is an icon; export it as PNG"),
     "bomb.heic": (lambda: heic_header(30000, 30000), "900,000,000 pixels|is .*damaged"),
     "thin.png": (lambda: png_header(1, 5000), "1x5000: .* 200 times .*; crop it"),
@@ -274,6 +302,21 @@ def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(MediaError, match="^pipe.png is not a file"):
         open_attachment(tmp_path / "pipe.png")
+
+
+def test_an_animation_of_huge_frames_is_no_video(tmp_path: Path) -> None:
+    frame = b"\x21\xf9\4\0\1\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0"
+    head = b"GIF89a" + struct.pack("<HH", 9000, 9000) + b"\x80\0\0\0\0\0\xff\xff\xff"
+    (tmp_path / "a.gif").write_bytes(head + frame * 1000 + b";")
+    with pytest.raises(
+        MediaError, match="^a.gif is 9000x9000, .* more than the 35,389,440 allowed"
+    ):
+        open_attachment(tmp_path / "a.gif", animation_as_video=True)
+
+
+def test_an_honest_progressive_photo_is_opened(tmp_path: Path) -> None:
+    Image.new("RGB", (2000, 1500)).save(tmp_path / "a.jpg", progressive=True, exif=b"Exif\0\0x")
+    assert open_attachment(tmp_path / "a.jpg").items[0].original_size == (2000, 1500)
 
 
 def test_a_large_file_is_not_even_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

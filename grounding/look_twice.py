@@ -14,7 +14,8 @@ from PIL import Image
 
 from grounding.result import Action, Result
 
-# Of the picture's sides. Of 0.4, 0.5, 0.6 and 0.75, the bundled model did best with this one.
+# Of the picture's sides. Of 0.4, 0.5, 0.6 and 0.75 the one with which the bundled model clicked
+# most often right on web pages.
 SIDE_SHARE = 0.6
 # A box of the first answer takes at most this share of either side of the part: it may be off by
 # more than its own size, and what is around a target tells what it is.

@@ -76,6 +76,10 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> a
         parser.error("give --model or --endpoint, not both")
     if settings.endpoint is None and settings.model is None:
         settings.model = BUNDLED
+    folder = settings.data.parent if settings.data.is_file() else settings.data
+    if settings.out.resolve() == folder.resolve():
+        # the next run would take the results for a part of the data
+        parser.error(f"--out {settings.out} is the folder of the data; give another")
     is_bundled = settings.model == BUNDLED
     settings.prompt = settings.prompt or ("click" if is_bundled else "locate")
     settings.prompt = PROMPTS.get(settings.prompt, settings.prompt)

@@ -94,6 +94,7 @@ def test_a_dataset_that_does_not_fit_is_refused_before_a_model_is_loaded(
         (["--prompt", "Click on it"], "no {instruction}"),
         (["--convention", "metres"], "unknown coordinate convention"),
         (["--limit", "0"], "--limit"),
+        (["--out", "data"], "is the folder of the data"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(

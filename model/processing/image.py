@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image, ImageChops, ImageFile, ImageOps
 
 from model.processing.file_type import identify_head
-from model.processing.limits import MAX_IMAGE_PIXELS, MIB
+from model.processing.image_header import check_header
+from model.processing.limits import MAX_IMAGE_PIXELS
 from model.processing.media import HEAD_BYTES, MediaError, check_file, shown_name
 from model.processing.resize import MAX_ASPECT_RATIO
 
@@ -35,11 +36,6 @@ MAX_JPEG2000_PIXELS = 4096 * 4096
 # Encoders write 10 scans, at most 64; at the greatest size, 12 take a second or two.
 MAX_JPEG_SCANS = 100
 MAX_SCANNED_PIXELS = 12 * MAX_IMAGE_PIXELS
-
-# What may stand before the pixels of a JPEG. Pillow joins it piece by piece, copying all of it for
-# each; colour profiles and depth maps take a few MiB.
-MAX_JPEG_HEADER_BYTES = 16 * MIB
-MAX_JPEG_SEGMENTS = 10_000
 
 # Rows converted at a time, so that intermediate copies stay small.
 STRIP_ROWS = 256
@@ -104,8 +100,7 @@ def read_header(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
         MediaError: not an image, or of a size that Pillow refuses.
     """
     found = identify_head(file.read(HEAD_BYTES))
-    if found.what == "a JPEG image":
-        _check_segments(file, name)
+    check_header(file, found, name)
     file.seek(0)
     open_heif = _heif_opener(name) if found.what == "a HEIC image" else None
     try:
@@ -151,23 +146,6 @@ def finish_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
         raise MediaError(
             f"{name} is damaged or cut off ({reason}); save or download it again"
         ) from error
-
-
-def _check_segments(file: BinaryIO, name: str) -> None:
-    """Refuse a JPEG with far more before its pixels than any program writes there."""
-    at = 2
-    for _ in range(MAX_JPEG_SEGMENTS):
-        file.seek(at)
-        head = file.read(4)
-        if len(head) < 4 or head[0] != 0xFF or head[1] == 0xDA:
-            return  # the pixels begin, or it is damaged, which Pillow says
-        at += 1 if head[1] == 0xFF else 2 + int.from_bytes(head[2:], "big")
-        if at > MAX_JPEG_HEADER_BYTES:
-            break
-    raise MediaError(
-        f"{name} is a JPEG image with more than {MAX_JPEG_HEADER_BYTES // MIB} MiB of metadata; "
-        "save it again without them"
-    )
 
 
 def _check_scans(image: Image.Image, name: str) -> None:

@@ -31,12 +31,23 @@ from model.processing import Limits, MediaError, ProcessingCache, open_attachmen
 ROOT = Path(__file__).parents[3]
 
 
-def png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
+
+def png_with(chunks: bytes) -> bytes:
+    photo = image_bytes("PNG")
+    return photo[:33] + chunks + photo[33:]
+
+
+def tiff_of_long_tags() -> bytes:
+    """Forty tags that share their values, which Pillow reads for each."""
+    values = bytes(1_000_000)
+    entries = b"".join(struct.pack("<HHII", 1000 + i, 1, len(values), 8) for i in range(40))
+    return b"II*\0" + struct.pack("<I", 8 + len(values)) + values + b"\x28\0" + entries + bytes(4)
+
+
+def png_header(width: int, height: int) -> bytes:
     ihdr = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     body = chunk(b"IHDR", ihdr) + chunk(b"IDAT", zlib.compress(b"0")) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + body
@@ -170,8 +181,13 @@ UNDECODED: dict[str, tuple[Callable[[], bytes] | bytes, str]] = {
     "bomb.jpg": (lambda: jpeg_header(65000, 65000), "4,225,000,000 pixels.*scale it down"),
     "bomb.webp": (lambda: webp_header(16000, 16000), "256,000,000 pixels|is .*damaged"),
     "scans.jpg": (jpeg_of_many_scans, "JPEG of 309 scans over 1,000,000 pixels.*; save it again"),
-    "notes.jpg": (jpeg_of_much_metadata, "more than 16 MiB of metadata; save it again without"),
-    "fill.jpg": (lambda: b"\xff\xd8" + b"\xff" * 20_000, "MiB of metadata; save it again without"),
+    "notes.jpg": (jpeg_of_much_metadata, "more than 16 MiB or 10,000 pieces of metadata; save it"),
+    "fill.jpg": (lambda: b"\xff\xd8" + b"\xff" * 20_000, "10,000 pieces of metadata; save it"),
+    "notes.png": (lambda: png_with(chunk(b"tEXt", b"a\0x") * 20_000), "10,000 pieces of metadata"),
+    "long.png": (lambda: png_with(chunk(b"tEXt", b"a\0" + bytes(2**25))), "more than 16 MiB or"),
+    "tags.tiff": (tiff_of_long_tags, "a TIFF image with more than 16 MiB"),
+    "text.ppm": (b"P3 90 90 255\n" + b"1 " * 24_300, "PNM image in text form.*; save it as"),
+    "comment.ppm": (b"P6 #" + b" " * 9000 + b"\n9 9 255\n" + bytes(243), "PNM image in text form"),
     "large.jp2": (large_jpeg2000, "is 5000x5000, 25,000,000 pixels, more than the 16,777,216"),
     "large.ico": (lambda: icon(png_header(10000, 9500)), "it is an icon; export it as PNG"),
     "bomb.heic": (lambda: heic_header(30000, 30000), "900,000,000 pixels|is .*damaged"),

@@ -227,8 +227,9 @@ def test_the_eleventh_file_is_named_and_taken_once_another_is_removed(tmp_path: 
     assert len(tab.backend.questions) == 1
 
 
-def test_an_animation_becomes_a_video_when_asked(tmp_path: Path) -> None:
-    moving = make_animation(tmp_path / "moving.gif")
+@pytest.mark.parametrize("suffix", ["gif", "png", "webp"])
+def test_an_animation_becomes_a_video_when_asked(tmp_path: Path, suffix: str) -> None:
+    moving = make_animation(tmp_path / f"moving.{suffix}")
     tab = Tab()
     assert "Only the first frame" in tab.strip(moving)
     tab.choices = {moving: {"animation_as_video": True, "max_frames": "2"}}

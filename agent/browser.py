@@ -28,8 +28,9 @@ from agent.deciding import Screen
 from agent.marks import Mark
 from agent.origins import is_allowed
 
-POLL_S = 0.1
+POLL_S = 0.2
 START_TIMEOUT_S = 30.0
+REAP_TIMEOUT_S = 0.1
 
 
 class BrowserError(RuntimeError):
@@ -63,9 +64,9 @@ class LivePage:
             BrowserError: the address is not allowed.
         """
         if not is_allowed(address, origins):
+            allowed = f"addresses that begin with {' or '.join(origins)}" if origins else "none"
             raise BrowserError(
-                f"{address or 'An empty address'} is not allowed here. "
-                f"Allowed are addresses that begin with {' or '.join(origins)}."
+                f"{address or 'An empty address'} is not allowed here; allowed: {allowed}."
             )
         self._step_timeout_s = step_timeout_s
         self._answers: queue.Queue[str] = queue.Queue()
@@ -78,6 +79,11 @@ class LivePage:
         )
         threading.Thread(target=self._listen, daemon=True).start()
         self._send({"address": address, "origins": [*origins], "viewport": [*viewport]})
+
+    @property
+    def pid(self) -> int:
+        """The process that the browser is a child of."""
+        return self._process.pid
 
     def open(self) -> Generator[None, None, Screen]:
         """Go to the run's address; returns what it shows."""
@@ -95,10 +101,8 @@ class LivePage:
     def close(self) -> None:
         """End the browser and everything it started, without asking it."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self._process.pid)
-            for each in [*process.children(recursive=True), process]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    each.kill()
+            _kill_family(psutil.Process(self._process.pid))
+        self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
@@ -141,3 +145,23 @@ class LivePage:
             for line in self._process.stdout:
                 self._answers.put(line)
         self._answers.put(json.dumps({"error": "The browser has ended."}))
+
+
+def _kill_family(parent: psutil.Process) -> None:
+    """Kill all that descends from a process, grandchildren first.
+
+    So each is cleared away by its own parent, which still lives; where nothing adopts orphans, as
+    in a container without an init, the dead would stay in the process table.
+    """
+    layers: list[list[psutil.Process]] = [parent.children()]
+    while layers[-1]:
+        below: list[psutil.Process] = []
+        for process in layers[-1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                below += process.children()
+        layers.append(below)
+    for layer in reversed(layers):
+        for process in layer:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(layer, timeout=REAP_TIMEOUT_S)

@@ -16,7 +16,9 @@ from agent.steps import Run, ending
 def run_live(
     run: Run, page: LivePage, ask: Ask, *, max_steps: int
 ) -> Generator[Run | Said | None, None, None]:
-    """Yield the run after every step, what the model says meanwhile, and None in between.
+    """Yield the run once the page is open and after every step, with the screen that comes next.
+
+    What the model says meanwhile is yielded as it grows, and None while there is nothing new.
 
     Closing it ends the page. What ``ask`` raises passes through; a page that fails ends the run
     with a note instead.
@@ -24,6 +26,8 @@ def run_live(
     with closing(page):
         try:
             screen = yield from page.open()
+            run = replace(run, last_screen=screen.image)
+            yield run
             while run.state == "open":
                 run, screen = yield from _take_step(run, page, screen, ask)
                 if run.state == "open" and len(run.steps) >= max_steps:

@@ -101,8 +101,11 @@ class _Browser:
         self._context: BrowserContext = context
 
     def open(self) -> None:
-        """Go to the address of the run."""
-        self._page.goto(self._home, wait_until="domcontentloaded")
+        """Go to the address of the run; a server that does not answer is told in the notes."""
+        try:
+            self._page.goto(self._home, wait_until="domcontentloaded")
+        except self._error as error:
+            self._notes.append(f"{self._home} did not open: {_first_line(error)}")
 
     def perform(self, command: dict[str, Any]) -> None:
         """Do one command of ``agent.commands``, given as a dictionary."""
@@ -167,6 +170,8 @@ class _Browser:
         if not is_allowed(self._page.url, self._origins):
             self.open()
         self._settle()
+        if not is_allowed(self._page.url, self._origins):  # it leads away by itself
+            self._page.goto("about:blank")
 
     def _note_address(self, address: str) -> None:
         """Tell of a request that the gate refuses (what the browser asks by itself is not told)."""

@@ -98,15 +98,16 @@ class Agent:
             page = LivePage(address.strip(), origins=self._origins, viewport=viewport)
             yield view(shown)._replace(notice="Opening the page.")
             events = run_live(shown.run, page, self._asking(task), max_steps=max_steps)
-            spoken = 0.0
+            spoken, seen = 0.0, view(shown)
             with closing(events):
                 for event in events:
                     if isinstance(event, Run):
                         shown = shown.append(event)
                         yield view(shown)
+                        seen = _look_ahead(shown)
                     elif event is not None and time.monotonic() - spoken > MIN_INTERVAL_S:
                         spoken = time.monotonic()
-                        yield view(shown)._replace(details=show_said(event))
+                        yield seen._replace(details=show_said(event))
                     else:
                         yield None
         except (Refused, BrowserError) as problem:
@@ -189,6 +190,12 @@ def _open_screen(image: str | None, elements: str) -> Screen:
         return Screen(open_image(image), elements=elements.strip())
     except MediaError as error:
         raise Refused(as_sentence(error)) from error
+
+
+def _look_ahead(shown: Shown) -> AgentView:
+    """Return the tab with the screen that the model looks at now, not the step before."""
+    screen = shown.run.last_screen
+    return view(shown)._replace(picture=save_png(screen)) if screen else view(shown)
 
 
 def _add(run: Run, step: Step, *, is_last: bool) -> Run:

@@ -49,19 +49,26 @@ class AgentView(NamedTuple):
 
 def view(shown: Shown | None) -> AgentView:
     """Return the tab with the newest step of a run."""
-    if shown is None or not shown.run.steps:
-        return AgentView(shown, None, "", [], "")
+    if shown is None:
+        return AgentView(None, None, "", [], "")
     run = shown.run
+    if not run.steps:
+        picture = save_png(run.last_screen) if run.last_screen is not None else None
+        return AgentView(shown, picture, "", [], to_markdown(_tell(run)))
     captions = [
         f"{number}. {step.instruction or (describe_action(step.action) if step.action else '')}"
         for number, step in enumerate(run.steps, 1)
     ]
     steps = list(zip(shown.pictures, captions, strict=True))
     if run.last_screen is not None:
-        steps.append((save_png(run.last_screen), "After the last step"))
-    notice = " ".join(part for part in (_STATES[run.state], *run.notes) if part)
+        caption = "Now" if run.state == "open" else "After the last step"
+        steps.append((save_png(run.last_screen), caption))
     details = _show_step(run.steps[-1], len(run.steps))
-    return AgentView(shown, shown.pictures[-1], details, steps, to_markdown(notice))
+    return AgentView(shown, shown.pictures[-1], details, steps, to_markdown(_tell(run)))
+
+
+def _tell(run: Run) -> str:
+    return " ".join(part for part in (_STATES[run.state], *run.notes) if part)
 
 
 def look(shown: Shown | None, index: int) -> tuple[str | None, str]:

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -19,7 +20,6 @@ from visitor import Visitor
 
 import app
 from model.backends.base import ChatBackend
-from model.processing import Limits
 from ui import PageSettings, build_ui
 
 ROOT = Path(__file__).parents[2]
@@ -85,19 +85,18 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
 
 @pytest.fixture
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """Serve the page with a backend, a number of places, and limits; return its address."""
+    """Serve the page with a backend, a number of places and settings; return its address."""
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     pages: list[gr.Blocks] = []
 
-    def start(backend: ChatBackend, places: int = 1, limits: Limits | None = None) -> str:
-        limits = limits or Limits()
-        settings = PageSettings(thinking=False, max_conversations=places, limits=limits)
+    def start(backend: ChatBackend, places: int = 1, **more: Any) -> str:
+        settings = PageSettings(thinking=False, max_conversations=places, **more)
         page = build_ui(backend, settings)
         _, url, _ = page.launch(
             server_port=free_port(),
             prevent_thread_lock=True,
             quiet=True,
-            max_file_size=limits.max_bytes,
+            max_file_size=settings.limits.max_bytes,
             **app.LAUNCH,
         )
         pages.append(page)

@@ -53,8 +53,15 @@ def test_the_api_is_described(settings: PageSettings) -> None:
 def test_all_answers_share_one_queue_of_the_given_width(settings: PageSettings) -> None:
     page = build_ui(ScriptedBackend(), settings)
     limits = [fn.concurrency_limit for fn in page.fns.values() if fn.concurrency_id == "model"]
-    # sending, /chat, /locate, and the three ways to start locating
-    assert limits == [3] * 6
+    # sending, /chat, /locate, the three ways to start locating, and the agent's steps
+    assert limits == [3] * 7
+
+
+def test_live_runs_are_there_only_where_the_operator_allowed_servers() -> None:
+    for origins in ((), ("http://127.0.0.1:8000",)):
+        page = build_ui(ScriptedBackend(), PageSettings(browser_origins=origins))
+        ids = {getattr(block, "elem_id", None) for block in page.blocks.values()}
+        assert ("live-start" in ids) == bool(origins)
 
 
 def test_the_repository_gets_no_files_from_building_the_page(settings: PageSettings) -> None:

@@ -1,0 +1,164 @@
+"""The agent at work: on the tab with a scripted model, and with the bundled model for real."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+from loopback import Loopback
+from opens_files import OpensFiles
+from playwright.sync_api import Browser, Page, expect
+from visitor import Visitor
+
+import app
+from model.backends.base import (
+    AnswerDelta,
+    Event,
+    Finished,
+    Message,
+    SamplingOptions,
+    Status,
+)
+from model.backends.local import LocalBackend
+from ui.agent import Agent, Task, export
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+END = Finished("stop", prompt_tokens=1, new_tokens=1, first_token_s=0.1, total_s=0.1)
+STEP_S = 0.05
+START_MS = 30_000  # Chromium inside Chromium's page
+Serve = Callable[..., str]
+# A click on a button tells the server, and shows the next buttons.
+SHOP = """<!doctype html><meta charset="utf-8"><title>Shop</title><style>
+body { margin: 0; background: #f4f4f6; font: 15px "DejaVu Sans", sans-serif; color: #1b1b1f }
+header { background: #00695c; color: #fff; font-size: 17px; line-height: 46px; padding: 0 14px }
+main { padding: 14px; display: flex; flex-direction: column; gap: 14px; align-items: flex-start }
+button { font: inherit; padding: 9px 18px; border: 0; border-radius: 6px; background: #00695c;
+         color: #fff }
+</style><header></header><main id="m"></main><script>
+const screens = {Orders: ["New order", "History", "Settings"],
+  "New order": ["Pizza", "Salad", "Coffee"], Coffee: ["Confirm", "Cancel"], Confirm: []};
+function show(name) {
+  document.querySelector("header").textContent = name;
+  m.replaceChildren(...screens[name].map((label) => {
+    const button = document.createElement("button");
+    button.textContent = label;
+    button.onclick = () => {
+      fetch("/clicked", {method: "POST", body: label});
+      if (screens[label]) show(label);
+    };
+    return button;
+  }));
+}
+show("Orders");
+</script>"""
+
+
+@dataclass
+class Points(OpensFiles):
+    """Always clicks at one place, or talks for ever."""
+
+    answer: str = ""
+    name: str = "Points"
+    closed_at: list[float] = field(default_factory=list)
+
+    def status(self) -> Status:
+        return Status("ready", "Ready")
+
+    def stream(
+        self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
+    ) -> Generator[Event, None, None]:
+        try:
+            while not self.answer:
+                yield AnswerDelta("word ")
+                time.sleep(STEP_S)
+            yield AnswerDelta(self.answer)
+            yield END
+        finally:
+            self.closed_at.append(time.monotonic())
+
+
+@pytest.fixture
+def shop() -> Iterator[Loopback]:
+    shop = Loopback(lambda path: (200, {}, SHOP))
+    yield shop
+    shop.close()
+
+
+def start_live(page: Page, goal: str) -> None:
+    page.get_by_role("tab", name="Agent").click()
+    page.locator("#agent-goal textarea").fill(goal)
+    page.locator("#live-start").click()
+
+
+def test_a_live_run_is_shown_step_by_step_and_its_report_opens(
+    serve: Serve, visitor: Visitor, browser: Browser, shop: Loopback, tmp_path: Path
+) -> None:
+    backend = Points("[[30,196,302,254]]")  # the first button
+    page = visitor.open(serve(backend, agent_by_instruction=True, browser_origins=[shop.origin]))
+    start_live(page, "Click on New order\nClick on Pizza")
+    expect(page.locator("#agent-notice")).to_contain_text("The run is done.", timeout=START_MS)
+    assert shop.posted == ["New order", "Pizza"]
+    expect(page.locator("#agent-steps .thumbnail-lg")).to_have_count(3)  # and how it ended
+    expect(page.locator("#agent-details")).to_contain_text("2. Click on Pizza")
+    expect(page.locator("#live-start")).to_be_visible()
+
+    page.locator("#agent-export").click()
+    with page.expect_download() as download:
+        page.locator("#agent-files a", has_text="KB").first.click()
+    report = browser.new_page()
+    download.value.save_as(tmp_path / "report.html")
+    report.goto((tmp_path / "report.html").as_uri())
+    expect(report.locator("section h2")).to_have_text(
+        ["Step 1: Click on New order", "Step 2: Click on Pizza", "After the last step"]
+    )
+    widths = report.locator("img").evaluate_all("images => images.map(i => i.naturalWidth)")
+    assert widths == [448, 448, 448]
+    report.close()
+
+
+def test_stop_ends_a_live_run_and_its_browser_within_a_second(
+    serve: Serve, visitor: Visitor, shop: Loopback
+) -> None:
+    backend = Points()
+    page = visitor.open(serve(backend, agent_by_instruction=True, browser_origins=[shop.origin]))
+    start_live(page, "Click on New order")
+    expect(page.locator("#agent-details")).to_contain_text("word word", timeout=START_MS)
+    workers = [
+        child
+        for child in psutil.Process().children()
+        if "agent.worker" in " ".join(child.cmdline())
+    ]
+    assert len(workers) == 1
+    stopped = time.monotonic()
+    page.locator("#live-stop").click()
+    expect(page.locator("#agent-notice")).to_contain_text("Stopped.")
+    psutil.wait_procs(workers, timeout=5)
+    assert backend.closed_at[0] - stopped < 1
+    assert not any(worker.is_running() for worker in workers)
+    expect(page.locator("#live-start")).to_be_visible()
+
+
+def test_the_bundled_model_orders_a_coffee_with_three_clicks(
+    shop: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Browser
+) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    backend = LocalBackend(
+        app.check_model(app.BUNDLED), name="Bundled", num_threads=app.BUNDLED_THREADS
+    )
+    while backend.status().state == "loading":
+        time.sleep(0.05)
+    task = Task("pc", True, "Click on New order\nClick on Coffee\nClick on Confirm", False)
+    live = Agent(backend, SamplingOptions(), [shop.origin]).live(task, shop.origin, (448, 336), 5)
+    *_, end = (view for view in live if view is not None)
+    assert end.notice == "The run is done."
+    assert shop.posted == ["New order", "Coffee", "Confirm"]
+
+    report = browser.new_page()
+    report.goto(Path(export(end.shown)[0]).as_uri())
+    expect(report.locator("section h2")).to_have_count(4)
+    report.close()

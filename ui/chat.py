@@ -58,15 +58,22 @@ def _check_message(text: str, files: list[str]) -> None:
         raise Refused(f"{len(files)} files are attached; a message takes up to {MAX_FILES}.")
 
 
+def _problem_together(drafts: Drafts, limits: Limits) -> str:
+    """Return why the files are too much for one message, in a sentence; "" if they are not."""
+    try:
+        check_message([draft.opened for draft in drafts if draft.opened is not None], limits)
+    except MediaError as error:
+        return as_sentence(error)
+    return ""
+
+
 def _make_turn(text: str, drafts: Drafts, limits: Limits) -> Turn:
     """Return the question; ``Refused`` names the files that cannot be sent."""
     problems = [draft.problem for draft in drafts if draft.problem]
     if problems:
         raise Refused(" ".join(problems))
-    try:
-        check_message([draft.opened for draft in drafts if draft.opened is not None], limits)
-    except MediaError as error:
-        raise Refused(as_sentence(error)) from error
+    if problem := _problem_together(drafts, limits):
+        raise Refused(problem)
     return Turn(text, tuple(draft.attached for draft in drafts if draft.attached is not None))
 
 
@@ -267,4 +274,7 @@ class Chat:
         tokens = sum(draft.attached.tokens for draft in drafts if draft.attached is not None)
         total = estimate(tokens, conversation, self._backend.context_length)
         ready = tuple(draft for draft in drafts if draft.is_complete)
-        return StripView(to_value(to_html(drafts + refused, total)), ready)
+        return StripView(
+            to_value(to_html(drafts + refused, total, _problem_together(drafts, self._limits))),
+            ready,
+        )

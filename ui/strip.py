@@ -20,11 +20,14 @@ MOVES = {"earlier": "↑", "later": "↓", "remove": "×"}
 MOVE_LABELS = {"earlier": "Move {} earlier", "later": "Move {} later", "remove": "Remove {}"}
 
 
-def to_html(drafts: Drafts, total: Estimate) -> str:
+def to_html(drafts: Drafts, total: Estimate, problem: str = "") -> str:
     """Return the strip as HTML, names escaped; "" where nothing is attached.
 
     Sections have the file (data-file) and its place (data-index); buttons what they do to it
     (data-move); fields which part of ``Choice`` they are (data-choice).
+
+    Args:
+        problem: why the files cannot be sent together, in a sentence.
     """
     if not drafts:
         return ""
@@ -33,7 +36,9 @@ def to_html(drafts: Drafts, total: Estimate) -> str:
     if opened:
         is_complete = all(draft.is_complete for draft in drafts)
         parts.append(f'<p class="total">{_total(total, is_complete=is_complete)}</p>')
-        if total.is_too_long:
+        if problem:
+            parts.append(f'<p class="warning">{escape(problem)}</p>')
+        elif total.is_too_long:
             parts.append(f'<p class="warning">{TOO_LONG}</p>')
         if note := mixing_note(opened):
             parts.append(f'<p class="warning">{escape(note)}</p>')

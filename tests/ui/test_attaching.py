@@ -478,6 +478,20 @@ def test_two_visitors_share_no_files(image: str, pdf: str) -> None:
     assert "report.pdf" not in yours.strip(image)
 
 
+def test_files_that_take_too_many_tokens_together_are_named_before_sending(
+    image: str, pdf: str, tmp_path: Path
+) -> None:
+    tab = Tab(limits=Limits(max_tokens=1200))
+    other = make_pdf(tmp_path / "other.pdf", pages=1)
+    problem = "tokens of this message, more than the 1,200 allowed; choose fewer pages"
+    assert problem not in tab.strip(image, other)
+    assert problem in tab.strip(image, pdf, other)
+    view = tab.send(image, pdf, other)
+    assert problem in view.notice
+    assert view.prompt == {"text": "what is it?", "files": [image, pdf, other]}
+    assert tab.backend.questions == []
+
+
 def test_all_limits_are_said() -> None:
     line = describe_limits(Limits(1024 * 1024, 7_000_000, 8, 9, 180.0, 1000))
     for limit in ("1 MB", "7 megapixels", "8 pages", "9 frames", "3 minutes", "1,000 tokens"):

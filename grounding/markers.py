@@ -1,4 +1,4 @@
-"""The marks around GLM's replies: thought, answer, box tokens, agent sections, code.
+"""The marks around replies: thought, answer, box tokens, agent sections, code.
 
 Spans are (start, end) offsets, end exclusive.
 """
@@ -6,13 +6,15 @@ Spans are (start, end) offsets, end exclusive.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 # ``start_of_box`` is a misspelling in the vendor's own pages.
 _BOX_TOKEN = re.compile(r"<\|(?:(?P<open>begin_of_box|start_of_box)|end_of_box)\|>")
 # A tag in inline code is spoken about, not used.
-_THINK_TAG = re.compile(r"(?<!`)<(?P<close>/)?think>")
+_THINK_TAG = re.compile(
+    r"(?<!`)(?:<(?P<close>/)?(?:think|thinking|seed:think)>|◁(?P<kimi_close>/)?think▷)"
+)
 _ANSWER_TAG = re.compile(r"</?answer>")
 # Tokens that start or stop a turn; present when a server keeps special tokens.
 _TURN = r"<\|(?:assistant|user|observation|endoftext)\|>"
@@ -23,9 +25,15 @@ _CUT_TOKEN = re.compile(r"<\|?[a-z_]{0,12}\|?$")
 _FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[^\n]*$", re.MULTILINE)
 _INLINE_CODE = re.compile(r"`([^`\n]+)`")
 _HEADING = re.compile(
-    r"^(?:<\|[a-z_]+\|>)?[ \t*#]*(Memory|Reason|Thought|Action)[ \t*]*[::]",
+    r"^(?:<\|[a-z_]+\|>)?[ \t*#]{0,8}(Memory(?:_Updated)?|Reason(?:ing)?|Thoughts?|Reflection"
+    r"|Action_Summary|Observation|Status|Plan|Actions?|Grounded Operation)[ \t*]{0,4}[:\uff1a]",
     re.MULTILINE | re.IGNORECASE,
 )
+# What an agent notes down, once a heading says what it does; CogAgent's "Action" is a sentence.
+_DRAFTS = ("reason", "reasoning", "thought", "thoughts", "reflection", "action_summary",
+           "observation")  # fmt: skip
+_COGAGENT_DRAFTS = (*_DRAFTS, "status", "plan", "action")
+_BOXED = re.compile(r"\\boxed\{|\\.|[{}]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,7 @@ class Segment:
     start: int
     end: int
     in_tokens: bool
+    is_closed: bool = True
 
 
 def split_thinking(text: str) -> tuple[str, list[tuple[int, int]]]:
@@ -46,10 +55,10 @@ def split_thinking(text: str) -> tuple[str, list[tuple[int, int]]]:
     tags = list(_THINK_TAG.finditer(text))
     thoughts: list[str] = []
     rest: list[tuple[int, int]] = []
-    is_thinking = bool(tags) and tags[0]["close"] is not None
+    is_thinking = bool(tags) and _closes(tags[0])
     start = 0
     for tag_start, tag_end, closes in [
-        *((tag.start(), tag.end(), tag["close"] is not None) for tag in tags),
+        *((tag.start(), tag.end(), _closes(tag)) for tag in tags),
         (len(text), len(text), True),
     ]:
         if is_thinking:
@@ -59,6 +68,10 @@ def split_thinking(text: str) -> tuple[str, list[tuple[int, int]]]:
         is_thinking, start = not closes, tag_end
     thought = "\n".join(piece for piece in thoughts if piece)
     return _without_leading_turn(thought).strip(), rest
+
+
+def _closes(tag: re.Match[str]) -> bool:
+    return tag["close"] is not None or tag["kimi_close"] is not None
 
 
 def keep_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
@@ -72,15 +85,16 @@ def keep_spans(text: str, spans: Sequence[tuple[int, int]]) -> str:
     return "".join(pieces)
 
 
-def split_answer_tags(text: str) -> tuple[str, str]:
-    """Split at ``<answer>`` into (what led up to it, the answer); stray tags are blanked.
+def split_answer_tags(text: str) -> tuple[str, str, int]:
+    """Split at ``<answer>`` into (what led up to it, the answer, where it begins).
 
-    Offsets of the answer are those of ``text``. Without an opening tag everything is answer.
+    Stray tags are blanked; offsets of the answer are those of ``text``. Without an opening tag
+    everything is answer.
     """
-    opening = text.find("<answer>")
-    before = _ANSWER_TAG.sub("", text[: max(0, opening)]).strip()
-    blanked = _ANSWER_TAG.sub(lambda tag: " " * len(tag[0]), text[max(0, opening) :])
-    return before, " " * max(0, opening) + blanked
+    opening = max(0, text.find("<answer>"))
+    before = _ANSWER_TAG.sub("", text[:opening]).strip()
+    blanked = _ANSWER_TAG.sub(lambda tag: " " * (len(tag[0]) - 1) + "\n", text)
+    return before, blanked, opening
 
 
 def _without_leading_turn(text: str) -> str:
@@ -102,56 +116,94 @@ def strip_markers(text: str) -> str:
 
 
 def split_box_tokens(text: str) -> list[Segment]:
-    """Cut the text at its box tokens: of nested pairs the outermost; a missing end is the end."""
+    """Cut the text at its box tokens and ``\\boxed{}``: of nested pairs the outermost.
+
+    A token without its end lasts to the end of the text, which is not closed then.
+    """
     segments: list[Segment] = []
     depth = start = 0
-    for token in _BOX_TOKEN.finditer(text):
-        opens = token["open"] is not None
+    for token_start, token_end, opens in _box_marks(text):
         if opens and depth == 0:
-            segments.append(Segment(start, token.start(), in_tokens=False))
-            start = token.end()
+            segments.append(Segment(start, token_start, in_tokens=False))
+            start = token_end
         elif not opens and depth == 1:
-            segments.append(Segment(start, token.start(), in_tokens=True))
-            start = token.end()
+            segments.append(Segment(start, token_start, in_tokens=True))
+            start = token_end
         depth = depth + 1 if opens else max(0, depth - 1)
-    segments.append(Segment(start, len(text), in_tokens=depth > 0))
+    segments.append(Segment(start, len(text), in_tokens=depth > 0, is_closed=depth == 0))
     return segments
 
 
-def blank_drafts(text: str) -> str:
+def _box_marks(text: str) -> Iterator[tuple[int, int, bool]]:
+    """Box tokens and the braces of ``\\boxed{}`` in order: (start, end, whether it opens)."""
+    if "\\boxed{" not in text:
+        yield from ((t.start(), t.end(), t["open"] is not None) for t in _BOX_TOKEN.finditer(text))
+        return
+    marks = [(t.start(), t.end(), t["open"] is not None) for t in _BOX_TOKEN.finditer(text)]
+    opened: list[bool] = []  # braces that are open: whether each is a boxed answer's
+    for brace in _BOXED.finditer(text):
+        if brace[0] == "\\boxed{" or brace[0] == "{":
+            opened.append(len(brace[0]) > 1)
+            if opened[-1]:
+                marks.append((*brace.span(), True))
+        elif brace[0] == "}" and opened and opened.pop():
+            marks.append((*brace.span(), False))
+    yield from sorted(marks)
+
+
+def blank_drafts(text: str, *, is_complete: bool = True) -> str:
     """Blank the parts of an agent's reply that are notes to itself, keeping every offset.
 
     ``Memory:`` may hold any numbers; ``Reason:`` and ``Thought:`` are drafts of the ``Action:``
-    beside them.
+    beside them, which may still come while the reply grows.
     """
     headings = list(_HEADING.finditer(text))
     stops = [heading.start() for heading in headings[1:]] + [len(text)]
-    drafts = {"memory"}
-    if any(heading[1].lower() == "action" for heading in headings):
-        drafts |= {"reason", "thought"}
+    names = {heading[1].lower() for heading in headings}
+    drafts = {"memory", "memory_updated"}
+    if "grounded operation" in names or not is_complete:
+        drafts |= set(_COGAGENT_DRAFTS)
+    elif {"action", "actions"} & names:
+        drafts |= set(_DRAFTS)
     pieces, end = [], 0
     for heading, stop in zip(headings, stops, strict=False):  # no heading: one stop too many
         if heading[1].lower() in drafts:
-            pieces += [text[end : heading.start(1)], " " * (stop - heading.start(1))]
+            pieces += [text[end : heading.start(1)], " " * (stop - heading.start(1) - 1), "\n"]
             end = stop
     return "".join([*pieces, text[end:]])
 
 
-def code_spans(text: str) -> list[tuple[int, int]]:
-    """Contents of fenced blocks (an unclosed one runs to the end) and of inline code, in order."""
-    fences: list[tuple[int, int]] = []
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The inside of a fenced block or of inline code; ``is_data``: the fence says JSON."""
+
+    start: int
+    end: int
+    is_fence: bool
+    is_closed: bool = True
+    is_data: bool = False
+
+
+def code_spans(text: str) -> list[Code]:
+    """Insides of fenced blocks (an unclosed one runs to the end) and of inline code, in order."""
+    fences: list[Code] = []
     opening: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):
         if opening is None:
             opening = fence
         elif fence[1].startswith(opening[1]):
-            fences.append((opening.end(), fence.start()))
+            fences.append(Code(opening.end(), fence.start(), True, True, _is_json(opening)))
             opening = None
     if opening is not None:
-        fences.append((opening.end(), len(text)))
+        fences.append(Code(opening.end(), len(text), True, False, _is_json(opening)))
     spans, start = [], 0
-    for inside in [*fences, (len(text), len(text))]:
-        spans += [code.span(1) for code in _INLINE_CODE.finditer(text, start, inside[0])]
+    for inside in [*fences, Code(len(text), len(text), True)]:
+        codes = _INLINE_CODE.finditer(text, start, inside.start)
+        spans += [Code(*code.span(1), is_fence=False) for code in codes]
         spans.append(inside)
-        start = inside[1]
+        start = inside.end
     return spans[:-1]
+
+
+def _is_json(fence: re.Match[str]) -> bool:
+    return fence[0].strip("`~ \t").lower().startswith(("json", "jsonl"))

@@ -35,7 +35,7 @@ _NUMBERED = (
     r"|(?P<zh>[图圖]片?|第)\s{0,3}(?P<zhnumber>[0-9]{1,4})(?P<zhkind>页|頁|帧|幀|张|張)?"
 )
 _TIME = (
-    r"(?<![0-9:.])(?P<clock>(?:[0-9]{1,2}:)?[0-9]{1,2}:[0-9]{2}(?:\.[0-9]{1,3})?)(?![0-9:])"
+    r"(?<![0-9:.])(?P<clock>(?:[0-9]{1,2}:)?[0-9]{1,2}:[0-9]{2}(?:\.[0-9]{1,3})?)(?!:?[0-9])"
     r"|(?<![0-9:.])(?P<seconds>[0-9]{1,6}(?:\.[0-9]{1,3})?)\s?(?:s|sec|secs|seconds?|秒)(?![A-Za-z])"
 )
 _ANY = rf"(?:{_NUMBERED}|{_TIME})"
@@ -44,7 +44,7 @@ _NAME = re.compile(_ANY, re.IGNORECASE)
 _NAME_AFTER = re.compile(
     r"[\])}>,;\s]{0,8}(?:\(|in |of |on |from |at ){1,2}(?:the )?" + _ANY, re.IGNORECASE
 )
-_AFTER_CHARACTERS = 60
+AFTER_CHARACTERS = 60
 _TIME_TOLERANCE_S = 0.05
 
 
@@ -82,7 +82,7 @@ class PlaceNames:
             return 0
         if self.count == 0:
             return None
-        after = _NAME_AFTER.match(self.text, end, end + _AFTER_CHARACTERS)
+        after = _NAME_AFTER.match(self.text, end, end + AFTER_CHARACTERS)
         found = self._resolve(after) if after is not None else None
         if found is None:
             before = bisect.bisect_right(self.offsets, start) - 1
@@ -93,7 +93,7 @@ class PlaceNames:
         """Return the index of "page 3" and the like; ``None``: no such kind was sent."""
         if (kind, number) in self.numbers:
             return self.numbers[kind, number]
-        if kind in self.kinds:
+        if kind in self.kinds and kind != "image":
             return f"{kind} {number} does not exist, there are {self.count}"
         if kind != "image":
             return None
@@ -101,6 +101,18 @@ class PlaceNames:
         if 1 <= number <= self.count:
             return number - 1
         return f"image {number} does not exist, there are {self.count}"
+
+    def look_up(self, kind: str, number: float, *, are_keys_times: bool) -> int | str | None:
+        """Return the index for what an object says beside its box (``Reading.place``)."""
+        if kind == "time" or (kind == "key" and self.times and are_keys_times):
+            return self.timed(number)
+        if kind == "index":
+            return self.timed(number) if self.times else self.numbered("image", int(number))
+        if kind != "key":
+            return self.numbered(kind, int(number))
+        if ("frame", int(number)) in self.numbers:
+            return self.numbers["frame", int(number)]
+        return self.timed(number) if self.times else int(number)
 
     def timed(self, time_s: float) -> int | None:
         """Return the index of the frame nearest to a time; ``None`` without frames."""

@@ -1,20 +1,16 @@
-"""Lenient, linear reading of the lists and objects that models write into their text.
+"""The lists, objects and numbers of a model's text, and the characters they are written in.
 
-No model text is ever evaluated. One pass with a bounded stack: every character is looked at a
-constant number of times, whatever the text. What cannot be part of a list or an object ends the
-open ones, and what was finished inside them is kept.
+No model text is ever evaluated.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-MAX_DEPTH = 64
 MAX_DIGITS = 32
-_MAX_BAD_ITEMS = 4
-_MAX_LIST_STRING = 1000
 
 # Full-width forms mean the same as ASCII; one character for one, so that offsets stay true.
 _FULLWIDTH = str.maketrans(
@@ -22,44 +18,8 @@ _FULLWIDTH = str.maketrans(
     | {"【": "[", "】": "]", "〔": "[", "〕": "]", "、": ",", "\u3000": " ", "−": "-"}
 )
 
-# ``(`` after a name is a call; ``<`` opens a list only before a number or another list.
-_OPENER = re.compile(
-    r"[\[{]|(?<![A-Za-z0-9_])\(|<(?:(?P<tag>bbox|box|point)>|(?=\s{0,8}[-0-9\[(<]))"
-)
-_TOKEN = re.compile(
-    r"""
-      (?P<skip>(?:[\s,;]|\\[nrt]|\.\.\.|…)+ | (?://|\#)[ \t][^\n]*)
-    | (?P<comment>/\*)
-    | (?P<open>[\[({] | <(?:bbox|box|point)> | <(?=\s{0,8}[-0-9\[(<]))
-    | (?P<close>[\])}] | </(?:bbox|box|point)> | >)
-    | (?P<quote>\\?["'] | [“‘])
-    | (?P<number>[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?)
-      (?=[\s,;:\[\](){}<>"'\\/…] | $) [\s,;]*
-    | (?P<word>[^\s,;:\[\](){}<>"'“‘\\]+)
-    """,
-    re.VERBOSE,
-)
-# A whole list of plain numbers at once: nearly all lists are; it reads them twice as fast.
-_PLAIN_NUMBER = r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"
-_PLAIN_LIST = re.compile(
-    rf"\s{{0,8}}({_PLAIN_NUMBER}(?:\s{{0,8}},\s{{0,8}}{_PLAIN_NUMBER}){{0,7}})[\])}}>]"
-)
-_COLON = re.compile(r"\s{0,8}:")
-# A quote closes a string only where a value may end, so unescaped quotes inside labels survive.
-_AFTER_STRING = r"(?=\s*(?:[,:}\])>/\#]|$)|\s+[\"'])"
-_STRING_END = {
-    '"': re.compile('"' + _AFTER_STRING),
-    "'": re.compile("'" + _AFTER_STRING),
-    '\\"': re.compile(r'\\"' + _AFTER_STRING),
-    "\\'": re.compile(r"\\'" + _AFTER_STRING),
-    "“": re.compile("”"),
-    "‘": re.compile("’" + _AFTER_STRING),
-}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[\s\S])")
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
-_BARE_WORDS = re.compile(r"[^,}\]\n]*")
-_CLOSERS = {"[": "]", "(": ")", "{": "}", "<": ">"}
-_LITERALS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +31,19 @@ class Bad:
 
 @dataclass(slots=True)
 class Group:
-    """A list in any brackets. ``nested``: taken out of an unfinished list of lists."""
+    """A list in any brackets.
+
+    Args:
+        nested: taken out of an unfinished list of lists.
+        key: of the object it is a value in, directly or through lists.
+    """
 
     opener: str
     start: int
     end: int = -1
     items: list[Any] = field(default_factory=list)
     nested: bool = False
+    key: str | None = None
 
 
 @dataclass(slots=True)
@@ -88,17 +54,10 @@ class Object:
     end: int = -1
     entries: list[tuple[str, Any]] = field(default_factory=list)
     pending_key: str | None = None
+    key: str | None = None
 
 
 Container = Group | Object
-
-
-@dataclass(slots=True)
-class Scan:
-    """Outermost finished lists and objects in order; ``cut_at``: where an unfinished one begins."""
-
-    roots: list[Container] = field(default_factory=list)
-    cut_at: int | None = None
 
 
 def to_ascii(text: str) -> str:
@@ -106,11 +65,37 @@ def to_ascii(text: str) -> str:
     return text if text.isascii() else text.translate(_FULLWIDTH)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a number; ``True`` and ``NaN`` are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
+def to_plain(value: Any) -> Any:
+    """Turn scanned values into lists, dicts, strings and numbers."""
+    if isinstance(value, Group):
+        return [to_plain(item) for item in value.items]
+    if isinstance(value, Object):
+        return {key: to_plain(item) for key, item in value.entries}
+    return value.text if isinstance(value, Bad) else value
+
+
+def leaves(group: Group) -> Iterator[Group]:
+    """Innermost lists of ``group`` in order, itself if it holds no list."""
+    inner = [item for item in group.items if isinstance(item, Group)]
+    if not inner:
+        yield group
+    for item in inner:
+        yield from leaves(item)
+
+
 def to_number(text: str) -> int | float | Bad:
     """Read a decimal number; digits without end are ``Bad`` (they would cost quadratic time)."""
     if len(text) > MAX_DIGITS:
         return Bad(text[:MAX_DIGITS] + "…")
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        return Bad(text)
     return int(value) if text.lstrip("+-").isdigit() else value
 
 
@@ -127,235 +112,3 @@ def unescape(text: str) -> str:
 
     # Two \u escapes may be halves of one character.
     return _ESCAPE.sub(resolve, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def scan(text: str, start: int = 0, end: int | None = None) -> Scan:
-    """Read every list and object in ``text[start:end]``; offsets count from ``text``'s start."""
-    return _Scanner(text, start, len(text) if end is None else end).run()
-
-
-class _Scanner:
-    """One pass over one stretch of text, with a stack of the lists and objects that are open."""
-
-    def __init__(self, text: str, start: int, end: int) -> None:
-        self.original = text[start:end]
-        self.text = to_ascii(self.original)
-        self.base = start
-        self.pos = 0
-        self.end = len(self.text)
-        self.stack: list[Container] = []
-        self.scan = Scan()
-        # What comes next or not at all is searched for once, or "['['['" would cost quadratic time.
-        self.string_ends: dict[str, re.Match[str] | None] = {}
-        self.has_comment_end = True
-
-    def run(self) -> Scan:
-        while self.pos < self.end:
-            if not self.stack:
-                opener = _OPENER.search(self.text, self.pos, self.end)
-                if opener is None:
-                    break
-                self.pos = opener.end()
-                self.open(opener[0], opener.start())
-            else:
-                self.step()
-        if self.stack:
-            if any(c.entries if isinstance(c, Object) else c.items for c in self.stack):
-                self.scan.cut_at = self.stack[0].start
-            self.give_up(is_cut=True)
-        return self.scan
-
-    def step(self) -> None:
-        """Consume one token inside a list or an object."""
-        token = _TOKEN.match(self.text, self.pos, self.end)
-        if token is None:  # a colon or a backslash out of place
-            self.pos += 1
-            self.give_up()
-            return
-        self.pos = token.end()
-        kind = token.lastgroup
-        if kind == "open":
-            self.open(token[0], token.start())
-        elif kind == "close":
-            self.close(token[0])
-        elif kind == "quote":
-            self.string(token[0])
-        elif kind == "number":
-            self.scalar(to_number(token["number"]), token["number"])
-        elif kind == "word":
-            self.word(token[0], token.start())
-        elif kind == "comment":
-            self.comment()
-
-    def open(self, opener: str, start: int) -> None:
-        if len(self.stack) >= MAX_DEPTH:
-            self.give_up()
-        if self.stack and self.as_list_or_object() is None:
-            self.give_up()
-        start += self.base
-        self.stack.append(Object(start) if opener == "{" else Group(opener, start))
-        plain = _PLAIN_LIST.match(self.text, self.pos, self.end)
-        if plain is not None:
-            top = self.as_list_or_object()
-            assert isinstance(top, Group)  # a new object without a key is a list
-            top.items = [to_number(number.strip()) for number in plain[1].split(",")]
-            self.pos = plain.end()
-            self.close(plain[0][-1])
-
-    def as_list_or_object(self) -> Container | None:
-        """Return the innermost container if it can take a value now; ``{1, 2}`` becomes a list."""
-        top = self.stack[-1]
-        if isinstance(top, Object) and top.pending_key is None:
-            if top.entries:
-                return None
-            top = Group("{", top.start)
-            self.stack[-1] = top
-        return top
-
-    def scalar(self, value: Any, source: str) -> None:
-        top = self.stack[-1]
-        if isinstance(top, Object) and top.pending_key is None and self.key(source):
-            return
-        if self.as_list_or_object() is None:
-            self.give_up()
-        else:
-            self.attach(value)
-
-    def key(self, name: str) -> bool:
-        """Take ``name`` as the next key if a colon follows or may still follow."""
-        top = self.stack[-1]
-        assert isinstance(top, Object)
-        colon = _COLON.match(self.text, self.pos, self.end)
-        if colon is None and self.text[self.pos : self.pos + 8].strip():
-            return False
-        top.pending_key = name
-        self.pos = colon.end() if colon else self.end
-        return True
-
-    def word(self, word: str, start: int) -> None:
-        top = self.stack[-1]
-        if isinstance(top, Object):
-            if top.pending_key is not None:
-                if word.lower() in _LITERALS:
-                    self.attach(_LITERALS[word.lower()])
-                else:
-                    rest = _BARE_WORDS.match(self.text, self.pos, self.end)
-                    assert rest is not None  # the pattern matches the empty text
-                    self.pos = rest.end()
-                    self.attach(Bad(self.original[start : self.pos].strip()))
-            elif not self.key(word):
-                self.give_up()
-            return
-        # Words end a list, unless they replace a number: "[10, null, 30, 40]", "[10%, 20%]".
-        recent = top.items[-_MAX_BAD_ITEMS:]
-        is_item = (
-            word.lower() in _LITERALS
-            or word[0] in "-+.0123456789"
-            or any(not isinstance(item, Group) for item in recent)
-        )
-        is_prose = len(recent) == _MAX_BAD_ITEMS and all(isinstance(i, Bad) for i in recent)
-        if is_item and not is_prose:
-            top.items.append(Bad(word))
-        else:
-            self.give_up()
-
-    def string(self, quote: str) -> None:
-        end = self.find_string_end(quote)
-        top = self.stack[-1]
-        if end is None and isinstance(top, Object) and (top.entries or top.pending_key):
-            self.pos = self.end  # the rest is the inside of a string that is still being written
-            return
-        if end is None or (isinstance(top, Group) and not self.is_short_line(end.start())):
-            self.give_up()
-            return
-        content = unescape(self.original[self.pos : end.start()])
-        self.pos = end.end()
-        self.scalar(content, content)
-
-    def is_short_line(self, end: int) -> bool:
-        """Whether a string in a list is one: in a list of prose it may be an apostrophe."""
-        return end - self.pos <= _MAX_LIST_STRING and "\n" not in self.text[self.pos : end]
-
-    def find_string_end(self, quote: str) -> re.Match[str] | None:
-        if quote in self.string_ends:
-            known = self.string_ends[quote]
-            if known is None or known.start() >= self.pos:
-                return known
-        pattern = _STRING_END[quote]
-        end = pattern.search(self.text, self.pos, self.end)
-        while end is not None and quote in "\"'" and self.is_escaped(end.start()):
-            end = pattern.search(self.text, end.end(), self.end)
-        self.string_ends[quote] = end
-        return end
-
-    def is_escaped(self, position: int) -> bool:
-        start = position
-        while start > self.pos and self.text[start - 1] == "\\":
-            start -= 1
-        return (position - start) % 2 == 1
-
-    def comment(self) -> None:
-        end = self.text.find("*/", self.pos) if self.has_comment_end else -1
-        self.has_comment_end = end >= 0
-        if end < 0:
-            self.give_up()
-        else:
-            self.pos = end + 2
-
-    def close(self, closer: str) -> None:
-        def closes(container: Container) -> bool:
-            opener = "{" if isinstance(container, Object) else container.opener
-            return closer == _CLOSERS.get(opener, f"</{opener[1:]}")
-
-        matching = next(
-            (i for i in reversed(range(len(self.stack))) if closes(self.stack[i])), None
-        )
-        # A forgotten brace is repaired; "[1, 5)" is an interval.
-        if matching is None or (
-            matching < len(self.stack) - 1
-            and not any(isinstance(container, Object) for container in self.stack[matching:])
-        ):
-            self.give_up()
-            return
-        while len(self.stack) > matching:
-            container = self.stack.pop()
-            container.end = self.base + self.pos
-            if self.stack:
-                self.attach(container)
-            elif isinstance(container, Object) or container.items:
-                self.scan.roots.append(container)
-
-    def attach(self, value: Any) -> None:
-        top = self.stack[-1]
-        if isinstance(top, Group):
-            top.items.append(value)
-        elif top.pending_key is not None:
-            top.entries.append((top.pending_key, value))
-            top.pending_key = None
-
-    def give_up(self, *, is_cut: bool = False) -> None:
-        """Leave all open containers, keeping what is finished in them.
-
-        An object cut by the end of the text is not finished; one that runs into prose is. A list
-        keeps its inner lists unless it is the value of a key: the key says what its numbers are.
-        """
-        has_key = False
-        for container in self.stack:
-            if isinstance(container, Object):
-                has_key = True
-                inner = [value for _, value in container.entries]
-                if not is_cut and container.entries:
-                    container.end = self.base + self.pos
-                    self.scan.roots.append(container)
-                    continue
-            else:
-                inner = container.items
-            is_list_of_lists = all(isinstance(item, Group) for item in inner)
-            has_key = has_key or any(isinstance(item, Object) for item in inner)
-            for item in inner:
-                if isinstance(item, Group) and not has_key:
-                    item.nested = is_list_of_lists
-                    self.scan.roots.append(item)
-                elif isinstance(item, Object):
-                    self.scan.roots.append(item)
-        self.stack = []

@@ -1,0 +1,318 @@
+"""Detection JSON: ``{"bbox_2d": [x0,y0,x1,y1], "label": "..."}`` in any spelling.
+
+GLM, Qwen, Gemini and Moondream answer so, and every model that is asked for JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+from grounding.formats.keys import (
+    BOX_KEYS,
+    CORNER_KEYS,
+    DATA_KEYS,
+    IMAGE_KEYS,
+    LABEL_KEYS,
+    NOTES_KEYS,
+    PLACE_KEYS,
+    POINT_KEYS,
+    POLYGON_KEYS,
+    SCORE_KEYS,
+    SKIPPED_3D_KEYS,
+    STRUCTURE_KEYS,
+    TWO_CORNERS,
+    fields,
+    fold,
+)
+from grounding.readings import Findings, Reading
+from grounding.scanner import Budget, scan
+from grounding.values import (
+    Bad,
+    Container,
+    Group,
+    Object,
+    is_number,
+    leaves,
+    to_ascii,
+    to_number,
+)
+
+_COORDINATE_KEYS = frozenset((*BOX_KEYS, *POINT_KEYS, *SKIPPED_3D_KEYS))
+_CLOCK = re.compile(r"(?:([0-9]{1,2}):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]{1,3})?)")
+_NUMBER_AT_END = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s?(?:s|sec|seconds?)?$")
+_FRAME_KEY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What an object tells the boxes inside it."""
+
+    end: int
+    label: str | None = None
+    score: float | None = None
+    image: int | None = None
+    place: tuple[str, float] | None = None
+
+
+class DetectionReader:
+    """Adds every labelled box and point of objects and lists of objects.
+
+    Args:
+        actions: ids of objects that are an agent's actions: read elsewhere.
+    """
+
+    def __init__(self, findings: Findings, budget: Budget, actions: Collection[int] = ()) -> None:
+        self.findings = findings
+        self.budget = budget
+        self.actions = actions
+        self.string_span: tuple[int, int] | None = None  # of the object whose string is read
+
+    def read(self, root: Container, *, free_labels: bool = True) -> None:
+        """Read one outermost list or object.
+
+        ``free_labels``: objects may name their boxes by key, ``{"Save": [x0,y0,x1,y1]}``.
+        """
+        self.free_labels = free_labels
+        # A list of objects that is still being written gives them one by one, each finished.
+        place = self.frame_key(root.key)
+        self.walk(root, _Context(root.end, place=place))
+
+    def walk(self, node: Any, context: _Context) -> None:
+        if isinstance(node, Group):
+            for item in node.items:
+                if isinstance(item, Object | Group):
+                    self.walk(item, context)
+            return
+        if not isinstance(node, Object) or id(node) in self.actions:
+            return
+        if self.string_span is None:  # inside a string offsets count from its own start
+            context = replace(context, end=node.end)
+        if self.free_labels and _is_label_to_box(node):
+            for label, boxes in node.entries:
+                place = self.frame_key(label)
+                if place is not None:
+                    self.boxes(boxes, node, replace(context, place=place))
+                else:
+                    self.boxes(boxes, node, replace(context, label=label))
+            return
+        known = fields(node)
+        context = self.inside(known, context)
+        arguments = known.get("arguments")
+        if "name" in known and isinstance(arguments, Object):  # a tool's name labels nothing
+            self.walk(arguments, replace(context, label=None))
+            return
+        self.corners(node, known, context)
+        for key, value in node.entries:
+            folded = fold(key)
+            if known.pop(folded, None) is not None:  # of a repeated key the first counts
+                self.entry(key, folded, value, node, context)
+
+    def entry(self, key: str, folded: str, value: Any, node: Object, context: _Context) -> None:
+        """Read one key of an object: coordinates, or further objects."""
+        if folded in BOX_KEYS:
+            self.boxes(value, node, context)
+        elif folded in POINT_KEYS:
+            self.points(value, node, context, is_flat=folded in POLYGON_KEYS)
+        elif folded in SKIPPED_3D_KEYS:
+            self.findings.notes.append(f"{key} skipped: a box in space has no place on the image")
+        elif folded in NOTES_KEYS:
+            return
+        elif isinstance(value, str):
+            self.string(value, node, context)
+        elif isinstance(value, Object | Group):
+            place = self.frame_key(key)
+            if place is not None:
+                context = replace(context, place=place)
+            elif isinstance(value, Object) and folded not in STRUCTURE_KEYS and _has_place(value):
+                context = replace(context, label=key)
+            self.walk(value, context)
+
+    def string(self, value: str, node: Object, context: _Context) -> None:
+        """Read JSON that was put into a string."""
+        if self.string_span is not None or "{" not in value or "box" not in value:
+            return
+        self.string_span = (node.start, node.end)
+        for root in scan(value, budget=self.budget).roots:
+            if isinstance(root, Object) or has_objects(root):
+                self.walk(root, context)
+        self.string_span = None
+
+    def inside(self, known: dict[str, Any], context: _Context) -> _Context:
+        """Return the context for the boxes of an object with these fields."""
+        label = next((known[key] for key in LABEL_KEYS if _is_text(known.get(key))), None)
+        if isinstance(label, Bad):
+            label = label.text
+        score = next((float(known[key]) for key in SCORE_KEYS if is_number(known.get(key))), None)
+        image = next((known[key] for key in IMAGE_KEYS if type(known.get(key)) is int), None)
+        place = next(
+            (
+                found
+                for key, kind in PLACE_KEYS.items()
+                if (found := _place(kind, known.get(key))) is not None
+            ),
+            None,
+        )
+        return replace(
+            context,
+            label=context.label if label is None else str(label),
+            score=score,
+            image=context.image if image is None else image,
+            place=context.place if place is None else place,
+        )
+
+    @staticmethod
+    def frame_key(key: str | None) -> tuple[str, float] | None:
+        """Read a key of a tracking object, ``{0: [...], 1: [...]}``: a second or a frame."""
+        if key is None or _FRAME_KEY.fullmatch(to_ascii(key)) is None:
+            return None
+        return ("key", float(to_ascii(key)))
+
+    def corners(self, node: Object, known: dict[str, Any], context: _Context) -> None:
+        """Read a box whose four numbers have names."""
+        for keys, has_size in CORNER_KEYS:
+            if all(key in known for key in keys):
+                values = [_as_number(known[key]) for key in keys]
+                if has_size and all(is_number(value) for value in values):
+                    values[2:] = [values[0] + values[2], values[1] + values[3]]
+                self.add(values, (node.start, node.end), context, is_named=True)
+                return
+        for corner_keys in TWO_CORNERS:
+            ends = [known.get(key) for key in corner_keys]
+            if all(isinstance(end, Group) and len(end.items) == 2 for end in ends):
+                values = [_as_number(item) for end in ends if end for item in end.items]
+                self.add(values, (node.start, node.end), context)
+                return
+
+    def boxes(self, value: Any, node: Object, context: _Context) -> None:
+        if isinstance(value, str):
+            self.from_string(value, node, context, is_point=False)
+            return
+        if isinstance(value, Object) or (isinstance(value, Group) and has_objects(value)):
+            self.walk(value, context)
+            return
+        if not isinstance(value, Group) or not value.items:
+            if value is not None and not isinstance(value, Group):
+                self.findings.notes.append("a box without coordinates was dropped")
+            return
+        lists = list(leaves(value))
+        # Two opposite corners.
+        if len(lists) == 2 and all(len(corner.items) == 2 for corner in lists):
+            values = [_as_number(item) for corner in lists for item in corner.items]
+            self.add(values, (value.start, value.end), context)
+            return
+        for leaf in lists:
+            values = [_as_number(item) for item in leaf.items]
+            self.add(values, (leaf.start, leaf.end), context, is_point=len(values) == 2)
+
+    def points(self, value: Any, node: Object, context: _Context, *, is_flat: bool) -> None:
+        if isinstance(value, str):
+            self.from_string(value, node, context, is_point=True)
+        elif isinstance(value, Object):
+            known = fields(value)
+            values = [_as_number(known.get(axis)) for axis in "xy"]
+            self.add(values, (value.start, value.end), context, is_point=True, is_named=True)
+        elif isinstance(value, Group) and any(isinstance(item, Object) for item in value.items):
+            for item in value.items:
+                self.points(item, node, context, is_flat=is_flat)
+        elif isinstance(value, Group) and value.items:
+            for leaf in leaves(value):
+                numbers = [_as_number(item) for item in leaf.items]
+                step = 2 if is_flat and len(numbers) % 2 == 0 else max(1, len(numbers))
+                for start in range(0, len(numbers), step):
+                    pair = numbers[start : start + step]
+                    self.add(pair, (leaf.start, leaf.end), context, is_point=True)
+
+    def from_string(self, text: str, node: Object, context: _Context, *, is_point: bool) -> None:
+        """Read numbers in a string: ``"[10, 20, 30, 40]"`` or ``"10 20 30 40"``."""
+        roots = scan(text, budget=self.budget).roots or scan(f"[{text}]", budget=self.budget).roots
+        for root in roots[:1]:
+            for leaf in leaves(root) if isinstance(root, Group) else ():
+                values = [_as_number(item) for item in leaf.items]
+                span = (node.start, node.end)
+                self.add(values, span, context, is_point=is_point or len(values) == 2)
+
+    def add(
+        self,
+        values: list[Any],
+        span: tuple[int, int],
+        context: _Context,
+        *,
+        is_point: bool = False,
+        is_named: bool = False,
+    ) -> None:
+        self.findings.readings.append(
+            Reading(
+                values,
+                self.string_span or span,
+                context.end,
+                is_point=is_point,
+                label=context.label,
+                score=context.score,
+                image=context.image,
+                place=context.place,
+                is_named=is_named,
+            )
+        )
+
+
+def has_objects(group: Group) -> bool:
+    """Whether an object stands anywhere in the list: then it is JSON, not a coordinate list."""
+    return any(
+        isinstance(item, Object) or (isinstance(item, Group) and has_objects(item))
+        for item in group.items
+    )
+
+
+def _place(kind: str, value: Any) -> tuple[str, float] | None:
+    """Read "Image 2", 2, "0:12" or "12 s" beside a box."""
+    if is_number(value):
+        return (kind, float(value)) if value or kind != "image" else None
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    text = to_ascii(value).strip().lower()
+    clock = _CLOCK.fullmatch(text)
+    if clock is not None:
+        hours, minutes, seconds = clock.groups(default="0")
+        return "time", int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    number = _NUMBER_AT_END.search(text)
+    return (kind, float(number[1])) if number is not None else None
+
+
+def _is_label_to_box(node: Object) -> bool:
+    """Whether an object maps free names to boxes: ``{"Save": [x0,y0,x1,y1], ...}``."""
+    return bool(node.entries) and all(
+        isinstance(value, Group)
+        and bool(value.items)
+        and fold(key) not in DATA_KEYS
+        and fold(key) not in _COORDINATE_KEYS
+        and fold(key) not in NOTES_KEYS
+        and all(
+            len(leaf.items) == 4 and all(is_number(item) for item in leaf.items)
+            for leaf in leaves(value)
+        )
+        for key, value in node.entries
+    )
+
+
+def _has_place(node: Object) -> bool:
+    """Whether an object itself has a box or a point, so that its key may be their label."""
+    known = fields(node)
+    return any(key in _COORDINATE_KEYS for key in known) or any(
+        all(key in known for key in keys) for keys, _ in CORNER_KEYS
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str | Bad) or is_number(value)
+
+
+def _as_number(value: Any) -> Any:
+    """Read numbers that were written as strings; anything else stays what it is."""
+    if isinstance(value, str):
+        text = to_ascii(value).strip()
+        digits = text.lstrip("+-").replace(".", "", 1)
+        return to_number(text) if digits.isascii() and digits.isdigit() else Bad(value)
+    return value

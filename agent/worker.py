@@ -19,7 +19,7 @@ from agent.gate import Gate
 from agent.origins import is_allowed
 
 if TYPE_CHECKING:
-    from playwright.sync_api import BrowserContext, Page, Playwright
+    from playwright.sync_api import Browser, BrowserContext, Page, Playwright
 
 MISSING_PACKAGE = (
     "Live runs need the package playwright, which is not installed: pip install playwright"
@@ -67,7 +67,7 @@ _FIND_MARKS = """
 """
 
 
-class _Browser:
+class _LiveBrowser:
     """One page in one browser, which is closed with the process."""
 
     def __init__(self, playwright: Playwright, settings: dict[str, Any]) -> None:
@@ -80,13 +80,7 @@ class _Browser:
         self._notes: list[str] = []
         self._home = settings["address"]
         width, height = settings["viewport"]
-        browser = playwright.chromium.launch(
-            executable_path=_find_chromium(playwright),
-            args=list(_ARGUMENTS),
-            # Chromium refuses to run as root with its sandbox
-            chromium_sandbox=os.geteuid() != 0,
-            proxy={"server": gate.address},
-        )
+        browser = _launch(playwright, gate.address)
         context = browser.new_context(
             viewport={"width": width, "height": height},
             accept_downloads=False,
@@ -185,6 +179,25 @@ class _Browser:
             popup.close()
 
 
+def _launch(playwright: Playwright, proxy: str) -> Browser:
+    from playwright.sync_api import Error
+
+    is_root = os.name == "posix" and os.geteuid() == 0
+    try:
+        return playwright.chromium.launch(
+            executable_path=_find_chromium(playwright),
+            args=list(_ARGUMENTS),
+            # Chromium refuses to run as root with its sandbox
+            chromium_sandbox=not is_root,
+            proxy={"server": proxy},
+        )
+    except Error as error:
+        raise RuntimeError(
+            f"Chromium did not start ({_first_line(error)}). For its sandbox it needs a kernel "
+            "that lets this user make namespaces."
+        ) from error
+
+
 def _find_chromium(playwright: Playwright) -> str:
     own = playwright.chromium.executable_path
     if Path(own).exists():
@@ -195,7 +208,7 @@ def _find_chromium(playwright: Playwright) -> str:
     raise RuntimeError(MISSING_BROWSER)
 
 
-def _answer(browser: _Browser, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(browser: _LiveBrowser, request: dict[str, Any]) -> dict[str, Any]:
     notes: list[str] = []
     if request["do"] == "open":
         browser.open()
@@ -231,7 +244,7 @@ def main() -> None:
     started = time.monotonic()
     try:
         with sync_playwright() as playwright:
-            browser = _Browser(playwright, settings)
+            browser = _LiveBrowser(playwright, settings)
             say({"ready_s": round(time.monotonic() - started, 2)})
             for line in sys.stdin:
                 say(_answer(browser, json.loads(line)))

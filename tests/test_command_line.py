@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for option in (
         *("MODEL", "HOST", "PORT", "AUTH", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"),
+        "BROWSER_ORIGINS",
         *("MAX_FILE_MB", "MAX_MEGAPIXELS", "MAX_TOKENS"),
         *("MAX_PAGES", "MAX_FRAMES", "MAX_MINUTES"),
     ):
@@ -68,6 +69,21 @@ def test_the_operator_sets_pixels_and_tokens(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_limit_that_lets_nothing_through_is_refused(option: str) -> None:
     with pytest.raises(SystemExit):
         app.read_settings([option, "0"])
+
+
+def test_the_agent_may_use_a_browser_only_where_the_operator_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert app.check_origins(app.read_settings([]).browser_origins) == ()
+    monkeypatch.setenv("SIGHTLINE_BROWSER_ORIGINS", "http://127.0.0.1:8000, https://a.example")
+    origins = app.check_origins(app.read_settings([]).browser_origins)
+    assert origins == ("http://127.0.0.1:8000", "https://a.example:443")
+
+
+@pytest.mark.parametrize("listed", ["a.example", "file:///", "http://a.example/path", "*"])
+def test_what_is_no_origin_is_refused(listed: str) -> None:
+    with pytest.raises(SystemExit, match="--browser-origins"):
+        app.check_origins(listed)
 
 
 def test_a_password_may_contain_colons() -> None:

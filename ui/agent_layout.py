@@ -83,6 +83,7 @@ def lay_out_task(settings: PageSettings) -> TaskParts:
         elem_id="agent-mode",
     )
     goal = gr.Textbox(
+        "",
         label="Goal",
         lines=3,
         max_lines=10,
@@ -123,6 +124,7 @@ def lay_out_hand(platform: gr.Radio) -> HandParts:
     )
     hand_on_unopened(image)
     elements = gr.Textbox(
+        "",  # unless somebody has typed, the value of a hidden box would be None
         label="Numbered elements",
         info=ELEMENTS_INFO,
         placeholder='[0]: <button> "Search";',

@@ -12,6 +12,7 @@ from ui.agent import Agent, Task, export, stop, undo
 from ui.agent_layout import (
     BY_INSTRUCTION,
     EMPTY,
+    MOST_STEPS,
     HandParts,
     KeepingParts,
     LiveParts,
@@ -83,7 +84,9 @@ def _wire(
         *task, address, viewport, max_steps = inputs
         width, _, height = viewport.partition(" x ")
         size = int(width), int(height)
-        for step in agent.live(to_task(*task), address, size, int(max_steps)):
+        # a slider's ends hold on the page only
+        most = min(int(max_steps), MOST_STEPS)
+        for step in agent.live(to_task(*task), address, size, most):
             yield gr.skip() if step is None else _to_outputs(step)
 
     shared: dict[str, Any] = {

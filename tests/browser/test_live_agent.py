@@ -11,6 +11,7 @@ import psutil
 import pytest
 from loopback import Loopback
 from opens_files import OpensFiles
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from visitor import Visitor
 
@@ -119,6 +120,38 @@ def test_a_live_run_is_shown_step_by_step_and_its_report_opens(
     widths = report.locator("img").evaluate_all("images => images.map(i => i.naturalWidth)")
     assert widths == [448, 448, 448]
     report.close()
+
+
+def upload(page: Page, path: Path) -> None:
+    page.locator("#agent-screenshot input[type=file]").set_input_files(path)
+    expect(page.locator("#agent-screenshot img")).to_be_visible()
+
+
+def test_steps_are_taken_on_uploaded_screenshots_and_taken_back(
+    serve: Serve, visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.open(
+        serve(Points("I click it. left_click(start_box='[500,500]')\nMemory:\n[7]"))
+    )
+    page.get_by_role("tab", name="Agent").click()
+    page.locator("#agent-goal textarea").fill("Order a <b>coffee</b>")
+    for number, colour in enumerate(("white", "grey"), 1):
+        path = tmp_path / f"{colour}.png"
+        Image.new("RGB", (200, 100), colour).save(path)
+        if number > 1:
+            page.locator("#agent-screenshot").get_by_label("Remove Image").click()
+        upload(page, path)
+        page.locator("#agent-start").click()
+        expect(page.locator("#agent-steps .thumbnail-lg")).to_have_count(number)
+        expect(page.locator("#agent-start")).to_be_visible()
+    for words in ("I click it.", "[7]", "left_click(start_box='[500,500]') at 100, 50"):
+        expect(page.locator("#agent-details")).to_contain_text(words)
+    page.locator("#agent-undo").click()
+    expect(page.locator("#agent-steps .thumbnail-lg")).to_have_count(1)
+    page.locator("#agent-new").click()
+    expect(page.locator("#agent-steps")).to_be_hidden()
+    expect(page.locator("#agent-goal textarea")).to_have_value("Order a <b>coffee</b>")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
 def test_stop_ends_a_live_run_and_its_browser_within_a_second(

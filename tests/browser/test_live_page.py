@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import TypeVar
 
 import psutil
@@ -207,6 +208,23 @@ def test_a_server_that_is_not_there_is_told() -> None:
     with closing(LivePage(origin, origins=[origin], viewport=SIZE)) as page:
         screen = finish(page.open())
     assert any(origin in note for note in screen.notes)
+
+
+def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "playwright").mkdir()
+    (tmp_path / "playwright" / "__init__.py").touch()  # found first, and empty
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    page = LivePage("http://127.0.0.1:1", origins=["http://127.0.0.1:1"], viewport=SIZE)
+    with closing(page), pytest.raises(BrowserError, match="pip install playwright"):
+        finish(page.open())
+
+
+def test_a_missing_browser_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    page = LivePage("http://127.0.0.1:1", origins=["http://127.0.0.1:1"], viewport=SIZE)
+    with closing(page), pytest.raises(BrowserError, match="apt-get install chromium"):
+        finish(page.open())
 
 
 def lives(process: psutil.Process) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 import openai
@@ -55,28 +55,26 @@ class Asker:
             BackendError: it cannot be had.
         """
         await self._server.require_model()
-        dialect = self._server.dialect
-        fields = request_fields(dialect, options, enable_thinking=enable_thinking)
-        tries = 0
+        fields = request_fields(self._server.dialect, options, enable_thinking=enable_thinking)
+        tries, refused = 0, self._refused
         while True:
-            suffix = thinking_suffix(
-                self._server.model, self._refused, enable_thinking=enable_thinking
-            )
+            suffix = thinking_suffix(self._server.model, refused, enable_thinking=enable_thinking)
             reader = AnswerReader(enable_thinking=enable_thinking)
             try:
                 await self._read_answer(
                     with_suffix(messages, suffix) if suffix else messages,
-                    {name: fields[name] for name in fields.keys() - self._refused},
+                    {name: fields[name] for name in fields.keys() - refused},
                     reader,
                     emit,
                 )
-                return
+                break
             except SERVER_ERRORS as error:
                 if reader.has_text:
                     for event in reader.flush():
                         emit(event)
                     raise self._server.explainer.cut(error) from None
-                if self._leave_out(error, fields):
+                if complained := _complaints(error, fields.keys() - refused):
+                    refused |= complained
                     continue
                 wait = retry_delay(error, tries, self._retry_delay_s)
                 if wait is None or tries == self._max_retries:
@@ -85,6 +83,10 @@ class Asker:
                     ) from None
             tries += 1
             await asyncio.sleep(wait)
+        # only now: a complaint about something else may quote the whole request
+        if new := refused - self._refused:
+            logger.warning("%s does not take %s", self._server.host, ", ".join(sorted(new)))
+            self._refused |= new
 
     async def _read_answer(
         self,
@@ -136,16 +138,6 @@ class Asker:
             )
         )
 
-    def _leave_out(self, error: Exception, fields: dict[str, Any]) -> bool:
-        """Remember which of the fields sent the server complains of; False if of none."""
-        if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 422):
-            return False
-        refused = refused_fields(complaint_of(error), fields.keys() - self._refused)
-        if refused:
-            logger.warning("%s does not take %s", self._server.host, ", ".join(sorted(refused)))
-            self._refused |= refused
-        return bool(refused)
-
     async def _models_if(self, error: Exception) -> tuple[str, ...]:
         """Return the models that the server has, where the error may be about their names."""
         if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 404):
@@ -154,6 +146,13 @@ class Asker:
             return (await self._server.list_models()).models
         except SERVER_ERRORS:
             return ()
+
+
+def _complaints(error: BaseException, sent: Iterable[str]) -> set[str]:
+    """Return the fields sent that the server may be complaining of."""
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in (400, 422):
+        return set()
+    return refused_fields(complaint_of(error), sent)
 
 
 def retry_delay(error: BaseException, tries: int, first_s: float) -> float | None:

@@ -14,7 +14,7 @@ from media_files import make_clip, make_pdf
 from PIL import Image
 from scripted_endpoint import MODEL, card, fail, say, scripted_endpoint
 
-from model.backends.base import SamplingOptions
+from model.backends.base import BackendError, SamplingOptions
 from model.backends.endpoint_dialects import OPENAI, SGLANG, UNKNOWN, VLLM, ZAI, detect
 from model.backends.endpoint_messages import known_context, view_of
 from model.processing import Limits, ModelView
@@ -166,6 +166,18 @@ def test_a_field_that_a_server_refuses_is_left_out_from_then_on(how: str, field:
     first, second, third = (asked.body for asked in endpoint.asked)
     assert first.keys() - second.keys() == {field}
     assert second == third
+
+
+def test_a_complaint_that_quotes_the_whole_request_is_not_remembered() -> None:
+    quoting = fail(400, {"error": {"message": "bad image in {'top_k': 3, 'logprobs': True}"}})
+    with scripted_endpoint(quoting, quoting, say("Yes.")) as endpoint:
+        with connected(endpoint) as backend:
+            with pytest.raises(BackendError, match="bad image"):
+                ask(backend, options=ALL_OPTIONS)
+            ask(backend, options=ALL_OPTIONS)
+    first, second, third = (asked.body for asked in endpoint.asked)
+    assert first.keys() - second.keys() == {"top_k", "logprobs"}
+    assert third == first
 
 
 def test_where_the_switch_is_refused_glm_is_told_in_the_question() -> None:

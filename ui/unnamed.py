@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -31,18 +31,15 @@ def wire_choice(
     conversation: gr.State,
     log: gr.Chatbot,
     *,
-    begins: Callable[..., Any],
-    ends: Sequence[Any],
+    after: Sequence[Any],
 ) -> None:
     """Offer the choice for the newest answer, and read that again when it is made.
 
     Args:
-        begins: event before which an answer is not there to be read again.
-        ends: events after which the newest answer is another one.
+        after: events after which the newest answer is another one.
     """
-    begins(lambda: gr.Dropdown(visible=False), None, choice, **AT_ONCE)
-    for after in ends:
-        after(offer, conversation, choice, **AT_ONCE)
+    for event in after:
+        event(offer, conversation, choice, **AT_ONCE)
     choice.input(choose, [choice, conversation], [log, conversation], **AT_ONCE)
 
 

@@ -66,9 +66,10 @@ class Overlay extends HTMLElement {
   light(number) {
     this.#lit = number;
     this.#parts.stage.classList.toggle("has-lit", this.#drawn.has(number));
-    for (const [other, { group, label }] of this.#drawn) {
+    for (const [other, { group, label, at }] of this.#drawn) {
       group.classList.toggle("lit", other === number);
       label.classList.toggle("lit", other === number);
+      if (at) moveLabel(label, at, this.#parts.stage.clientWidth);
     }
   }
 
@@ -119,7 +120,7 @@ class Overlay extends HTMLElement {
       files: find(".files"),
       said: find(".said"),
     };
-    const { view, stage, svg, pages, copyOne } = this.#parts;
+    const { view, stage, pages, copyOne } = this.#parts;
     this.#zoom = new Zoom(view, stage, () => this.#layOut());
     find(".in").onclick = () => this.#zoom.in();
     find(".out").onclick = () => this.#zoom.out();
@@ -130,13 +131,16 @@ class Overlay extends HTMLElement {
     find(".copy-all").onclick = () => this.copy(null);
     pages.onchange = () => this.#turnTo(Number(pages.value));
     copyOne.onclick = () => this.copy(this.#chosen);
+    followIn(root);
     view.addEventListener("click", (event) => {
       if (!this.#zoom.dragged) this.#choose(numberOf(event.target));
     });
-    svg.addEventListener("keydown", (event) => this.#key(event));
-    svg.addEventListener("focusin", (event) => {
+    // not at the SVG itself, which Chromium makes a stop of the tab key where it listens for focus
+    stage.addEventListener("keydown", (event) => this.#key(event));
+    stage.addEventListener("focusin", (event) => {
       this.#makeTabStop(numberOf(event.target));
-      this.reveal(numberOf(event.target));
+      // what a pointer got at is in sight, and about to be dragged
+      if (event.target.matches(":focus-visible")) this.reveal(numberOf(event.target));
     });
   }
 
@@ -239,7 +243,8 @@ class Overlay extends HTMLElement {
     const places = placeLabels(items, [width, height]);
     labels.forEach((label, i) => {
       const { x, y, which } = places[i] ?? { x: items[i].place[0], y: items[i].place[1], which: 1 };
-      label.style.transform = `translate(${x}px, ${y}px)`;
+      drawn[i].at = [x, y];
+      moveLabel(label, [x, y], width);
       label.classList.toggle("is-short", which === 1);
       label.classList.toggle("no-room", places[i] === null);
     });
@@ -314,6 +319,12 @@ function makeLabel(target) {
     label.append(part);
   }
   return label;
+}
+
+// A label that is lit shows all of its text, which must stay inside of the picture.
+function moveLabel(label, [x, y], width) {
+  const left = label.matches(".lit") ? Math.max(0, Math.min(x, width - label.offsetWidth)) : x;
+  label.style.transform = `translate(${left}px, ${y}px)`;
 }
 
 function makeDownload({ png, file }) {

@@ -1,5 +1,10 @@
 // Where labels go: beside what they name, inside the picture, never on each other.
 
+// Shares of the picture: once labels cover as much, the next ones are short, or wait to be pointed at.
+const LONG_LABELS_COVER = 0.12;
+const LABELS_COVER = 0.25;
+const FEW = 6;
+
 function overlap(a, b) {
   const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
   const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
@@ -28,8 +33,13 @@ function candidates([x0, y0, x1, y1], [width, height], limit) {
 // [width, height] of the picture; all in pixels of the screen.
 function placeLabels(items, limit) {
   const placed = [];
+  const room = limit[0] * limit[1];
+  let taken = 0;
   return items.map((item) => {
     for (const [which, size] of item.sizes.entries()) {
+      const share = which === item.sizes.length - 1 ? LABELS_COVER : LONG_LABELS_COVER;
+      // the first few have their room on any picture, however small
+      if (placed.length >= FEW && taken + size[0] * size[1] > share * room) continue;
       let best = null;
       for (const spot of candidates(item.place, size, limit)) {
         if (placed.some((other) => overlap(spot, other))) continue;
@@ -40,6 +50,7 @@ function placeLabels(items, limit) {
       }
       if (best !== null) {
         placed.push(best.spot);
+        taken += size[0] * size[1];
         return { x: best.spot[0], y: best.spot[1], which };
       }
     }

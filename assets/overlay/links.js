@@ -28,7 +28,9 @@ function numberNamedBy(node) {
 // Returns {overlay, number} for what an event is about, or null.
 function findTarget(event) {
   const path = event.composedPath().filter((node) => node instanceof Element);
-  const overlay = path.find((node) => node.localName === "sightline-overlay");
+  // the path of an event that stays in a shadow tree ends there
+  const host = event.currentTarget.host;
+  const overlay = host ?? path.find((node) => node.localName === "sightline-overlay");
   if (overlay) {
     const number = path.map(numberOf).find((found) => found !== null);
     return number === undefined ? null : { overlay, number };
@@ -57,18 +59,20 @@ function note(how, found) {
   show();
 }
 
-document.addEventListener("pointerover", (event) => {
-  const found = findTarget(event);
-  if (found && !event.composedPath().includes(found.overlay)) found.overlay.reveal(found.number);
-  note("hovered", found);
-});
+function follow(event) {
+  const found = event.type === "focusout" ? null : findTarget(event);
+  const isInside = event.currentTarget.host || event.composedPath().includes(found?.overlay);
+  if (found && !isInside) found.overlay.reveal(found.number);
+  note(event.type.startsWith("focus") ? "focused" : "hovered", found);
+}
+
+// Within a shadow tree, too: what moves from one shape to another never leaves it.
+function followIn(root) {
+  for (const type of ["pointerover", "focusin", "focusout"]) root.addEventListener(type, follow);
+}
+
+followIn(document);
 document.documentElement.addEventListener("pointerleave", () => note("hovered", null));
-document.addEventListener("focusin", (event) => {
-  const found = findTarget(event);
-  if (found && !event.composedPath().includes(found.overlay)) found.overlay.reveal(found.number);
-  note("focused", found);
-});
-document.addEventListener("focusout", () => note("focused", null));
 
 document.addEventListener(
   "click",

@@ -7,8 +7,10 @@ from grounding.markers import strip_markers
 from grounding.parse import parse
 from grounding.places import Place
 from grounding.result import Action, Result
+from grounding.score import add_scores
 
 __all__ = [
+    "add_scores",
     "CONVENTIONS",
     "Action",
     "Box",

@@ -88,6 +88,7 @@ class BackendAsker:
             thinking=reply.thinking,
             is_cut=finished is not None and finished.reason == "length",
             new_tokens=finished.new_tokens if finished is not None else 0,
+            tokens=finished.tokens if finished is not None else (),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from grounding.evaluation.datasets import Item
 from grounding.evaluation.metrics import Prediction, read_prediction
 from grounding.look_twice import Crop, choose_crop
 from grounding.parse import parse
+from grounding.score import add_scores
 
 # What a model may be asked by name; anything else with {instruction} in it is a template too.
 PROMPTS = {
@@ -52,12 +53,14 @@ class Answer:
     Attributes:
         text: its answer, without the thought.
         is_cut: it came to the longest answer allowed.
+        tokens: (text, natural logarithm of the probability) of what was generated; not kept.
     """
 
     text: str
     thinking: str = ""
     is_cut: bool = False
     new_tokens: int = 0
+    tokens: tuple[tuple[str, float], ...] = ()
 
 
 class Asker(Protocol):
@@ -125,7 +128,7 @@ class Record:
         """
         looks = tuple(
             Look(
-                answer=Answer(**look["answer"]),
+                answer=Answer(**{**look["answer"], "tokens": ()}),
                 prediction=_read_prediction(look["prediction"]),
                 crop=None if look["crop"] is None else Crop(**look["crop"]),
                 notes=tuple(look["notes"]),
@@ -183,8 +186,10 @@ def ask_about(
             convention=convention,
             model_size=picture.seen_size,
         )
-        whole = result if crop is None else crop.restore(result)
-        return Look(answer, read_prediction(whole), crop, tuple(result.notes))
+        scored = add_scores(result, answer.text, answer.tokens)
+        whole = scored if crop is None else crop.restore(scored)
+        kept = replace(answer, tokens=())
+        return Look(kept, read_prediction(whole), crop, tuple(result.notes))
 
     picture = asker.open(item.image)
     size = picture.image.size

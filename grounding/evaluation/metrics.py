@@ -42,7 +42,7 @@ def read_prediction(result: Result) -> Prediction | None:
     for box in result.boxes:
         return Prediction(box.center, box.xyxy, box.score)
     for point in result.points:
-        return Prediction(point.xy)
+        return Prediction(point.xy, score=point.score)
     for action in result.actions:
         if action.target is not None:
             return Prediction(action.target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,6 +100,26 @@ def test_without_coordinates_there_is_no_second_look(tmp_path: Path) -> None:
 def test_only_who_asks_for_it_gets_a_second_look(tmp_path: Path) -> None:
     record = ask(read_large_item(tmp_path), ScriptedAsker(["[[325,325,375,375]]"], 0.5))
     assert len(record.looks) == 1
+
+
+def test_an_answers_score_comes_from_its_tokens_which_are_not_kept(tmp_path: Path) -> None:
+    (item,) = read_items(tmp_path).items
+
+    class SureAsker(ScriptedAsker):
+        def ask(self, picture: Picture, question: str) -> Answer:
+            tokens = [
+                ("[[", 0.0),
+                ("100,100", math.log(0.5)),
+                (",300,400", math.log(0.5)),
+                ("]]", 0.0),
+            ]
+            return Answer("[[100,100,300,400]]", tokens=tuple(tokens))
+
+    record = ask(item, SureAsker())
+    assert record.prediction is not None
+    assert record.prediction.score == pytest.approx(0.5)
+    assert record.looks[0].answer.tokens == ()
+    assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
 
 
 def test_a_picture_of_another_size_than_annotated_is_not_asked_about(tmp_path: Path) -> None:

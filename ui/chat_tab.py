@@ -127,7 +127,12 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     prompt, log, conversation = parts.prompt, parts.log, parts.conversation
     attaching = parts.attaching
     # before the question: the browser starts the events of a trigger one after the other
-    prompt.submit(lambda: _show_button(stop=True), None, prompt, **AT_ONCE)
+    prompt.submit(
+        lambda: (_show_button(stop=True), gr.Dropdown(visible=False)),
+        None,
+        [prompt, parts.unnamed],
+        **AT_ONCE,
+    )
     sent = prompt.submit(
         chat.send,
         [
@@ -169,7 +174,7 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     log.clear(lambda: chat.clear()[1:], None, [log, conversation, parts.notice], **in_turn)
     log.example_select(chat.take_example, None, prompt, **AT_ONCE)
     ends = [sent.then, cleared.then, log.clear]
-    wire_choice(parts.unnamed, conversation, log, begins=prompt.submit, ends=ends)
+    wire_choice(parts.unnamed, conversation, log, after=ends)
 
 
 def _wire_attaching(chat: Chat, parts: _Parts) -> None:

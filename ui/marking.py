@@ -16,7 +16,7 @@ def mark(turn: Turn, pictures: Sequence[Picture]) -> Turn:
     """Return ``turn`` with the targets of an answer that is not complete yet."""
     targets = list_targets(read_answer(turn.answer, pictures, turn.default_image))
     placed = [target for target in targets if target.at is not None]
-    overlay = to_html(pictures, placed, is_complete=False) if placed else ""
+    overlay = to_html(pictures, placed, answer=turn.answer, is_complete=False) if placed else ""
     shown = Shown(to_linked_markdown(turn.answer, placed), overlay)
     return replace(turn, targets=targets, shown=shown)
 
@@ -33,7 +33,7 @@ def mark_complete(turn: Turn, pictures: Sequence[Picture], notes: Sequence[str])
     drawings = draw_targets(result, pictures)
     shown = Shown(
         to_linked_markdown(turn.answer, placed),
-        to_html(pictures, targets, drawings) if placed else "",
+        to_html(pictures, targets, drawings, answer=turn.answer) if placed else "",
         drawings,
         to_table(targets, [picture.image.size for picture in pictures]),
     )

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import gradio as gr
 
+from grounding import strip_markers
 from grounding.draw import COLOURS
 from ui.conversation import Picture
 from ui.exports import FORMATS, to_coco_file, to_json_file, write_lines
@@ -21,7 +22,7 @@ from ui.targets import DIRECTIONS, Gesture, Target, on_picture, show_score
 
 FOLDER = Path(__file__).parents[1] / "assets" / "overlay"
 # in this order: what is used stands before what uses it
-SCRIPTS = ("labels.js", "zoom.js", "copy.js", "shapes.js", "element.js", "links.js")
+SCRIPTS = ("labels.js", "zoom.js", "copy.js", "shapes.js", "element.js", "code.js", "links.js")
 # A model that is less sure than that of a target has it drawn dashed.
 LOW_SCORE = 0.5
 # of the shorter side of the picture: how long the arrow of a scroll is
@@ -60,6 +61,7 @@ def to_html(
     targets: Sequence[Target],
     pngs: Sequence[str] = (),
     *,
+    answer: str = "",
     is_complete: bool = True,
 ) -> str:
     """Return pictures with targets over them as HTML, everything from the model escaped.
@@ -68,6 +70,7 @@ def to_html(
         pictures: all that the answer is about, in the order in which targets count them; those
             without a target are left out where another has one.
         pngs: for each picture the file with what was found drawn upon it, or "".
+        answer: the text that the targets' spans count in.
         is_complete: whether the answer is; before, there is nothing to copy or to download.
     """
     marked = [index for index in range(len(pictures)) if on_picture(targets, index)]
@@ -75,7 +78,7 @@ def to_html(
     names = [picture.name for picture in pictures]
     view: dict[str, Any] = {
         "pages": [
-            _page(pictures[index], on_picture(targets, index), pngs[index] if pngs else "")
+            _page(pictures[index], on_picture(targets, index), answer, pngs[index] if pngs else "")
             for index in marked or range(min(1, len(pictures)))
         ],
         "formats": [],
@@ -98,7 +101,7 @@ def to_address(path: str) -> str:
     return "gradio_api/file=" + quote(path)
 
 
-def _page(picture: Picture, targets: Sequence[Target], png: str) -> dict[str, Any]:
+def _page(picture: Picture, targets: Sequence[Target], answer: str, png: str) -> dict[str, Any]:
     width, height = picture.image.size
     found = f"{len(targets)} target{'' if len(targets) == 1 else 's'}"
     return {
@@ -109,8 +112,16 @@ def _page(picture: Picture, targets: Sequence[Target], png: str) -> dict[str, An
         "says": f"{picture.name}: {found}" if targets else picture.name,
         "png": to_address(png) if png else "",
         "file": f"{Path(picture.name).stem} with targets.png",
-        "targets": [_target(target, min(width, height)) for target in targets],
+        "targets": [
+            {**_target(target, min(width, height)), **_words(target, answer)} for target in targets
+        ],
     }
+
+
+def _words(target: Target, answer: str) -> dict[str, Any]:
+    """Return what the answer says about a target, to be found where it cannot be a link."""
+    start, end = target.span
+    return {"words": strip_markers(answer[start:end]), "start": start}
 
 
 def _target(target: Target, shorter_side: int) -> dict[str, Any]:

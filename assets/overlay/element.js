@@ -62,6 +62,11 @@ class Overlay extends HTMLElement {
     if (this.#parts !== null) this.#update();
   }
 
+  // All targets of all pictures.
+  get targets() {
+    return this.#view.pages.flatMap(({ targets }) => targets);
+  }
+
   // Lights up one target and dims the others; null lights none.
   light(number) {
     this.#lit = number;

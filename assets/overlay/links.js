@@ -50,6 +50,7 @@ function show() {
     const isLit = now && numberNamedBy(named) === now.number && overlayOf(named) === now.overlay;
     named.classList.toggle("lit", Boolean(isLit));
   }
+  lightCode(now?.overlay ?? null, now?.number);
 }
 
 function note(how, found) {
@@ -72,6 +73,13 @@ function followIn(root) {
 }
 
 followIn(document);
+document.addEventListener("pointermove", (event) => {
+  const code = event.target.closest?.("code");
+  if (!code) return;
+  const found = findInCode(code, event.clientX, event.clientY);
+  found?.overlay.reveal(found.number);
+  note("hovered", found);
+});
 document.documentElement.addEventListener("pointerleave", () => note("hovered", null));
 
 document.addEventListener(

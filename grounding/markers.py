@@ -202,7 +202,12 @@ def code_spans(text: str) -> list[Code]:
         spans += [Code(*code.span(1), is_fence=False) for code in codes]
         spans.append(inside)
         start = inside.end
-    return spans[:-1]
+    spans.pop()
+    # Inline code that is still being written.
+    line = text.rfind("\n") + 1
+    if (not spans or spans[-1].end <= max(line, text.rfind("`"))) and text.count("`", line) % 2:
+        spans.append(Code(text.rfind("`") + 1, len(text), is_fence=False, is_closed=False))
+    return spans
 
 
 def _is_json(fence: re.Match[str]) -> bool:

@@ -39,7 +39,9 @@ _TIME = (
     r"|(?<![0-9:.])(?P<seconds>[0-9]{1,6}(?:\.[0-9]{1,3})?)\s?(?:s|sec|secs|seconds?|秒)(?![A-Za-z])"
 )
 _ANY = rf"(?:{_NUMBERED}|{_TIME})"
-_NAME = re.compile(_ANY, re.IGNORECASE)
+# A look at the first character is cheaper than trying every word.
+_NAME = re.compile(rf"(?=[ipsfIPSF图圖第])(?:{_NUMBERED})", re.IGNORECASE)
+_NAME_OR_TIME = re.compile(rf"(?=[ipsfIPSF图圖第0-9]){_ANY}", re.IGNORECASE)
 # Right behind the coordinates: "[[1,2,3,4]] (image 2)", "[[1,2,3,4]] on page 3".
 _NAME_AFTER = re.compile(
     r"[\])}>,;\s]{0,8}(?:\(|in |of |on |from |at ){1,2}(?:the )?" + _ANY, re.IGNORECASE
@@ -67,7 +69,8 @@ class PlaceNames:
         )
         self.offsets: list[int] = []
         self.indices: list[int | str] = []
-        for name in _NAME.finditer(self.text) if count > 1 else ():
+        pattern = _NAME_OR_TIME if self.times else _NAME
+        for name in pattern.finditer(self.text) if count > 1 else ():
             found = self._resolve(name)
             if found is not None:
                 self.offsets.append(name.start())
@@ -128,12 +131,13 @@ class PlaceNames:
         return position < len(self.times) and self.times[position][0] <= time_s + _TIME_TOLERANCE_S
 
     def _resolve(self, name: re.Match[str]) -> int | str | None:
-        if name["clock"] is not None:
+        groups = name.groupdict()
+        if groups.get("clock") is not None:
             seconds = 0.0
             for part in name["clock"].split(":"):
                 seconds = seconds * 60 + float(part)
             return self.timed(seconds)
-        if name["seconds"] is not None:
+        if groups.get("seconds") is not None:
             return self.timed(float(name["seconds"]))
         if name["zh"] is not None:
             kinds = {"页": "page", "頁": "page", "帧": "frame", "幀": "frame"}

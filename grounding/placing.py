@@ -73,7 +73,7 @@ class Placer:
         index = 0
         for goal in (reading.target, reading.goal):
             placed = None if goal is None else self.point(goal) if goal.is_point else self.box(goal)
-            self.add(None if goal is None or goal.is_point else placed)
+            self.add(None if goal is None or goal.is_point else placed, is_again=True)
             if placed is None:
                 positions.append(None)
                 continue
@@ -84,13 +84,14 @@ class Placer:
             Action(reading.type, reading.args, target, end, index, reading.span)
         )
 
-    def add(self, placed: Box | Point | None) -> None:
+    def add(self, placed: Box | Point | None, *, is_again: bool = False) -> None:
+        """Add a box or a point; ``is_again``: it may be there already, as a step's target."""
         if placed is None:
             return
         place = placed.xyxy if isinstance(placed, Box) else placed.xy
         key = (place, placed.label, placed.image_index)
         if key in self.seen:
-            self.duplicates += 1
+            self.duplicates += not is_again
             return
         # A labelled box that is said again without its label is the same box.
         self.seen |= {key, (place, None, placed.image_index)}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from grounding.conventions import Size
-from grounding.formats.action_objects import find_action_objects, read_action_object
+from grounding.formats.action_objects import find_action_objects, is_tool_call, read_action_object
 from grounding.formats.calls import find_calls
 from grounding.formats.commands import read_commands
 from grounding.formats.detection import DetectionReader, has_objects
@@ -35,6 +35,7 @@ _BETWEEN_CALLS = re.compile(
 
 # What running all readers over an empty part costs, in steps of the scanner.
 STEPS_PER_PART = 40
+MAX_FOUND = 20_000
 
 
 @dataclass(slots=True)
@@ -94,6 +95,9 @@ class Reader:
         found: list[Reading | ActionReading] = [*readings, *actions]
         self.found = [item for item in found if self.is_certain(item)]
         self.found.sort(key=lambda item: item.end)
+        if len(self.found) > MAX_FOUND:
+            self.notes.append(f"more than {MAX_FOUND} boxes and points: the rest was left out")
+            del self.found[MAX_FOUND:]
         self.answers = [
             (part.segment.start, part.segment.end) for part in in_tokens if self.is_answer(part)
         ]
@@ -136,11 +140,17 @@ class Reader:
         ]
         part.structured = [r for r in findings.readings if not taken.covers(r.span[0])]
         self.notes += findings.notes
-        roots = [root for root in part.scan.roots if not taken.covers(root.start)]
+        roots = [
+            root
+            for root in part.scan.roots
+            if not taken.covers(root.start) or (isinstance(root, Object) and is_tool_call(root))
+        ]
         taken.add([span for span in tag_spans if not taken.covers(span[0])])
-        roots = [root for root in roots if not taken.covers(root.start)]
+        in_tags = _Spans()
+        in_tags.add(tag_spans)
+        roots = [root for root in roots if not in_tags.covers(root.start)]
         part.is_pure = self.is_pure(start, end, part.scan.roots, taken)
-        self.read_roots(part, roots)
+        self.read_roots(part, roots, taken)
         if part.scan.cut_at is not None and not taken.covers(part.scan.cut_at):
             self.notes.append("a list or object is not finished; its unfinished part was not used")
         return part
@@ -153,7 +163,9 @@ class Reader:
         actions = [action for call in calls if (action := read_call(call)) is not None]
         actions += [read_action_object(node) for node in find_action_objects(part.scan.roots)]
         tool_spans = read_tool_calls(findings, self.text, start, end, self.budget)
-        is_whole = part.segment.in_tokens or (start == 0 and end == len(self.text))
+        is_whole = part.segment.is_closed and (
+            part.segment.in_tokens or (start == 0 and end == len(self.text))
+        )
         read_commands(findings, self.text, start, end, is_whole=is_whole)
         actions += findings.actions
         self.notes += findings.notes
@@ -180,10 +192,12 @@ class Reader:
         first = action.span[0] - code.start
         return not _BETWEEN_CALLS.sub("", inside[: min(first, 2000)])[-200:].strip("()[]{}")
 
-    def read_roots(self, part: _Part, roots: list[Container]) -> None:
+    def read_roots(self, part: _Part, roots: list[Container], taken: _Spans) -> None:
         """Read JSON and bare lists."""
         findings, bare = Findings(), Findings()
-        actions = {id(node) for node in find_action_objects(part.scan.roots)}
+        actions = {
+            id(node) for node in find_action_objects(part.scan.roots) if not is_tool_call(node)
+        }
         detections = DetectionReader(findings, self.budget, actions)
         is_pure = part.is_pure and part.segment.is_closed
         for root in roots:
@@ -202,7 +216,7 @@ class Reader:
                 read_pair(bare, roots[0], self.ranges)
         self.notes += findings.notes
         part.structured += findings.readings
-        part.bare += bare.readings
+        part.bare += [r for r in bare.readings if not taken.covers(r.span[0])]
 
     def code_at(self, offset: int) -> Code | None:
         index = bisect.bisect_right(self.code_starts, offset) - 1
@@ -216,6 +230,7 @@ class Reader:
         if code is None:
             return False
         if code.start not in self.is_program:
+            self.budget.steps -= STEPS_PER_PART
             found = scan(self.text, code.start, code.end, self.budget)
             is_pure = self.is_pure(code.start, code.end, found.roots, _Spans())
             is_data = code.is_data or (code.is_closed and is_pure)

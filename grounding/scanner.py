@@ -13,9 +13,9 @@ from typing import Any
 from grounding.values import Bad, Container, Group, Object, to_ascii, to_number, unescape
 
 MAX_DEPTH = 64
-# Five times what the longest replies hold (64k tokens of detection JSON); keeps a megabyte of
-# brackets under a second.
-MAX_STEPS = 200_000
+# More than the longest replies hold (64k tokens of detection JSON: 5k objects of 16 steps); keeps a
+# megabyte of brackets under a second.
+MAX_STEPS = 100_000
 _MAX_BAD_ITEMS = 4
 _MAX_LIST_STRING = 1000
 
@@ -123,7 +123,8 @@ class _Scanner:
         token = _TOKEN.match(self.text, self.pos, self.end)
         if token is None:  # a colon or a backslash out of place
             self.pos += 1
-            self.give_up()
+            if self.pos < self.end:  # at the end it may be half an escape
+                self.give_up()
             return
         self.pos = token.end()
         kind = token.lastgroup
@@ -154,6 +155,7 @@ class _Scanner:
         if plain is not None:
             top = self.as_list_or_object()
             assert isinstance(top, Group)  # a new object without a key is a list
+            self.budget.steps -= 1
             top.items = [to_number(number.strip()) for number in plain[1].split(",")]
             self.pos = plain.end()
             self.close(plain[0][-1])
@@ -313,7 +315,11 @@ class _Scanner:
         for container in self.stack:
             if isinstance(container, Object):
                 has_key = True
-                inner = [value for _, value in container.entries]
+                inner = [
+                    item
+                    for _, value in container.entries
+                    for item in (_objects_in(value) if isinstance(value, Group) else [value])
+                ]
                 if not is_cut and container.entries:
                     container.end = self.base + self.pos
                     self.scan.roots.append(container)
@@ -325,7 +331,19 @@ class _Scanner:
             for item in inner:
                 if isinstance(item, Group) and not has_key:
                     item.nested = is_list_of_lists
+                    item.list_start = container.start
                     self.scan.roots.append(item)
                 elif isinstance(item, Object):
                     self.scan.roots.append(item)
         self.stack = []
+
+
+def _objects_in(group: Group) -> list[Object]:
+    """Objects in a finished list, through lists of lists."""
+    found: list[Object] = []
+    for item in group.items:
+        if isinstance(item, Object):
+            found.append(item)
+        elif isinstance(item, Group):
+            found += _objects_in(item)
+    return found

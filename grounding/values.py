@@ -34,7 +34,7 @@ class Group:
     """A list in any brackets.
 
     Args:
-        nested: taken out of an unfinished list of lists.
+        nested: taken out of an unfinished list of lists, which began at ``list_start``.
         key: of the object it is a value in, directly or through lists.
     """
 
@@ -43,6 +43,7 @@ class Group:
     end: int = -1
     items: list[Any] = field(default_factory=list)
     nested: bool = False
+    list_start: int = -1
     key: str | None = None
 
 

@@ -37,7 +37,7 @@ def find_action_objects(roots: list[Container]) -> list[Object]:
         else:
             inner = [value for _, value in root.entries if isinstance(value, Group | Object)]
             steps = find_action_objects(inner)
-            found += steps or ([root] if _is_tool_call(root) else [])
+            found += steps or ([root] if is_tool_call(root) else [])
     return found
 
 
@@ -114,7 +114,8 @@ def _action_key(node: Object) -> str | None:
     return None
 
 
-def _is_tool_call(node: Object) -> bool:
+def is_tool_call(node: Object) -> bool:
+    """Whether an object is a call of a tool by its name; its arguments may hold a box."""
     known = fields(node)
     return isinstance(known.get("name"), str) and any(
         isinstance(value := known.get(key), Object)

@@ -22,15 +22,16 @@ from grounding.formats.verbs import (
 )
 from grounding.values import to_ascii, to_number, unescape
 
-MAX_CALLS = 20_000
+MAX_CALLS = 10_000
+# Any name before a bracket; a look at the table of names is cheaper than trying them all.
 _CALL = re.compile(
-    rf"(?<![\w.])(?P<module>(?:pyautogui|computer|agent|mobile|browser)\.)?(?P<name>{CALL_NAMES})"
-    r"\s{0,3}\(",
-    re.IGNORECASE,
+    r"(?<![\w.])(?P<module>(?:pyautogui|computer|agent|mobile|browser)\.)?"
+    r"(?P<name>[A-Za-z_]{2,24})\s{0,3}\("
 )
 _LINE_START = re.compile(r"(?:^|\n)[ \t*]*(?:Action[ \t*]*:[ \t]*)?$|<action>\s{0,3}$", re.I)
-_LINE_END = re.compile(r"[ \t*]{0,8}(?:\n|$|</)")
+_LINE_END = re.compile(r"[ \t*]{0,8}(?:\n|$|<)")
 _ARGUMENT = re.compile(r"[\s,]{0,20}(?P<name>[A-Za-z_]\w{0,30})\s{0,3}[=]\s{0,3}")
+_PART_OF_NAME = re.compile(r"[A-Za-z_]\w{0,30}\s{0,3}")
 _SPACE = re.compile(r"[\s,]{0,20}")
 _CALL_END = re.compile(r"[\s,]{0,20}\)")
 # A quote ends an argument where the next one begins or the call ends, not inside a text.
@@ -106,7 +107,7 @@ class _CallReader:
     def __init__(self, text: str) -> None:
         self.original = text
         self.text = to_ascii(text)
-        self.names = list(_CALL.finditer(self.text))
+        self.names = [m for m in _CALL.finditer(self.text) if m["name"].lower() in CALL_NAMES]
         self.name_starts = [match.start() for match in self.names]
         ends = list(_QUOTE_END.finditer(self.text)) if self.names else []
         self.quote_ends = {q: [end for end in ends if end["quote"] == q] for q in "\"'"}
@@ -136,7 +137,7 @@ class _CallReader:
                 assert space is not None  # the pattern matches the empty text
                 value = self.positional(space.end(), match)
             if value is None:
-                is_at_end = not self.text[position : position + 20].strip()
+                is_at_end = not self.text[position : position + 20].strip(" ,\t\n")
                 self.is_cut = is_at_end or self.runs_out(position, is_named=name is not None)
                 return None
             content, position = value
@@ -152,8 +153,11 @@ class _CallReader:
 
     def runs_out(self, position: int, *, is_named: bool) -> bool:
         """Whether what cannot be read is an argument that the end of the text cuts off."""
-        rest = self.text[position : position + 200]
-        return is_named or (len(self.text) - position < 100 and rest.lstrip(" ,")[:1] in "[('\"-")
+        if is_named:
+            return True
+        rest = self.text[position : position + 200].lstrip(" ,\n")
+        is_list = len(self.text) - position < 100 and rest[:1] in ("[", "(", "'", '"', "-")
+        return is_list or _PART_OF_NAME.fullmatch(rest) is not None
 
     def is_action(
         self, match: re.Match[str], named: dict[str, Any], positional: list[Any], end: int

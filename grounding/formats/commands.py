@@ -67,7 +67,9 @@ def read_commands(
         if not any(action.span[0] == span[0] for action in found[-3:]):
             found.append(ActionReading(original[slice(*match.span(name))], args, span))
 
-    for match in _MARK.finditer(part):
+    has_brackets = "[" in part or ";" in part
+    has_actions = "ction" in part.lower()
+    for match in _MARK.finditer(part) if has_brackets or has_actions else ():
         mark = match["mark"]
         is_line_of_action = match["action"] is not None
         if mark.isdigit() and ("[" in match[0] or is_line_of_action):
@@ -80,7 +82,7 @@ def read_commands(
             is_scroll = match["name"].lower() == "scroll"
             args["direction" if is_scroll else "text"] = original[slice(*match.span("text"))]
         add(match, "name", args)
-    for match in _ATLAS.finditer(part):
+    for match in _ATLAS.finditer(part) if has_brackets else ():
         if match["name"] is not None:
             values = number_lists(match["point"])
             point = values[0].values if values else []
@@ -92,17 +94,18 @@ def read_commands(
             )
         else:
             add(match, "name2", {"text": original[slice(*match.span("text"))]})
-    for match in (*_ANSWER.finditer(part), *_KEY.finditer(part)):
+    for match in (*_ANSWER.finditer(part), *_KEY.finditer(part)) if ";" in part else ():
         group = "text" if match["text"] is not None else "content"
         add(match, "name", {"text": original[slice(*match.span(group))].strip()})
-    for match in _STEP.finditer(part):
+    for match in _STEP.finditer(part) if "action:" in part else ():
         args = dict(_STEP_FIELD.findall(match["rest"]))
         add(match, "name", args)
         found[-1].target, found[-1].goal = find_targets(
             {**args, **_step_points(args)}, found[-1].span, {}
         )
     lone = _LONE_WORD.fullmatch(part) if is_whole else None
-    for match in [lone] if lone is not None else _WORD_LINE.finditer(part):
+    words = _WORD_LINE.finditer(part) if has_actions else ()
+    for match in [lone] if lone is not None else words:
         add(match, "name", {})
     findings.actions += found
     return [action.span for action in found]

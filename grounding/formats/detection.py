@@ -40,7 +40,10 @@ from grounding.values import (
     to_number,
 )
 
+NEVER = 1 << 60  # an offset that no reply reaches
+STEPS_PER_OBJECT = 8  # what reading one costs, in steps of the scanner
 _COORDINATE_KEYS = frozenset((*BOX_KEYS, *POINT_KEYS, *SKIPPED_3D_KEYS))
+_CONTEXT_KEYS = frozenset((*LABEL_KEYS, *SCORE_KEYS, *IMAGE_KEYS, *PLACE_KEYS))
 _CLOCK = re.compile(r"(?:([0-9]{1,2}):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]{1,3})?)")
 _NUMBER_AT_END = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s?(?:s|sec|seconds?)?$")
 _FRAME_KEY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?")
@@ -77,8 +80,14 @@ class DetectionReader:
         """
         self.free_labels = free_labels
         # A list of objects that is still being written gives them one by one, each finished.
-        place = self.frame_key(root.key)
-        self.walk(root, _Context(root.end, place=place))
+        context = _Context(root.end, place=self.frame_key(root.key))
+        if root.key is not None and context.place is None and isinstance(root, Object):
+            if fold(root.key) not in STRUCTURE_KEYS and _has_place(root):
+                context = replace(context, label=root.key)
+            # What the object around it says of it may still come.
+            if fold(root.key) in _COORDINATE_KEYS:
+                context = replace(context, end=NEVER)
+        self.walk(root, context)
 
     def walk(self, node: Any, context: _Context) -> None:
         if isinstance(node, Group):
@@ -88,7 +97,12 @@ class DetectionReader:
             return
         if not isinstance(node, Object) or id(node) in self.actions:
             return
-        if self.string_span is None:  # inside a string offsets count from its own start
+        self.budget.steps -= STEPS_PER_OBJECT
+        if self.budget.steps < 0:
+            return
+        if (
+            self.string_span is None and context.end != NEVER
+        ):  # inside a string offsets count from its own start
             context = replace(context, end=node.end)
         if self.free_labels and _is_label_to_box(node):
             for label, boxes in node.entries:
@@ -142,6 +156,8 @@ class DetectionReader:
 
     def inside(self, known: dict[str, Any], context: _Context) -> _Context:
         """Return the context for the boxes of an object with these fields."""
+        if not _CONTEXT_KEYS & known.keys():
+            return context if context.score is None else replace(context, score=None)
         label = next((known[key] for key in LABEL_KEYS if _is_text(known.get(key))), None)
         if isinstance(label, Bad):
             label = label.text

@@ -42,14 +42,16 @@ DATA_KEYS = frozenset(
 STRUCTURE_KEYS = frozenset(
     "result results target targets answer data output response item items element object objects "
     "detection detections prediction predictions annotation annotations coordinates coordinate "
-    "location region arguments args params parameters input content image images".split()
+    "location region box boxes bbox bboxes bbox2d box2d boundingbox arguments args params "
+    "parameters input content image images".split()
 )
 NOTES_KEYS = ("memory", "history", "thought", "thinking", "reason", "reasoning", "note", "notes")
+_DROPPED = dict.fromkeys(map(ord, "_- "))
 
 
 def fold(key: str) -> str:
     """Fold a key to the spelling of the tables above."""
-    return to_ascii(key[:60]).lower().replace("_", "").replace("-", "").replace(" ", "")
+    return to_ascii(key[:60]).lower().translate(_DROPPED)
 
 
 def fields(node: Object) -> dict[str, Any]:

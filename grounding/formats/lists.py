@@ -47,7 +47,8 @@ def read_list(
         starts_with_lists = isinstance(group.items[0], Group)
         for item in inner:
             # As if the list had ended before what is no list.
-            item.nested = item.nested or starts_with_lists
+            if starts_with_lists and not item.nested:
+                item.nested, item.list_start = True, group.start
             read_list(findings, text, item, ranges=ranges, in_tokens=False)
         return
     if not inner and not group.nested:
@@ -59,7 +60,7 @@ def read_list(
     lists = list(leaves(group))
     if not in_tokens and (
         not any(_is_plain(leaf) and len(leaf.items) in (2, 4) for leaf in lists)
-        or _MATRIX_BEFORE.search(_before(text, group.start))
+        or _MATRIX_BEFORE.search(_before(text, group.list_start if group.nested else group.start))
     ):
         return
     for leaf in lists:

@@ -21,6 +21,7 @@ _KOSMOS = re.compile(
     r"(?:<phrase>(?P<label>[^<>]{0,200})</phrase>\s?)?"
     r"<object>(?P<places>(?:<patch_index_[0-9]{4}>|</delimiter_of_multi_objects/>)+)</object>"
 )
+_WHOLE_TAG = re.compile(r"<[^<>]{0,40}>")
 _NUMBER = re.compile(r"[0-9]+")
 _KOSMOS_CELLS = 32  # in a row; indices count row by row
 
@@ -48,7 +49,7 @@ def _read_paligemma(findings: Findings, text: str, start: int, end: int) -> list
                 Reading(
                     values[i : i + step],
                     match.span("places"),
-                    match.end() + 1,  # the label ends with what follows it
+                    _finished(text, match.end(), end, ";\n"),
                     is_point=step == 2,
                     label=match["label"].strip() or None,
                     convention="paligemma",
@@ -71,7 +72,7 @@ def _read_florence(findings: Findings, text: str, start: int, end: int) -> list[
                 Reading(
                     values[i : i + step],
                     match.span(),
-                    match.end() + 1,  # one more token would make it something else
+                    _finished(text, match.end(), end, ""),
                     is_point=step == 2,
                     label=label or None,
                     convention="florence2",
@@ -80,6 +81,19 @@ def _read_florence(findings: Findings, text: str, start: int, end: int) -> list[
         spans.append(match.span())
         label_start = match.end()
     return spans
+
+
+def _finished(text: str, position: int, end: int, closers: str) -> int:
+    """Return where what ends at ``position`` can grow no more; past the text: it still can.
+
+    One more token would make a box a polygon, one more word another label.
+    """
+    following = text[position : min(end, position + 1)]
+    if following == "<":
+        tag = _WHOLE_TAG.match(text, position, end)
+        return len(text) + 1 if tag is None else tag.end()
+    is_closed = following != "" and (not closers or following in closers)
+    return position + 1 if is_closed else len(text) + 1
 
 
 def _read_kosmos(findings: Findings, text: str, start: int, end: int) -> list[tuple[int, int]]:

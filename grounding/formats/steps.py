@@ -12,9 +12,9 @@ def read_call(call: Call) -> ActionReading | None:
     args, name = dict(call.args), call.name
     is_autoglm = name.lower() == "do"
     if is_autoglm:
-        if "action" not in args:
+        if not isinstance(args.get("action"), str):
             return None
-        name = str(args.pop("action"))
+        name = args.pop("action")
     span = (call.start, call.end)
     target, goal = find_targets(args, span, call.spans, auto="glm" if is_autoglm else None)
     return ActionReading(name, args, span, target, goal, is_library=call.is_library)

@@ -25,14 +25,15 @@ OTHER_VERBS = frozenset(
 )
 VERBS = POINTING_VERBS | DRAGGING_VERBS | LONE_VERBS | OTHER_VERBS
 # Those written as calls, ``name(...)``; other verbs are too common in code.
-CALL_NAMES = (
-    "left_click|right_click|middle_click|hover|left_double_click|left_drag|key|type|scroll|wait"
-    "|done|fail|do|finish|click|double_click|triple_click|left_double|left_single|right_single|drag"
-    "|hotkey|finished|long_press|open_app|press_home|press_back|press_enter|press_recent|call_user"
-    "|mouse_move|move_to|scroll_up|scroll_down|scroll_left|scroll_right|key_press|launch|answer"
-    "|doubleclick|longpress|pressback|presshome|pressenter|pressrecent|calluser|tap|double_tap"
-    "|swipe|write|press|end|quote_text|gesture|select|input|input_text|answer_question"
-    "|moveto|dragto|rightclick|middleclick|tripleclick|typewrite|terminate|keydown|keyup|hscroll"
+CALL_NAMES = frozenset(
+    "left_click right_click middle_click hover left_double_click left_drag key type scroll "
+    "wait done fail do finish click double_click triple_click left_double left_single "
+    "right_single drag hotkey finished long_press open_app press_home press_back press_enter "
+    "press_recent call_user mouse_move move_to scroll_up scroll_down scroll_left scroll_right "
+    "key_press launch answer doubleclick longpress pressback presshome pressenter pressrecent "
+    "calluser tap double_tap swipe write press end quote_text gesture select input input_text "
+    "answer_question moveto dragto rightclick middleclick tripleclick typewrite terminate "
+    "keydown keyup hscroll".split()
 )
 
 TARGET_ARGS = ("point", "startpoint", "coordinate", "position", "startcoordinate", "startbox",

@@ -122,7 +122,7 @@ def test_markers_are_stripped_and_contents_stay(text: str, shown: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"convention": "norm10"}, "unknown coordinate convention 'norm10'; known: auto, florence2,"),
+        ({"convention": "norm10"}, "unknown coordinate convention 'norm10'; known: auto, "),
         ({"convention": "resized"}, "give its size as model_size"),
         ({"convention": "resized", "model_size": [(1, 1), (2, 2)]}, "2 model sizes for 1 images"),
     ],

@@ -171,14 +171,12 @@ def test_words_box_and_row_light_up_together(serve: Serve, visitor: Visitor, scr
 def test_words_in_code_light_up_too(serve: Serve, visitor: Visitor, screen: str) -> None:
     boxes = [{"bbox_2d": [375, 375, 625, 625]}, {"bbox_2d": [100, 100, 200, 200]}]
     page = visitor.open(serve(says(f"```json\n{json.dumps(boxes, indent=1)}\n```")))
-    ask(page, screen)
-    overlay = page.locator("#log sightline-overlay")
-    expect(overlay.get_by_role("button", name="Copy all")).to_be_visible()
+    overlay = locate(page, screen)
     overlay.locator("[data-target='2'] rect.line").hover()
     lit = "[...(CSS.highlights.get('sightline-target') ?? [])].map(range => range.toString())"
     (words,) = page.evaluate(lit)
     assert "100" in words and "375" not in words
-    page.locator("#log code").get_by_text("375").first.hover()
+    page.locator("#answer code").get_by_text("375").first.hover()
     expect(overlay.locator(".target.lit")).to_have_attribute("data-target", "1")
     (words,) = page.evaluate(lit)
     assert "375" in words and "100" not in words

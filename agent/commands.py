@@ -110,14 +110,14 @@ def to_commands(action: Action, size: tuple[int, int]) -> tuple[Command, ...]:
     if name in ("type", "input_text", "type_name"):
         return _type(action)
     if name in ("key", "keyboard_enter"):
-        return (Command("press", text=to_keys(str(args.get("keys", "enter")))),)
+        return (Command("press", text=to_keys(str(args.get("keys", args.get("text", "enter"))))),)
     if name in ("navigate_back", "goback", "back"):
         return (Command("back"),)
     if name in ("navigate_home", "home"):
         return (Command("home"),)
     if name == "wait":
         return (Command("wait", hold_s=WAIT_S),)
-    if name in ("answer", "answer;", "status", "done", "fail", "finish", "note"):
+    if name in ("answer", "status", "done", "fail", "finish", "note"):
         return ()
     raise NotPossible(f"{action.type} is not possible on a web page.")
 
@@ -142,7 +142,7 @@ def _place(action: Action) -> Place:
 def _type(action: Action) -> tuple[Command, ...]:
     """Type; the phone's and the web's typing begins with a click and ends with Enter."""
     text = str(action.args.get("text", action.args.get("content", "")))
-    is_whole = action.type == "Type" and "label" in action.args
+    is_whole = action.type == "Type" and "index" in action.args
     if action.type.lower() != "input_text" and not is_whole:
         return (Command("type", text=text),)
     clearing = is_whole or action.args.get("override") is True

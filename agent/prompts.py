@@ -137,12 +137,9 @@ def write_web_action(action: Action | None) -> str:
     """Return an action in the web agent's language."""
     if action is None:
         return "None"
-    parts = [f"[{action.args['label']}]"] if "label" in action.args else []
-    parts += [
-        f"[{action.args[key]}]" for key in ("text", "direction", "keys") if key in action.args
-    ]
-    if action.type == "ANSWER;":
-        return f"ANSWER; <content>{action.args['text']}</content>"
-    if action.type == "Key":
-        return f"Key; {'; '.join(parts)}"
-    return f"{action.type} {'; '.join(parts)}".strip()
+    args = action.args
+    if action.type == "ANSWER":
+        return f"ANSWER; <content>{args.get('text', '')}</content>"
+    parts = [f"[{args[key]}]" for key in ("index", "text", "direction") if key in args]
+    name = "Key;" if action.type == "Key" else action.type
+    return f"{name} {'; '.join(parts)}".strip()

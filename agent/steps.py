@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from PIL import Image
 
 from agent.marks import Mark
-from agent.web_actions import read_web_action
 from grounding import Action, Box, parse, strip_markers
 
 Platform: TypeAlias = Literal["mobile", "pc", "web"]
@@ -24,7 +23,7 @@ _ON_ONE_LINE = re.compile(
     r"Memory:(?P<memory>.*?)Reason:(?P<reason>.*?)Action:(?P<action>.*)", re.DOTALL
 )
 # What ends a run, in the languages of the three platforms and of AutoGLM.
-_DONE = ("done", "finish", "answer;")
+_DONE = ("done", "finish")
 _FAILED = ("fail",)
 
 
@@ -123,14 +122,12 @@ def read_reply(
     sections = _read_sections(spoken)
     if by_instruction and not actions and boxes:
         actions = [Action("click", {}, target=boxes[0].center)]
-    elif platform == "web" and not by_instruction and not actions:
-        found = read_web_action(sections.get("action", spoken), marks)
-        # numbers of elements, which look like coordinates, are none
-        actions, boxes = ([found] if found else []), ()
     elif not actions and (line := _ON_ONE_LINE.search(spoken)):
         # read as a whole, everything after "Memory:" is memory
         result = parse(line["action"], image_sizes=[size])
         actions, boxes = list(result.actions), tuple(result.boxes)
+    if platform == "web":
+        actions = [_aim(action, marks) for action in actions]
     if not actions:
         notes.append("The reply has no action that could be read.")
     elif len(actions) > 1:
@@ -151,12 +148,23 @@ def ending(action: Action) -> Literal["done", "failed"] | None:
     name = action.type.lower()
     if name == "status":
         return "done" if action.args.get("goal_status") == "complete" else "failed"
-    return "done" if name in _DONE else "failed" if name in _FAILED else None
+    # the web agent's answer is its last word; the phone's, in small letters, is not
+    if name in _DONE or action.type == "ANSWER":
+        return "done"
+    return "failed" if name in _FAILED else None
 
 
 def describe_action(action: Action) -> str:
     """Return an action as one line, in the form of a call."""
     return f"{action.type}({', '.join(f'{name}={value!r}' for name, value in action.args.items())})"
+
+
+def _aim(action: Action, marks: tuple[Mark, ...]) -> Action:
+    """Return an action with the place of the element whose number it names."""
+    index = action.args.get("index")
+    if isinstance(index, int) and 0 <= index < len(marks):
+        return replace(action, target=marks[index].center)
+    return action
 
 
 def _without_thought(text: str) -> str:

@@ -20,10 +20,9 @@ from agent.prompts import Message
 from agent.steps import Platform, ending
 from model.backends.base import BackendError, ChatBackend, Reply, SamplingOptions
 from model.processing import MediaError, open_image
-from ui.agent_view import AgentView, Shown, fail, show_said, view
+from ui.agent_view import AgentView, Shown, fail, show_said, show_screen, view
 from ui.answering import MIN_INTERVAL_S, Refused, as_sentence
 from ui.conversation import explain_ending
-from ui.files import save_png
 from ui.markdown import to_markdown
 
 logger = logging.getLogger(__name__)
@@ -77,10 +76,10 @@ class Agent:
             done = len(shown.run.steps)
             if plan and done >= len(plan):
                 raise Refused("All instructions are done. Add a line, or begin a new run.")
-            picture = save_png(screen.image)
-            yield view(shown)._replace(picture=picture, details="")
+            seen = view(shown)._replace(overlay=show_screen(screen.image), details="")
+            yield seen
             steps = decide(shown.run, screen, self._asking(task), plan[done] if plan else None)
-            step = yield from self._follow(steps, shown, picture)
+            step = yield from self._follow(steps, seen)
             yield view(shown.append(_add(shown.run, step, is_last=done + 1 == len(plan))))
         except Refused as problem:
             yield view(shown)._replace(notice=to_markdown(str(problem)))
@@ -134,7 +133,7 @@ class Agent:
         return ask
 
     def _follow(
-        self, deciding: Generator[Said, None, Step], shown: Shown, picture: str
+        self, deciding: Generator[Said, None, Step], seen: AgentView
     ) -> Generator[AgentView, None, Step]:
         """Yield the tab as a reply grows; return the step."""
         spoken = 0.0
@@ -147,7 +146,7 @@ class Agent:
                     return step
                 if time.monotonic() - spoken > MIN_INTERVAL_S:
                     spoken = time.monotonic()
-                    yield view(shown)._replace(picture=picture, details=show_said(said))
+                    yield seen._replace(details=show_said(said))
 
 
 def undo(shown: Shown | None) -> AgentView:
@@ -195,7 +194,7 @@ def _open_screen(image: str | None, elements: str) -> Screen:
 def _look_ahead(shown: Shown) -> AgentView:
     """Return the tab with the screen that the model looks at now, not the step before."""
     screen = shown.run.last_screen
-    return view(shown)._replace(picture=save_png(screen)) if screen else view(shown)
+    return view(shown)._replace(overlay=show_screen(screen)) if screen else view(shown)
 
 
 def _add(run: Run, step: Step, *, is_last: bool) -> Run:

@@ -8,6 +8,7 @@ import gradio as gr
 
 from agent import PLATFORMS
 from ui.markdown import LATEX_DELIMITERS
+from ui.overlay import make_overlay
 from ui.settings import PageSettings
 from ui.uploading import hand_on_unopened
 from ui.wiring import AT_ONCE
@@ -59,7 +60,7 @@ class OutcomeParts(NamedTuple):
     """The fields of ``AgentView``, in its order."""
 
     shown: gr.State
-    picture: gr.Image
+    overlay: gr.HTML
     details: gr.HTML
     steps: gr.Gallery
     notice: gr.Markdown
@@ -171,18 +172,7 @@ def lay_out_outcome() -> tuple[OutcomeParts, KeepingParts]:
     notice = gr.Markdown(
         latex_delimiters=LATEX_DELIMITERS, elem_id="agent-notice", elem_classes="notice"
     )
-    picture = gr.Image(
-        label="Step",
-        show_label=False,
-        format="png",
-        type="filepath",
-        interactive=False,
-        buttons=["download", "fullscreen"],
-        elem_id="agent-picture",
-        elem_classes="picture",
-        alt_text="The screenshot, and on it the action",
-        visible=False,
-    )
+    overlay = make_overlay(elem_id="agent-picture", visible=False)
     details = gr.HTML(f"<p>{EMPTY}</p>", elem_id="agent-details")
     steps = gr.Gallery(
         label="Steps",
@@ -206,7 +196,7 @@ def lay_out_outcome() -> tuple[OutcomeParts, KeepingParts]:
         visible=False,
         elem_id="agent-files",
     )
-    outcome = OutcomeParts(gr.State(None), picture, details, steps, notice)
+    outcome = OutcomeParts(gr.State(None), overlay, details, steps, notice)
     return outcome, KeepingParts(undo_button, new, export_button, files)
 
 

@@ -49,11 +49,11 @@ def build_agent_tab(backend: ChatBackend, settings: PageSettings) -> None:
 
 def _to_outputs(shown: AgentView) -> tuple[Any, ...]:
     """Return the view as the components take it; what is empty is hidden."""
-    run, picture, details, steps, notice = shown
+    run, overlay, details, steps, notice = shown
     return (
         run,
-        gr.Image(picture, visible=picture is not None),
-        details or (f"<p>{EMPTY}</p>" if picture is None else ""),
+        gr.HTML(overlay, visible=bool(overlay)),
+        details or ("" if overlay else f"<p>{EMPTY}</p>"),
         gr.Gallery(steps, visible=bool(steps)),
         notice,
     )
@@ -92,7 +92,7 @@ def _wire(
     shared: dict[str, Any] = {
         "outputs": [*outcome],
         "show_progress": "minimal",
-        "show_progress_on": outcome.picture,
+        "show_progress_on": outcome.overlay,
         **PRIVATE,
         **engine(settings),
     }
@@ -111,12 +111,9 @@ def _wire(
         running.append(_start(live.start, live.stop, {"fn": go_live, "inputs": inputs}, shared))
         stops.append(live.stop)
     for button in stops:
-        button.click(
-            lambda shown: _to_outputs(stop(shown)),
-            outcome.shown,
-            [*outcome],
-            cancels=running,
-            **AT_ONCE,
+        # said afterwards: what the run showed last may still be on its way
+        button.click(None, cancels=running).then(
+            lambda shown: _to_outputs(stop(shown)), outcome.shown, [*outcome], **AT_ONCE
         )
 
 
@@ -134,14 +131,14 @@ def _start(
 
 
 def _wire_keeping(outcome: OutcomeParts, keeping: KeepingParts) -> None:
-    def select(shown: Shown | None, chosen: gr.SelectData) -> tuple[str | None, str]:
+    def select(shown: Shown | None, chosen: gr.SelectData) -> tuple[str, str]:
         return look(shown, chosen.index)
 
     def show_files(shown: Shown | None) -> gr.File:
         files = export(shown)
         return gr.File(files, visible=bool(files))
 
-    outcome.steps.select(select, outcome.shown, [outcome.picture, outcome.details], **AT_ONCE)
+    outcome.steps.select(select, outcome.shown, [outcome.overlay, outcome.details], **AT_ONCE)
     keeping.undo.click(lambda shown: _to_outputs(undo(shown)), outcome.shown, [*outcome], **AT_ONCE)
     keeping.new.click(
         lambda: (*_to_outputs(view(None)), gr.File(visible=False)),

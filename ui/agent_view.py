@@ -13,8 +13,11 @@ from agent import Run, Step
 from agent.deciding import Said
 from agent.steps import describe_action
 from grounding import Result, draw, strip_markers
+from ui.conversation import Picture
 from ui.files import save_png
 from ui.markdown import to_markdown
+from ui.overlay import to_html
+from ui.targets import list_targets
 
 _STATES = {
     "open": "",
@@ -41,7 +44,7 @@ class AgentView(NamedTuple):
     """What the tab shows after a step."""
 
     shown: Shown | None
-    picture: str | None  # file
+    overlay: str  # HTML of the screenshot and the action over it; "" before there is one
     details: str  # HTML
     steps: list[tuple[str, str]]  # files and captions
     notice: str  # Markdown
@@ -50,11 +53,11 @@ class AgentView(NamedTuple):
 def view(shown: Shown | None) -> AgentView:
     """Return the tab with the newest step of a run."""
     if shown is None:
-        return AgentView(None, None, "", [], "")
+        return AgentView(None, "", "", [], "")
     run = shown.run
     if not run.steps:
-        picture = save_png(run.last_screen) if run.last_screen is not None else None
-        return AgentView(shown, picture, "", [], to_markdown(_tell(run)))
+        seen = show_screen(run.last_screen) if run.last_screen is not None else ""
+        return AgentView(shown, seen, "", [], to_markdown(_tell(run)))
     captions = [
         f"{number}. {step.instruction or (describe_action(step.action) if step.action else '')}"
         for number, step in enumerate(run.steps, 1)
@@ -64,21 +67,33 @@ def view(shown: Shown | None) -> AgentView:
         caption = "Now" if run.state == "open" else "After the last step"
         steps.append((save_png(run.last_screen), caption))
     details = _show_step(run.steps[-1], len(run.steps))
-    return AgentView(shown, shown.pictures[-1], details, steps, to_markdown(_tell(run)))
+    overlay = _show_action(run.steps[-1], shown.pictures[-1])
+    return AgentView(shown, overlay, details, steps, to_markdown(_tell(run)))
+
+
+def show_screen(image: Image.Image) -> str:
+    """Return HTML of a screenshot without anything over it."""
+    return to_html([Picture("screenshot.png", image, save_png(image))], ())
+
+
+def _show_action(step: Step, drawn: str) -> str:
+    picture = Picture("screenshot.png", step.screenshot, save_png(step.screenshot))
+    return to_html([picture], list_targets(_find(step)), [drawn])
 
 
 def _tell(run: Run) -> str:
     return " ".join(part for part in (_STATES[run.state], *run.notes) if part)
 
 
-def look(shown: Shown | None, index: int) -> tuple[str | None, str]:
-    """Return the picture (a file) and the details (HTML) of an earlier step."""
+def look(shown: Shown | None, index: int) -> tuple[str, str]:
+    """Return the overlay and the details of an earlier step, both HTML."""
     if shown is None or index > len(shown.pictures):
-        return None, ""
+        return "", ""
     if index == len(shown.pictures):  # after the steps: how it ended
         last = shown.run.last_screen
-        return save_png(last) if last is not None else None, ""
-    return shown.pictures[index], _show_step(shown.run.steps[index], index + 1)
+        return show_screen(last) if last is not None else "", ""
+    step = shown.run.steps[index]
+    return _show_action(step, shown.pictures[index]), _show_step(step, index + 1)
 
 
 def fail(shown: Shown | None, problem: str) -> AgentView:
@@ -90,11 +105,15 @@ def fail(shown: Shown | None, problem: str) -> AgentView:
 
 
 def _draw(step: Step) -> Image.Image:
-    """Draw the action; a box whose middle it aims at is drawn in its place, under its name."""
+    return draw(step.screenshot, _find(step))
+
+
+def _find(step: Step) -> Result:
+    """Return what to draw; a box that an action aims at stands for it, under its name."""
     if step.action is None:
-        return draw(step.screenshot, Result(boxes=list(step.boxes)))
+        return Result(boxes=list(step.boxes))
     boxes = [replace(box, label=step.action.type) for box in step.boxes]
-    return draw(step.screenshot, Result(boxes=boxes, actions=[] if boxes else [step.action]))
+    return Result(boxes=boxes, actions=[] if boxes else [step.action])
 
 
 def _show_step(step: Step, number: int) -> str:

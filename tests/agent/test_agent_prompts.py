@@ -167,7 +167,7 @@ def test_the_newest_four_steps_of_a_pc_have_their_screenshots_at_half_size() -> 
 
 
 def test_the_web_prompt_names_page_time_elements_and_earlier_steps() -> None:
-    typed = step(Action("Type", {"label": 2, "text": "glm"}), "Search.", '{"a": 1}')
+    typed = step(Action("Type", {"index": 2, "text": "glm"}), "Search.", '{"a": 1}')
     prompt = text(
         "web",
         typed,

@@ -73,16 +73,16 @@ def test_a_pcs_reply_is_read_with_its_memory_after_the_action(reply: str) -> Non
 @pytest.mark.parametrize(
     ("action", "kind", "args", "target"),
     [
-        ("Click [1]", "Click", {"label": 1}, (200, 60)),
-        ("Type [1]; [5$]", "Type", {"label": 1, "text": "5$"}, (200, 60)),
-        ("Type [1]; hello", "Type", {"label": 1, "text": "hello"}, (200, 60)),
-        ("Scroll [WINDOW]; [down]", "Scroll", {"label": "WINDOW", "direction": "down"}, None),
-        ("Scroll [0]; [up]", "Scroll", {"label": 0, "direction": "up"}, (10, 5)),
-        ("Key; [Return]", "Key", {"keys": "Return"}, None),
+        ("Click [1]", "Click", {"index": 1}, (200, 60)),
+        ("Type [1]; [5$]", "Type", {"index": 1, "text": "5$"}, (200, 60)),
+        ("Type [1]; hello", "Type", {"index": 1, "text": "hello"}, (200, 60)),
+        ("Scroll [WINDOW]; [down]", "Scroll", {"index": "WINDOW", "direction": "down"}, None),
+        ("Scroll [0]; [up]", "Scroll", {"index": 0, "direction": "up"}, (10, 5)),
+        ("Key; [Return]", "Key", {"text": "Return"}, None),
         ("GoBack", "GoBack", {}, None),
         ("Wait", "Wait", {}, None),
-        ("ANSWER; <content>4 of 5</content>", "ANSWER;", {"text": "4 of 5"}, None),
-        ("Click [7]", "Click", {"label": 7}, None),
+        ("ANSWER; <content>4 of 5</content>", "ANSWER", {"text": "4 of 5"}, None),
+        ("Click [7]", "Click", {"index": 7}, None),
     ],
 )
 def test_a_web_agents_reply_is_read(
@@ -135,7 +135,7 @@ def test_an_instruction_that_is_answered_in_words_has_no_action() -> None:
         (Action("DONE", {}), "done"),
         (Action("fail", {}), "failed"),
         (Action("finish", {"message": "ok"}), "done"),
-        (Action("ANSWER;", {"text": "4"}), "done"),
+        (Action("ANSWER", {"text": "4"}), "done"),
         (Action("answer", {"text": "4"}), None),
         (Action("click", {}), None),
     ],

@@ -106,6 +106,7 @@ def test_a_live_run_is_shown_step_by_step_and_its_report_opens(
     assert shop.posted == ["New order", "Pizza"]
     expect(page.locator("#agent-steps .thumbnail-lg")).to_have_count(3)  # and how it ended
     expect(page.locator("#agent-details")).to_contain_text("2. Click on Pizza")
+    expect(page.locator("#agent-picture [data-target='1']").first).to_be_visible()
     expect(page.locator("#live-start")).to_be_visible()
 
     page.locator("#agent-export").click()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,13 @@ def agent(*script: Any) -> Agent:
     return Agent(ScriptedBackend(script), SamplingOptions())
 
 
+def targets(overlay: str) -> list[dict[str, Any]]:
+    """Return what is drawn over the one picture of an overlay."""
+    (data,) = re.findall(r'data-view="([^"]*)"', overlay)
+    (page,) = json.loads(unescape(data))["pages"]
+    return page["targets"]
+
+
 def last(views: Iterator[AgentView]) -> AgentView:
     return [*views][-1]
 
@@ -53,9 +62,11 @@ def take_steps(task: Task, screenshot: str, count: int, *script: Any) -> AgentVi
 
 def test_a_step_shows_reason_memory_and_the_action_drawn_on_the_screenshot(screenshot: str) -> None:
     first, *_, end = agent(ThinkingDelta("hm"), CLICK, END).next_step(None, GOAL, screenshot, "")
-    assert first.picture is not None and end.picture is not None
-    assert Image.open(first.picture).getcolors() == [(200 * 100, (255, 255, 255))]
-    assert len(Image.open(end.picture).convert("RGB").getcolors(99999)) > 1
+    assert targets(first.overlay) == []
+    (target,) = targets(end.overlay)
+    assert target["at"] == [20, 20]
+    ((drawn, _),) = end.steps
+    assert len(Image.open(drawn).convert("RGB").getcolors(99999)) > 1
     for part in ("I click it.", "[]", "hm", "at 20, 20"):
         assert part in end.details
     assert len(end.steps) == 1
@@ -102,10 +113,10 @@ def test_the_last_step_can_be_taken_back_and_taken_again(screenshot: str) -> Non
 
 def test_an_earlier_step_can_be_looked_at(screenshot: str) -> None:
     two = take_steps(PLAN, screenshot, 2, BOX, END)
-    picture, details = look(two.shown, 0)
-    assert picture == two.steps[0][0]
+    overlay, details = look(two.shown, 0)
+    assert [target["box"] for target in targets(overlay)] == [[20, 20, 60, 40]]
     assert "1. Click on Save" in details
-    assert look(two.shown, 7) == (None, "")
+    assert look(two.shown, 7) == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +161,7 @@ def test_numbers_on_an_uploaded_page_are_explained_to_the_model(screenshot: str)
     listed = '[3]: <button> "Go";'
     end = last(Agent(backend, SamplingOptions()).next_step(None, task, screenshot, listed))
     assert listed in backend.questions[0][0]["content"][1]["text"]
-    assert "label=3" in end.details
+    assert "index=3" in end.details
 
 
 def test_a_run_is_exported_as_a_page_and_as_data(screenshot: str) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.data_classes import ImageData
 
 from model.backends.base import ChatBackend
 from ui.locate import Locate
 from ui.markdown import LATEX_DELIMITERS
 from ui.overlay import make_overlay
 from ui.settings import Example, PageSettings
+from ui.uploading import hand_on_unopened
 from ui.wiring import AT_ONCE, PRIVATE, engine
 
 EMPTY = "The screenshot appears here, with a box around what the model found."
@@ -67,7 +67,7 @@ def _lay_out_question(settings: PageSettings) -> _Question:
         elem_id="screenshot",
         placeholder="Drop a screenshot here, paste one, or click to choose a file",
     )
-    _hand_on_unopened(image)
+    hand_on_unopened(image)
     instruction = gr.Textbox(
         label="Instruction",
         placeholder="Click on Save",
@@ -94,22 +94,6 @@ def _lay_out_outcome() -> _Outcome:
     with gr.Accordion("Thought", open=False, visible=False, elem_id="thought") as fold:
         thought = gr.Markdown(latex_delimiters=LATEX_DELIMITERS)
     return _Outcome(overlay, answer, thought, table, notice, fold)
-
-
-def _hand_on_unopened(image: gr.Image) -> None:
-    """Let uploaded files reach the handlers as they are, to be opened once, by our own rules.
-
-    Gradio's own would open them first, and fail on damaged ones without telling the user why. Not a
-    subclass: Gradio writes a stub file beside the module of every subclass of a component.
-    """
-    open_by_gradio = image.preprocess
-
-    def preprocess(payload: ImageData | None) -> Any:
-        if payload is None or payload.path is None:
-            return open_by_gradio(payload)  # nothing, or pixels in a data URL
-        return payload.path
-
-    image.preprocess = preprocess  # type: ignore[method-assign]
 
 
 def _toggle(*, running: bool) -> tuple[gr.Button, gr.Button]:

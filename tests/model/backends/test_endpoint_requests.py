@@ -289,6 +289,14 @@ def test_frames_have_a_size_that_the_server_leaves_as_it_is(
     assert view.image_size(seen) == seen
 
 
+def test_frames_share_the_budget_of_a_video_and_pairs_the_one_that_is_asked_for() -> None:
+    view = view_of(MODEL)
+    width, height = view.frame_size((1920, 1080), 100)
+    assert 20_000 < 100 * width * height / 28**2 <= 30_000
+    width, height = view.frame_size((1920, 1080), 4, max_tokens=200)
+    assert 150 < 2 * width * height / 28**2 <= 200
+
+
 def test_the_tokens_of_frames_are_those_of_as_many_images(tmp_path: Path) -> None:
     with scripted_endpoint() as endpoint, connected(endpoint) as backend:
         video = backend.open_attachment(make_clip(tmp_path / "a.mp4"), limits=Limits())

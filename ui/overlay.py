@@ -22,7 +22,16 @@ from ui.targets import DIRECTIONS, Gesture, Target, on_picture, show_score
 
 FOLDER = Path(__file__).parents[1] / "assets" / "overlay"
 # in this order: what is used stands before what uses it
-SCRIPTS = ("labels.js", "zoom.js", "copy.js", "shapes.js", "element.js", "code.js", "links.js")
+SCRIPTS = (
+    "labels.js",
+    "zoom.js",
+    "copy.js",
+    "shapes.js",
+    "parts.js",
+    "element.js",
+    "code.js",
+    "links.js",
+)
 # A model that is less sure than that of a target has it drawn dashed.
 LOW_SCORE = 0.5
 # of the shorter side of the picture: how long the arrow of a scroll is

@@ -96,7 +96,7 @@ document.addEventListener(
     if (named.matches(WORDS)) event.preventDefault(); // the page stays where it is
     const overlay = overlayOf(named);
     overlay?.reveal(numberNamedBy(named));
-    overlay?.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    overlay?.scrollIntoView({ block: "nearest" });
   },
   true,
 );

@@ -19,6 +19,7 @@ class OpensFiles:
     """Part of a backend: opens files for real, with the settings of the bundled model."""
 
     context_length: int | None = 8192
+    model_name: str = "glm4v_moe"
 
     def open_attachment(
         self,

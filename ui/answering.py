@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
+from grounding import convention_for_model
 from model.backends.base import (
     BackendError,
     ChatBackend,
@@ -46,7 +47,8 @@ def answer(
     Raises:
         Refused: the backend refused the question before the first piece.
     """
-    turn, reply = conversation[-1], Reply()
+    turn = replace(conversation[-1], convention=convention_for_model(backend.model_name))
+    reply = Reply()
     pictures = pictures_in_question(conversation)
     started = shown = time.monotonic()
     messages = to_messages(conversation)
@@ -79,7 +81,13 @@ def _grow(turn: Turn, reply: Reply, elapsed_s: float) -> Turn:
     thinking_s = turn.thinking_s
     if reply.thinking and thinking_s is None and (reply.answer or reply.finished):
         thinking_s = elapsed_s
-    return replace(turn, thinking=reply.thinking, answer=reply.answer, thinking_s=thinking_s)
+    return replace(
+        turn,
+        thinking=reply.thinking,
+        answer=reply.answer,
+        thinking_s=thinking_s,
+        waiting=reply.waiting,
+    )
 
 
 def _fail(turn: Turn, why: str, pictures: Sequence[Picture]) -> Turn:

@@ -205,6 +205,7 @@ def _describe(opened: Attachment, images: Sequence[Image.Image], pngs: Sequence[
             image,
             png,
             to_place(opened.kind, item.label),
+            item.sent_size,
         )
         for item, image, png in zip(opened.items, images, pngs, strict=False)
     )

@@ -15,7 +15,7 @@ from model.processing import Limits, MediaError, check_message, mixing_note
 from ui.answering import Refused, answer, as_sentence
 from ui.arranging import to_value
 from ui.attaching import MAX_FILES, MEGABYTE, Choice, Draft, Drafts, open_files
-from ui.conversation import Conversation, Turn, pictures_in_question, read_answer
+from ui.conversation import Conversation, Turn, pictures_in_question, read_turn
 from ui.estimate import estimate
 from ui.findings import describe_attachments, describe_findings, describe_usage
 from ui.log import show
@@ -247,7 +247,7 @@ class Chat:
             for grown, reply in answer(
                 self._backend, (*earlier, turn), thinking=thinking, options=self._options
             ):
-                result = read_answer(grown.answer, grown.pictures)
+                result = read_turn(grown, grown.pictures)
                 yield {
                     "answer": strip_markers(grown.answer),
                     "thinking": grown.thinking,

@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 from PIL import Image
 
-from grounding import Place, Result, draw, parse
-from model.backends.base import Finished, Message, Reply
+from grounding import Place, Result, add_scores, draw, parse
+from model.backends.base import Finished, Message, Reply, Waiting
 from model.processing import open_image
 from ui.files import save_png
 from ui.targets import Target, list_targets, on_picture
@@ -20,13 +20,18 @@ from ui.targets import Target, list_targets, on_picture
 class Picture:
     """An image, a page or a frame as it was opened, once: it is sent, shown and drawn upon.
 
-    ``place`` is what an answer may call it.
+    Attributes:
+        image: RGB, upright.
+        png: file with the same pixels, for the browser.
+        place: what an answer may call it.
+        sent_size: width and height in pixels as the model sees it; None where that is not known.
     """
 
     name: str
-    image: Image.Image  # RGB, upright
-    png: str  # file with the same pixels, for the browser
+    image: Image.Image
+    png: str
     place: Place = Place("image")
+    sent_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ class Turn:
     Attributes:
         answer: the model's own text, box markers included.
         thinking_s: how long the thought took; None while it lasts, or if there is none.
+        waiting: how far it is while nothing has been generated yet.
+        convention: how the model counts coordinates, as ``grounding.CONVENTIONS`` calls it.
         default_image: which of the pictures a box belongs to whose image the answer does not name,
             if somebody has said so.
         targets: what the answer points at.
@@ -111,6 +118,8 @@ class Turn:
     answer: str = ""
     state: Literal["running", "done", "stopped", "failed"] = "running"
     thinking_s: float | None = None
+    waiting: Waiting | None = None
+    convention: str = "glm"
     default_image: int | None = None
     targets: tuple[Target, ...] = ()
     shown: Shown = field(default_factory=Shown)
@@ -166,20 +175,18 @@ def pictures_in_question(conversation: Conversation) -> tuple[Picture, ...]:
     return ()
 
 
-def read_answer(
-    answer: str, pictures: Sequence[Picture], default_image: int | None = None
-) -> Result:
-    """Return what ``answer`` says about the pictures: boxes, points and actions in their pixels.
-
-    Args:
-        default_image: which picture is meant where the answer does not say.
-    """
-    return parse(
-        answer,
+def read_turn(turn: Turn, pictures: Sequence[Picture]) -> Result:
+    """Return what the answer says about the pictures: boxes, points and actions in their pixels."""
+    result = parse(
+        turn.answer,
         image_sizes=[picture.image.size for picture in pictures],
+        convention=turn.convention,
+        model_size=[picture.sent_size or picture.image.size for picture in pictures],
         places=[picture.place for picture in pictures],
-        default_image=default_image,
+        default_image=turn.default_image,
     )
+    tokens = turn.finished.tokens if turn.finished is not None else ()
+    return add_scores(result, turn.answer, tokens)
 
 
 def draw_targets(result: Result, pictures: Sequence[Picture]) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from grounding import strip_markers
 from model.backends.base import ChatBackend, Reply, SamplingOptions
 from model.processing import MAX_IMAGE_PIXELS, MediaError
 from ui.answering import Refused, answer, as_sentence
-from ui.conversation import Attached, Turn, read_answer
+from ui.conversation import Attached, Turn, read_turn
 from ui.findings import describe_findings, describe_usage
+from ui.log import describe_waiting
 from ui.markdown import to_markdown
 from ui.overlay import to_html
 
@@ -99,17 +100,18 @@ def _describe(turn: Turn, reply: Reply) -> dict[str, Any]:
     return {
         "answer": strip_markers(turn.answer),
         "thinking": turn.thinking,
-        **describe_findings(read_answer(turn.answer, turn.pictures), turn.pictures),
+        **describe_findings(read_turn(turn, turn.pictures), turn.pictures),
         "notes": list(turn.notes),
         "usage": describe_usage(reply),
     }
 
 
 def _view(turn: Turn) -> LocateView:
+    waiting = describe_waiting(turn.waiting) if turn.waiting is not None else ""
     return LocateView(
         overlay=turn.shown.overlay or to_html(turn.pictures, ()),
         answer=turn.shown.answer,
         thought=to_markdown(strip_markers(turn.thinking)),
         table=turn.shown.table,
-        notice=to_markdown(" ".join(turn.notes)),
+        notice=to_markdown(" ".join(turn.notes) or waiting),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from grounding import strip_markers
+from model.backends.base import Waiting
 from ui.conversation import Attached, Conversation, Turn
 from ui.markdown import to_markdown
 
@@ -21,6 +22,8 @@ def _show_turn(turn: Turn) -> list[dict[str, Any]]:
         messages.append(_text("user", to_markdown(turn.text)))
     if turn.thinking:
         messages.append(_show_thought(turn))
+    if turn.waiting is not None and turn.state == "running":
+        messages.append(_text("assistant", f"*{describe_waiting(turn.waiting)}*"))
     if turn.answer:
         messages.append(_text("assistant", turn.shown.answer))
     if turn.shown.overlay:
@@ -29,6 +32,13 @@ def _show_turn(turn: Turn) -> list[dict[str, Any]]:
         notes = " ".join(turn.notes)
         messages.append(_text("assistant", f"*{to_markdown(notes)}*"))
     return messages
+
+
+def describe_waiting(waiting: Waiting) -> str:
+    """Say how far a question is that is not being answered yet."""
+    if waiting.place:
+        return f"Waiting for others: number {waiting.place} in the queue"
+    return f"Reading the question: {waiting.read:.0%}" if waiting.read else "Reading the question"
 
 
 def _show_attached(attached: Attached) -> list[dict[str, Any]]:

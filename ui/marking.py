@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ui.conversation import Picture, Shown, Turn, draw_targets, read_answer
+from ui.conversation import Picture, Shown, Turn, draw_targets, read_turn
 from ui.findings import to_table
 from ui.linking import to_linked_markdown
 from ui.overlay import to_html
@@ -14,7 +14,7 @@ from ui.targets import list_targets
 
 def mark(turn: Turn, pictures: Sequence[Picture]) -> Turn:
     """Return ``turn`` with the targets of an answer that is not complete yet."""
-    targets = list_targets(read_answer(turn.answer, pictures, turn.default_image))
+    targets = list_targets(read_turn(turn, pictures))
     placed = [target for target in targets if target.at is not None]
     overlay = to_html(pictures, placed, answer=turn.answer, is_complete=False) if placed else ""
     shown = Shown(to_linked_markdown(turn.answer, placed), overlay)
@@ -27,7 +27,7 @@ def mark_complete(turn: Turn, pictures: Sequence[Picture], notes: Sequence[str])
     Args:
         notes: what there is to say about the answer; what its reading brings up is added.
     """
-    result = read_answer(turn.answer, pictures, turn.default_image)
+    result = read_turn(turn, pictures)
     targets = list_targets(result)
     placed = [target for target in targets if target.at is not None]
     drawings = draw_targets(result, pictures)
@@ -42,7 +42,7 @@ def mark_complete(turn: Turn, pictures: Sequence[Picture], notes: Sequence[str])
 
 def give_unnamed(turn: Turn, pictures: Sequence[Picture], index: int) -> Turn:
     """Return ``turn`` read again: what belongs to no picture by name belongs to this one."""
-    before = read_answer(turn.answer, pictures, turn.default_image).notes
+    before = read_turn(turn, pictures).notes
     notes = [note for note in turn.notes if note not in before]
     return mark_complete(replace(turn, default_image=index), pictures, notes)
 
@@ -51,5 +51,7 @@ def has_unnamed(turn: Turn, pictures: Sequence[Picture]) -> bool:
     """Whether there is a choice of pictures for what the answer points at."""
     if len(pictures) < 2 or not turn.targets:
         return False
-    first, last = (read_answer(turn.answer, pictures, i) for i in (0, len(pictures) - 1))
+    first, last = (
+        read_turn(replace(turn, default_image=i), pictures) for i in (0, len(pictures) - 1)
+    )
     return list_targets(first) != list_targets(last)

@@ -111,6 +111,10 @@ class ChatBackend(Protocol):
     def name(self) -> str:
         """What to call this backend on the page."""
 
+    @property
+    def model_name(self) -> str:
+        """What the model calls itself, which tells how it writes coordinates; "" if not known."""
+
     def status(self) -> Status:
         """Say whether the backend is loading, ready or failed; returns at once."""
 

@@ -149,6 +149,11 @@ class EndpointBackend:
         """The model's name, or the server's while it is not known."""
         return self._server.model or self._server.host
 
+    @property
+    def model_name(self) -> str:
+        """The model's name at the server; "" while it is not known."""
+        return self._server.model or ""
+
     def status(self) -> Status:
         """Say whether the server was there when it was last looked for, and what it had."""
         return self._server.status

@@ -199,6 +199,11 @@ class LocalBackend:
         """What to call this backend on the page."""
         return self._name
 
+    @property
+    def model_name(self) -> str:
+        """The only architecture that the engine runs."""
+        return "glm4v_moe"
+
     def status(self) -> Status:
         """Say whether the weights are loading, ready, or could not be loaded and why."""
         return self._status

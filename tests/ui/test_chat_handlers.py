@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from model.backends.base import (
     Finished,
     SamplingOptions,
     ThinkingDelta,
+    TokenProbability,
+    Waiting,
 )
 from model.processing import Limits
 from ui import answering
@@ -81,6 +85,31 @@ def test_an_answer_that_turns_out_to_be_the_thought_moves_there() -> None:
     last = send(chat, "?", [])[-1]
     assert texts(last) == ["?", "hm", "yes"]
     assert "metadata" in last.log[1]
+
+
+def test_a_question_that_waits_or_is_read_says_so_until_it_is_answered() -> None:
+    chat, _ = chat_with(Waiting(2), Waiting(0, 0.25), AnswerDelta("yes"), END)
+    assert [texts(view)[1:] for view in send(chat, "?", [])][:4] == [
+        [],
+        ["*Waiting for others: number 2 in the queue*"],
+        ["*Reading the question: 25%*"],
+        ["yes"],
+    ]
+
+
+def test_a_box_is_as_sure_as_the_tokens_of_its_numbers(screenshot: str) -> None:
+    pieces = ("Here: <|begin_of_box|>[[", "100,200,300,400", "]]<|end_of_box|>")
+    tokens = tuple(TokenProbability(piece, math.log(0.25)) for piece in pieces)
+    chat, _ = chat_with(BOXED, replace(END, tokens=tokens))
+    (target,) = send(chat, "where?", [screenshot])[-1].conversation[-1].targets
+    assert target.score == pytest.approx(0.25)
+
+
+def test_coordinates_count_as_the_model_at_the_other_end_counts(screenshot: str) -> None:
+    chat, backend = chat_with(AnswerDelta('[{"box_2d": [100, 200, 300, 400]}]'), END)
+    backend.model_name = "google/gemini-3-pro"  # y first
+    (target,) = send(chat, "where?", [screenshot])[-1].conversation[-1].targets
+    assert target.box == pytest.approx((40, 10, 80, 30))
 
 
 def test_a_box_is_drawn_on_the_image_under_the_answer(screenshot: str) -> None:

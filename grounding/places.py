@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ _NAME_AFTER = re.compile(
     r"[\])}>,;\s]{0,8}(?:\(|in |of |on |from |at ){1,2}(?:the )?" + _ANY, re.IGNORECASE
 )
 AFTER_CHARACTERS = 60
+MAX_NAMES = 20_000  # of images in one reply; those behind name nothing
 _TIME_TOLERANCE_S = 0.05
 
 
@@ -70,7 +72,8 @@ class PlaceNames:
         self.offsets: list[int] = []
         self.indices: list[int | str] = []
         pattern = _NAME_OR_TIME if self.times else _NAME
-        for name in pattern.finditer(self.text) if count > 1 else ():
+        names = pattern.finditer(self.text) if count > 1 else iter(())
+        for name in itertools.islice(names, MAX_NAMES):
             found = self._resolve(name)
             if found is not None:
                 self.offsets.append(name.start())

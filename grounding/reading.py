@@ -35,7 +35,7 @@ _BETWEEN_CALLS = re.compile(
 
 # What running all readers over an empty part costs, in steps of the scanner.
 STEPS_PER_PART = 40
-MAX_FOUND = 20_000
+MAX_FOUND = 10_000
 
 
 @dataclass(slots=True)

@@ -83,6 +83,65 @@ def test_a_parsed_reply_uses_the_same_mapping(convention: str, size: tuple[int, 
     assert box.xyxy == want.xyxy
 
 
+# How each convention writes a box, and the step between two values it can write.
+WRITTEN = {
+    "glm": ("<|begin_of_box|>[[{}, {}, {}, {}]]<|end_of_box|>", 1),
+    "norm1000": ("<|box_start|>({},{}),({},{})<|box_end|>", 1),
+    "auto": ("<ref>a</ref><box>[[{}, {}, {}, {}]]</box>", 1),
+    "norm999": ("<|ref|>a<|/ref|><|det|>[[{}, {}, {}, {}]]<|/det|>", 1),
+    "norm1": ('{{"x_min": {}, "y_min": {}, "x_max": {}, "y_max": {}}}', 0.001),
+    "percent": ('<points x1="{}" y1="{}" x2="{}" y2="{}" alt="a">a</points>', 0.1),
+    "pixel": ('{{"bbox": [{}, {}, {}, {}]}}', 1),
+    "resized": ('```json\n[{{"bbox_2d": [{}, {}, {}, {}], "label": "a"}}]\n```', 1),
+    "gemini": ('[{{"box_2d": [{}, {}, {}, {}], "label": "a"}}]', 1),
+    "paligemma": ("<loc{:04}><loc{:04}><loc{:04}><loc{:04}> a", 1),
+    "florence2": ("a<loc_{}><loc_{}><loc_{}><loc_{}>", 1),
+    "kosmos2": ("<phrase>a</phrase><object><patch_index_{:04}><patch_index_{:04}></object>", 1),
+    "padded": ("[[{}, {}, {}, {}]]", 1),
+}
+
+
+@pytest.mark.parametrize("size", [(1, 4000), (407, 663), (3840, 2160), (5000, 1)])
+@pytest.mark.parametrize("convention", sorted(CONVENTIONS))
+@given(fractions=st.tuples(*[st.floats(0, 1)] * 4))
+def test_a_target_written_as_the_model_writes_it_comes_back_within_half_a_step(
+    convention: str, size: tuple[int, int], fractions: tuple[float, ...]
+) -> None:
+    """Bound: one pixel, or half a step where a step is wider (32 cells over 3840 px: 60 px)."""
+    width, height = size
+    (xa, xb), (ya, yb) = sorted(fractions[:2]), sorted(fractions[2:])
+    # A target of a tenth of the side at least: one without area is a point.
+    xb, yb = max(xb, min(1.0, xa + 0.1)), max(yb, min(1.0, ya + 0.1))
+    xa, ya = min(xa, xb - 0.1), min(ya, yb - 0.1)
+    want: tuple[float, ...] = (xa * width, ya * height, xb * width, yb * height)
+    template, step = WRITTEN[convention]
+    numbers = [*to_model(*want[:2], convention, size), *to_model(*want[2:], convention, size)]
+    values: list[float] = [round(round(number / step) * step, 6) for number in numbers]
+    if convention == "paligemma":
+        values = [min(value, 1023) for value in values]
+    elif convention in ("florence2", "kosmos2"):
+        last = 999 if convention == "florence2" else 31
+        values = [min(max(value, 0), last) for value in values]
+    if convention == "kosmos2":
+        values = [values[1] * 32 + values[0], values[3] * 32 + values[2]]
+    result = parse(template.format(*values), [size], convention, MODEL_SIZE)
+    if result.boxes:
+        found: tuple[float, ...] = result.boxes[0].xyxy
+    elif len(result.points) == 2:  # Molmo's opposite corners
+        found = (*result.points[0].xy, *result.points[1].xy)
+    else:  # no area where a step is wider than the image: the middle, as a point
+        found = result.points[0].xy
+        want = ((want[0] + want[2]) / 2, (want[1] + want[3]) / 2)
+    far = FAR_EDGE[convention]
+    sides = (max(size),) * 2 if convention == "padded" else size
+    spans = (far, far) if far else (size if convention == "pixel" else MODEL_SIZE)
+    # The last bin's number is not the far edge: one step there.
+    steps = 1 if convention == "paligemma" else 0.5
+    for axis, (a, b) in enumerate(zip(found, want, strict=True)):
+        quantum = steps * step / spans[axis % 2] * sides[axis % 2]
+        assert abs(a - b) <= max(1.0, quantum) + 1e-6
+
+
 def test_each_image_uses_its_own_size_and_model_size() -> None:
     text = "Image 1: [[0,0,252,336]] Image 2: [[0,0,100,100]]"
     sizes = [(1008, 672), (500, 400)]

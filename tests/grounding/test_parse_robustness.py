@@ -22,6 +22,14 @@ PIECES = [
     "#", "<|begin_of_box|>", "<|end_of_box|>", "<think>", "</think>", "<answer>", "</answer>",
     "<bbox>", '"bbox_2d"', '"label"', "Memory:", "Action:", "left_click(", "start_box=",
     "type(content='", "')", "image 2", "【", "（", "１", "图1", "\u0000", "\ud800", "…", "DONE",
+    "<ref>", "</ref>", "<box>", "</box>", "<point>", "</point>", "<|box_start|>", "<|box_end|>",
+    "<|det|>", "<|/det|>", "<loc0100>", "<loc_100>", "<patch_index_0044>", "<object>", "</object>",
+    '<point x="1', '" y="2">', '<points coords="1 1 2 3', "<tool_call>", "</tool_call>",
+    "<arg_key>", "</arg_key>", "<arg_value>", "</arg_value>", "<function=f>", "<parameter=p>",
+    '{"action": "click"', '"coordinate": [1,2]', '{"name": "f", "arguments": {', "}", "}}",
+    "\\boxed{", "Click [7]", "CLICK ", "pyautogui.click(", "x=1", "do(action=", "◁think▷",
+    "◁/think▷", "page 3", "0:12", '"POINT":[1,2]', '"page": 2', "{0:[", "Status:",
+    "Grounded Operation:", "\t", "action:", "point:1,2", "), (", "),(", "),",
 ]  # fmt: skip
 
 # Each is repeated to a long text; such texts cost quadratic time in one parser or another.
@@ -35,6 +43,23 @@ ADVERSARIAL = [
     "image 1 ", "Image 1 [[1,2,3,4]] ", "\\n", "\\", "x [1, don't ", "'", '"', "{'a': 'b", "【",
     "（1，", '[{"bbox_2d":[1,2,3,4],"label":"a"},', '{"a":[', "[1,[", "[[1 ", "<point>1 2",
     "done ", "…", "do(action=[1,2,", "<|user|> ", "{\"a\":1 ", "[\n'", "['[", "[{'", "{'",
+    "<ref>", "<ref>a</ref>", "<box>", "<box>1 2 3 4</box>", "<box>(1,2),(3,4",
+    "<|det|>[[1,2,3,4]]",
+    "<loc0100>", "<loc0100><loc0100><loc0100><loc0100> a ; ", "<loc_1>", "a<loc_1>", "<object>",
+    "<patch_index_0001>", "<phrase>a", '<point x="1"', '<point x="1" y="2">',
+    '<points coords="1 1 2 3',
+    "<points a='", "<tool_call>", "<tool_call>a\n<arg_key>", "<arg_key>a</arg_key><arg_value>1",
+    "<function=f>", "<function=f><parameter=p>1", '{"action":"click","coordinate":[1,2]}',
+    '{"name":"f","arguments":{', '{"POINT":[1,2]}', "\\boxed{", "\\boxed{1}", "{}", "}",
+    "Click [7]\n",
+    "Action: Type [7]; [", "CLICK <point>", "TYPE [", "ANSWER; <content>", "Key; ",
+    "pyautogui.click(1, 2)",
+    "pyautogui.write('", "pyautogui.hotkey('a', ", "click(1, ", "a(", "a.b(", "◁think▷", "page 3 ",
+    "0:12 ", "12 s ", "frame 4: [[1,2,3,4]] ", "(1,2),(3,4) ", "(1,2),", '{0:[{"bbox":[1,2,3,4]}],',
+    "Status: ", "Thought: a\nAction: b\n", "action:A\tpoint:1,2\t", "\u3000", "图1", "第3页",
+    "a ", "\t",
+    "the quick brown fox, ", '{"bbox_2d":"[1,2,3,4]"}', '{"a":"{box',
+    '{"x1":1,"y1":2,"x2":3,"y2":4}',
 ]  # fmt: skip
 
 
@@ -87,6 +112,25 @@ def test_any_mixture_of_markup_gives_boxes_inside_the_image(text: str) -> None:
     for point in result.points:
         width, height = [SIZE, (10, 20)][point.image_index]
         assert 0 <= point.x <= width and 0 <= point.y <= height
+
+
+def check_fragments(text: str) -> None:
+    for is_complete in (True, False):
+        for convention in ("auto", "gemini"):
+            parse(text, [SIZE, (10, 20)], convention, is_complete=is_complete)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+def test_a_thousand_texts_of_the_formats_own_fragments_give_results(text: str) -> None:
+    check_fragments(text)
+
+
+@pytest.mark.slow
+@settings(max_examples=20_000, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+def test_twenty_thousand_texts_of_the_formats_own_fragments_give_results(text: str) -> None:
+    check_fragments(text)
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))

@@ -73,7 +73,8 @@ class Agent:
             shown = _go_on(shown, task)
             screen = _open_screen(image, elements)
             plan = read_plan(task.goal) if task.by_instruction else ()
-            done = len(shown.run.steps)
+            # a line that led to nothing is asked again
+            done = sum(step.action is not None for step in shown.run.steps)
             if plan and done >= len(plan):
                 raise Refused("All instructions are done. Add a line, or begin a new run.")
             seen = view(shown)._replace(overlay=show_screen(screen.image), details="")

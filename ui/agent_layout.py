@@ -20,6 +20,7 @@ MODES_INFO = (
     "line of the goal is found and clicked by itself; Type: text, Press: Enter, Scroll: down, "
     "Wait: and Back: are done as written."
 )
+NO_PLANNER = " The model here finds what it is told, and does not plan."
 ELEMENTS_INFO = (
     "On the platform Web page the model answers with the numbers of elements: the screenshot must "
     "show them, and this says what they are."
@@ -80,7 +81,7 @@ def lay_out_task(settings: PageSettings) -> TaskParts:
         [WHOLE, BY_INSTRUCTION],
         value=BY_INSTRUCTION if settings.agent_by_instruction else WHOLE,
         label="How to ask the model",
-        info=MODES_INFO,
+        info=MODES_INFO + NO_PLANNER * settings.agent_by_instruction,
         elem_id="agent-mode",
     )
     goal = gr.Textbox(

@@ -102,6 +102,15 @@ def test_a_plans_lines_are_asked_one_after_the_other(screenshot: str) -> None:
     assert len(over.steps) == 2
 
 
+def test_a_line_that_found_nothing_is_asked_again(screenshot: str) -> None:
+    missed = take_steps(PLAN, screenshot, 1, AnswerDelta("not found"), END)
+    assert "no action" in missed.details
+    backend = ScriptedBackend([BOX, END])
+    again = Agent(backend, SamplingOptions()).next_step(missed.shown, PLAN, screenshot, "")
+    assert len(last(again).steps) == 2
+    assert backend.questions[0][0]["content"][1]["text"] == "Click on Save"
+
+
 def test_the_last_step_can_be_taken_back_and_taken_again(screenshot: str) -> None:
     two = take_steps(PLAN, screenshot, 2, BOX, END)
     one = undo(two.shown)

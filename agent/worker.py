@@ -37,7 +37,8 @@ _ARGUMENTS = (
     # names are looked up by the gate; the browser itself must not ask anybody
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     # neither may it send anything that does not go through the gate
-    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",  # its name in older versions
     "--disable-quic",
     "--dns-prefetch-disable",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -250,3 +251,23 @@ def test_a_busy_page_ends_the_step_and_closing_ends_it_within_a_second() -> None
         page.close()
         assert time.monotonic() - started < 1
         assert [child for child in children if lives(child)] == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "const peer = new RTCPeerConnection({iceServers: [{urls: 'stun:127.0.0.1:PORT'}]});"
+        "peer.createDataChannel('x');"
+        "peer.createOffer().then((offer) => peer.setLocalDescription(offer));",
+        "new WebTransport('https://127.0.0.1:PORT/')",
+    ],
+)
+def test_no_datagram_leaves_either(visit: Visit, script: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as elsewhere:
+        elsewhere.bind(("127.0.0.1", 0))
+        port = str(elsewhere.getsockname()[1])
+        visit.open(f"<script>{script.replace('PORT', port)}</script>")
+        visit.do(Command("wait", hold_s=1))
+        elsewhere.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            elsewhere.recv(99)

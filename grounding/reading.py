@@ -167,7 +167,9 @@ class Reader:
             part.segment.in_tokens or (start == 0 and end == len(self.text))
         )
         read_commands(findings, self.text, start, end, is_whole=is_whole)
-        actions += findings.actions
+        # A line that is still being written may yet say something else.
+        is_growing = not (self.is_complete or part.segment.is_closed)
+        actions += [a for a in findings.actions if not (is_growing and a.end == end)]
         self.notes += findings.notes
         last = -1
         for action in sorted(actions, key=lambda action: (action.span[0], -action.span[1])):

@@ -20,6 +20,7 @@ from grounding.formats.keys import (
     PLACE_KEYS,
     POINT_KEYS,
     POLYGON_KEYS,
+    RECTANGLE_KEYS,
     SCORE_KEYS,
     SKIPPED_3D_KEYS,
     STRUCTURE_KEYS,
@@ -134,6 +135,8 @@ class DetectionReader:
             self.findings.notes.append(f"{key} skipped: a box in space has no place on the image")
         elif folded in NOTES_KEYS:
             return
+        elif folded in RECTANGLE_KEYS and _is_rectangle(value):
+            self.boxes(value, node, context)
         elif isinstance(value, str):
             self.string(value, node, context)
         elif isinstance(value, Object | Group):
@@ -318,6 +321,14 @@ def _has_place(node: Object) -> bool:
     known = fields(node)
     return any(key in _COORDINATE_KEYS for key in known) or any(
         all(key in known for key in keys) for keys, _ in CORNER_KEYS
+    )
+
+
+def _is_rectangle(value: Any) -> bool:
+    """Whether a list is four numbers: two may be a position on the globe."""
+    return isinstance(value, Group) and all(
+        len(leaf.items) == 4 and all(is_number(item) for item in leaf.items)
+        for leaf in leaves(value)
     )
 
 

@@ -20,6 +20,8 @@ IMAGE_KEYS = ("imgidx", "imageidx", "imageindex", "imgindex", "imgid")  # zero-b
 PLACE_KEYS = {"image": "image", "imagenumber": "image", "page": "page", "pagenumber": "page",
               "frame": "frame", "framenumber": "frame", "time": "time", "timestamp": "time",
               "second": "time", "seconds": "time"}  # fmt: skip
+# Keys whose lists of four are boxes; shorter ones may be anything.
+RECTANGLE_KEYS = ("coordinates", "coords", "location", "region", "rect", "rectangle")
 SKIPPED_3D_KEYS = ("bbox3d", "box3d")
 # Four keys that make a box together, and whether the last two are width and height.
 CORNER_KEYS = (

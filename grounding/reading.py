@@ -11,10 +11,11 @@ from grounding.conventions import Size
 from grounding.formats.action_objects import find_action_objects, is_tool_call, read_action_object
 from grounding.formats.calls import find_calls
 from grounding.formats.commands import read_commands
-from grounding.formats.detection import DetectionReader, has_objects
+from grounding.formats.detection import DetectionReader
 from grounding.formats.lists import read_corners, read_list, read_pair
 from grounding.formats.location_tokens import read_location_tokens
 from grounding.formats.molmo import read_molmo
+from grounding.formats.shapes import has_objects
 from grounding.formats.steps import read_call
 from grounding.formats.tags import read_tags
 from grounding.formats.tool_calls import read_tool_calls

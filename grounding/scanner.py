@@ -10,6 +10,16 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from grounding.tokens import (
+    BARE_WORDS,
+    CLOSERS,
+    COLON,
+    LITERALS,
+    OPENER,
+    PLAIN_LIST,
+    STRING_END,
+    TOKEN,
+)
 from grounding.values import Bad, Container, Group, Object, to_ascii, to_number, unescape
 
 MAX_DEPTH = 64
@@ -18,41 +28,6 @@ MAX_DEPTH = 64
 MAX_STEPS = 100_000
 _MAX_BAD_ITEMS = 4
 _MAX_LIST_STRING = 1000
-
-# ``(`` after a name is a call; ``<`` opens a list only before a number or another list.
-_OPENER = re.compile(r"[\[{]|(?<![A-Za-z0-9_])\(|<(?=\s{0,8}[-0-9\[(<])")
-_TOKEN = re.compile(
-    r"""
-      (?P<skip>(?:[\s,;]|\\[nrt]|\.\.\.|…)+ | (?://|\#)[ \t][^\n]*)
-    | (?P<comment>/\*)
-    | (?P<open>[\[({] | <(?=\s{0,8}[-0-9\[(<]))
-    | (?P<close>[\])}>])
-    | (?P<quote>\\?["'] | [“‘])
-    | (?P<number>[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?)
-      (?=[\s,;:\[\](){}<>"'\\/…] | $) [\s,;]*
-    | (?P<word>[^\s,;:\[\](){}<>"'“‘\\]+)
-    """,
-    re.VERBOSE,
-)
-# A whole list of plain numbers at once: nearly all lists are; it reads them twice as fast.
-_PLAIN_NUMBER = r"-?[0-9]{1,9}(?:\.[0-9]{1,9})?"
-_PLAIN_LIST = re.compile(
-    rf"\s{{0,8}}({_PLAIN_NUMBER}(?:\s{{0,8}},\s{{0,8}}{_PLAIN_NUMBER}){{0,7}})[\])}}>]"
-)
-_COLON = re.compile(r"\s{0,8}:")
-# A quote closes a string only where a value may end, so unescaped quotes inside labels survive.
-_AFTER_STRING = r"(?=\s*(?:[,:}\])>/\#]|$)|\s+[\"'])"
-_STRING_END = {
-    '"': re.compile('"' + _AFTER_STRING),
-    "'": re.compile("'" + _AFTER_STRING),
-    '\\"': re.compile(r'\\"' + _AFTER_STRING),
-    "\\'": re.compile(r"\\'" + _AFTER_STRING),
-    "“": re.compile("”"),
-    "‘": re.compile("’" + _AFTER_STRING),
-}
-_BARE_WORDS = re.compile(r"[^,}\]\n]*")
-_CLOSERS = {"[": "]", "(": ")", "{": "}", "<": ">"}
-_LITERALS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}
 
 
 @dataclass(slots=True)
@@ -105,7 +80,7 @@ class _Scanner:
                 self.scan.is_partial = True
                 break
             if not self.stack:
-                opener = _OPENER.search(self.text, self.pos, self.end)
+                opener = OPENER.search(self.text, self.pos, self.end)
                 if opener is None:
                     break
                 self.pos = opener.end()
@@ -120,7 +95,7 @@ class _Scanner:
 
     def step(self) -> None:
         """Consume one token inside a list or an object."""
-        token = _TOKEN.match(self.text, self.pos, self.end)
+        token = TOKEN.match(self.text, self.pos, self.end)
         if token is None:  # a colon or a backslash out of place
             self.pos += 1
             if self.pos < self.end:  # at the end it may be half an escape
@@ -151,7 +126,7 @@ class _Scanner:
         self.stack.append(
             Object(start, key=key) if opener == "{" else Group(opener, start, key=key)
         )
-        plain = _PLAIN_LIST.match(self.text, self.pos, self.end)
+        plain = PLAIN_LIST.match(self.text, self.pos, self.end)
         if plain is not None:
             top = self.as_list_or_object()
             assert isinstance(top, Group)  # a new object without a key is a list
@@ -190,7 +165,7 @@ class _Scanner:
         """Take ``name`` as the next key if a colon follows or may still follow."""
         top = self.stack[-1]
         assert isinstance(top, Object)
-        colon = _COLON.match(self.text, self.pos, self.end)
+        colon = COLON.match(self.text, self.pos, self.end)
         if colon is None and self.text[self.pos : self.pos + 8].strip():
             return False
         top.pending_key = name
@@ -201,10 +176,10 @@ class _Scanner:
         top = self.stack[-1]
         if isinstance(top, Object):
             if top.pending_key is not None:
-                if word.lower() in _LITERALS:
-                    self.attach(_LITERALS[word.lower()])
+                if word.lower() in LITERALS:
+                    self.attach(LITERALS[word.lower()])
                 else:
-                    rest = _BARE_WORDS.match(self.text, self.pos, self.end)
+                    rest = BARE_WORDS.match(self.text, self.pos, self.end)
                     assert rest is not None  # the pattern matches the empty text
                     self.pos = rest.end()
                     self.attach(Bad(self.original[start : self.pos].strip()))
@@ -214,7 +189,7 @@ class _Scanner:
         # Words end a list, unless they replace a number: "[10, null, 30, 40]", "[10%, 20%]".
         recent = top.items[-_MAX_BAD_ITEMS:]
         is_item = (
-            word.lower() in _LITERALS
+            word.lower() in LITERALS
             or word[0] in "-+.0123456789"
             or any(not isinstance(item, Group) for item in recent)
         )
@@ -246,7 +221,7 @@ class _Scanner:
             known = self.string_ends[quote]
             if known is None or known.start() >= self.pos:
                 return known
-        pattern = _STRING_END[quote]
+        pattern = STRING_END[quote]
         end = pattern.search(self.text, self.pos, self.end)
         while end is not None and quote in "\"'" and self.is_escaped(end.start()):
             end = pattern.search(self.text, end.end(), self.end)
@@ -277,7 +252,7 @@ class _Scanner:
 
     def close(self, closer: str) -> None:
         def closes(container: Container) -> bool:
-            return closer == _CLOSERS["{" if isinstance(container, Object) else container.opener]
+            return closer == CLOSERS["{" if isinstance(container, Object) else container.opener]
 
         matching = next(
             (i for i in reversed(range(len(self.stack))) if closes(self.stack[i])), None

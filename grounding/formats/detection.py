@@ -13,7 +13,6 @@ from typing import Any
 from grounding.formats.keys import (
     BOX_KEYS,
     CORNER_KEYS,
-    DATA_KEYS,
     IMAGE_KEYS,
     LABEL_KEYS,
     NOTES_KEYS,
@@ -28,6 +27,16 @@ from grounding.formats.keys import (
     fields,
     fold,
 )
+from grounding.formats.shapes import (
+    COORDINATE_KEYS,
+    as_number,
+    has_objects,
+    has_place,
+    is_label_to_box,
+    is_rectangle,
+    is_text,
+    read_place,
+)
 from grounding.readings import Findings, Reading
 from grounding.scanner import Budget, scan
 from grounding.values import (
@@ -38,15 +47,11 @@ from grounding.values import (
     is_number,
     leaves,
     to_ascii,
-    to_number,
 )
 
 NEVER = 1 << 60  # an offset that no reply reaches
 STEPS_PER_OBJECT = 8  # what reading one costs, in steps of the scanner
-_COORDINATE_KEYS = frozenset((*BOX_KEYS, *POINT_KEYS, *SKIPPED_3D_KEYS))
 _CONTEXT_KEYS = frozenset((*LABEL_KEYS, *SCORE_KEYS, *IMAGE_KEYS, *PLACE_KEYS))
-_CLOCK = re.compile(r"(?:([0-9]{1,2}):)?([0-9]{1,2}):([0-9]{2}(?:\.[0-9]{1,3})?)")
-_NUMBER_AT_END = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s?(?:s|sec|seconds?)?$")
 _FRAME_KEY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?")
 
 
@@ -83,10 +88,10 @@ class DetectionReader:
         # A list of objects that is still being written gives them one by one, each finished.
         context = _Context(root.end, place=self.frame_key(root.key))
         if root.key is not None and context.place is None and isinstance(root, Object):
-            if fold(root.key) not in STRUCTURE_KEYS and _has_place(root):
+            if fold(root.key) not in STRUCTURE_KEYS and has_place(root):
                 context = replace(context, label=root.key)
             # What the object around it says of it may still come.
-            if fold(root.key) in _COORDINATE_KEYS:
+            if fold(root.key) in COORDINATE_KEYS:
                 context = replace(context, end=NEVER)
         self.walk(root, context)
 
@@ -105,7 +110,7 @@ class DetectionReader:
             self.string_span is None and context.end != NEVER
         ):  # inside a string offsets count from its own start
             context = replace(context, end=node.end)
-        if self.free_labels and _is_label_to_box(node):
+        if self.free_labels and is_label_to_box(node):
             for label, boxes in node.entries:
                 place = self.frame_key(label)
                 if place is not None:
@@ -135,7 +140,7 @@ class DetectionReader:
             self.findings.notes.append(f"{key} skipped: a box in space has no place on the image")
         elif folded in NOTES_KEYS:
             return
-        elif folded in RECTANGLE_KEYS and _is_rectangle(value):
+        elif folded in RECTANGLE_KEYS and is_rectangle(value):
             self.boxes(value, node, context)
         elif isinstance(value, str):
             self.string(value, node, context)
@@ -143,7 +148,7 @@ class DetectionReader:
             place = self.frame_key(key)
             if place is not None:
                 context = replace(context, place=place)
-            elif isinstance(value, Object) and folded not in STRUCTURE_KEYS and _has_place(value):
+            elif isinstance(value, Object) and folded not in STRUCTURE_KEYS and has_place(value):
                 context = replace(context, label=key)
             self.walk(value, context)
 
@@ -161,7 +166,7 @@ class DetectionReader:
         """Return the context for the boxes of an object with these fields."""
         if not _CONTEXT_KEYS & known.keys():
             return context if context.score is None else replace(context, score=None)
-        label = next((known[key] for key in LABEL_KEYS if _is_text(known.get(key))), None)
+        label = next((known[key] for key in LABEL_KEYS if is_text(known.get(key))), None)
         if isinstance(label, Bad):
             label = label.text
         score = next((float(known[key]) for key in SCORE_KEYS if is_number(known.get(key))), None)
@@ -170,7 +175,7 @@ class DetectionReader:
             (
                 found
                 for key, kind in PLACE_KEYS.items()
-                if (found := _place(kind, known.get(key))) is not None
+                if (found := read_place(kind, known.get(key))) is not None
             ),
             None,
         )
@@ -193,7 +198,7 @@ class DetectionReader:
         """Read a box whose four numbers have names."""
         for keys, has_size in CORNER_KEYS:
             if all(key in known for key in keys):
-                values = [_as_number(known[key]) for key in keys]
+                values = [as_number(known[key]) for key in keys]
                 if has_size and all(is_number(value) for value in values):
                     values[2:] = [values[0] + values[2], values[1] + values[3]]
                 self.add(values, (node.start, node.end), context, is_named=True)
@@ -201,7 +206,7 @@ class DetectionReader:
         for corner_keys in TWO_CORNERS:
             ends = [known.get(key) for key in corner_keys]
             if all(isinstance(end, Group) and len(end.items) == 2 for end in ends):
-                values = [_as_number(item) for end in ends if end for item in end.items]
+                values = [as_number(item) for end in ends if end for item in end.items]
                 self.add(values, (node.start, node.end), context)
                 return
 
@@ -219,11 +224,11 @@ class DetectionReader:
         lists = list(leaves(value))
         # Two opposite corners.
         if len(lists) == 2 and all(len(corner.items) == 2 for corner in lists):
-            values = [_as_number(item) for corner in lists for item in corner.items]
+            values = [as_number(item) for corner in lists for item in corner.items]
             self.add(values, (value.start, value.end), context)
             return
         for leaf in lists:
-            values = [_as_number(item) for item in leaf.items]
+            values = [as_number(item) for item in leaf.items]
             self.add(values, (leaf.start, leaf.end), context, is_point=len(values) == 2)
 
     def points(self, value: Any, node: Object, context: _Context, *, is_flat: bool) -> None:
@@ -231,14 +236,14 @@ class DetectionReader:
             self.from_string(value, node, context, is_point=True)
         elif isinstance(value, Object):
             known = fields(value)
-            values = [_as_number(known.get(axis)) for axis in "xy"]
+            values = [as_number(known.get(axis)) for axis in "xy"]
             self.add(values, (value.start, value.end), context, is_point=True, is_named=True)
         elif isinstance(value, Group) and any(isinstance(item, Object) for item in value.items):
             for item in value.items:
                 self.points(item, node, context, is_flat=is_flat)
         elif isinstance(value, Group) and value.items:
             for leaf in leaves(value):
-                numbers = [_as_number(item) for item in leaf.items]
+                numbers = [as_number(item) for item in leaf.items]
                 step = 2 if is_flat and len(numbers) % 2 == 0 else max(1, len(numbers))
                 for start in range(0, len(numbers), step):
                     pair = numbers[start : start + step]
@@ -249,7 +254,7 @@ class DetectionReader:
         roots = scan(text, budget=self.budget).roots or scan(f"[{text}]", budget=self.budget).roots
         for root in roots[:1]:
             for leaf in leaves(root) if isinstance(root, Group) else ():
-                values = [_as_number(item) for item in leaf.items]
+                values = [as_number(item) for item in leaf.items]
                 span = (node.start, node.end)
                 self.add(values, span, context, is_point=is_point or len(values) == 2)
 
@@ -275,71 +280,3 @@ class DetectionReader:
                 is_named=is_named,
             )
         )
-
-
-def has_objects(group: Group) -> bool:
-    """Whether an object stands anywhere in the list: then it is JSON, not a coordinate list."""
-    return any(
-        isinstance(item, Object) or (isinstance(item, Group) and has_objects(item))
-        for item in group.items
-    )
-
-
-def _place(kind: str, value: Any) -> tuple[str, float] | None:
-    """Read "Image 2", 2, "0:12" or "12 s" beside a box."""
-    if is_number(value):
-        return (kind, float(value)) if value or kind != "image" else None
-    if not isinstance(value, str) or len(value) > 40:
-        return None
-    text = to_ascii(value).strip().lower()
-    clock = _CLOCK.fullmatch(text)
-    if clock is not None:
-        hours, minutes, seconds = clock.groups(default="0")
-        return "time", int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    number = _NUMBER_AT_END.search(text)
-    return (kind, float(number[1])) if number is not None else None
-
-
-def _is_label_to_box(node: Object) -> bool:
-    """Whether an object maps free names to boxes: ``{"Save": [x0,y0,x1,y1], ...}``."""
-    return bool(node.entries) and all(
-        isinstance(value, Group)
-        and bool(value.items)
-        and fold(key) not in DATA_KEYS
-        and fold(key) not in _COORDINATE_KEYS
-        and fold(key) not in NOTES_KEYS
-        and all(
-            len(leaf.items) == 4 and all(is_number(item) for item in leaf.items)
-            for leaf in leaves(value)
-        )
-        for key, value in node.entries
-    )
-
-
-def _has_place(node: Object) -> bool:
-    """Whether an object itself has a box or a point, so that its key may be their label."""
-    known = fields(node)
-    return any(key in _COORDINATE_KEYS for key in known) or any(
-        all(key in known for key in keys) for keys, _ in CORNER_KEYS
-    )
-
-
-def _is_rectangle(value: Any) -> bool:
-    """Whether a list is four numbers: two may be a position on the globe."""
-    return isinstance(value, Group) and all(
-        len(leaf.items) == 4 and all(is_number(item) for item in leaf.items)
-        for leaf in leaves(value)
-    )
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str | Bad) or is_number(value)
-
-
-def _as_number(value: Any) -> Any:
-    """Read numbers that were written as strings; anything else stays what it is."""
-    if isinstance(value, str):
-        text = to_ascii(value).strip()
-        digits = text.lstrip("+-").replace(".", "", 1)
-        return to_number(text) if digits.isascii() and digits.isdigit() else Bad(value)
-    return value

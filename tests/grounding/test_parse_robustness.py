@@ -133,6 +133,18 @@ def test_twenty_thousand_texts_of_the_formats_own_fragments_give_results(text: s
     check_fragments(text)
 
 
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=10).map("".join))
+def test_nothing_that_a_growing_reply_reports_vanishes_or_changes(text: str) -> None:
+    text = "<think>x</think>" + text
+    seen: list[list] = [[], [], []]
+    for length in range(len(text) + 1):
+        result = parse(text[:length], [SIZE], is_complete=False)
+        now = [result.boxes, result.points, result.actions]
+        assert [kind[: len(old)] for kind, old in zip(now, seen, strict=True)] == seen
+        seen = now
+
+
 @given(st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_without_images_nothing_is_placed(text: str) -> None:
     result = parse(text, [])

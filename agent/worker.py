@@ -32,6 +32,7 @@ MAX_ADDRESS_CHARACTERS = 200
 CLICK_TIMEOUT_MS = 5_000
 SETTLE_TIMEOUT_MS = 3_000
 SETTLE_S = 0.3  # for what a page shows a moment after a click, such as a menu
+_MOST_RETURNS = 2
 _CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 _ARGUMENTS = (
     # names are looked up by the gate; the browser itself must not ask anybody
@@ -137,16 +138,22 @@ class _LiveBrowser:
     def show(self) -> dict[str, Any]:
         """Return what the page shows once it has settled, and what happened meanwhile."""
         self._settle()
-        if not is_allowed(self._page.url, self._origins) and self._page.url != "about:blank":
+        png = self._photograph()
+        for _ in range(_MOST_RETURNS):
+            if not self._is_astray():
+                break
             self._notes.append("The page tried to leave the allowed addresses and was taken back.")
             self._return()
-        png = self._page.screenshot(animations="disabled", caret="initial")
+            png = self._photograph()
+        if self._is_astray():  # it leads away by itself
+            self._page.goto("about:blank")
+            png = self._photograph()
         notes = list(dict.fromkeys(self._notes))
         self._notes.clear()
         return {
             "png": base64.b64encode(png).decode("ascii"),
             "address": self._page.url,
-            "marks": self._page.evaluate(_FIND_MARKS),
+            "marks": self._find_marks(),
             "notes": notes,
         }
 
@@ -157,16 +164,27 @@ class _LiveBrowser:
         except self._error:
             self._notes.append("The page was still loading.")
 
+    def _find_marks(self) -> list[dict[str, Any]]:
+        try:
+            return self._page.evaluate(_FIND_MARKS)
+        except self._error:
+            return []  # the page went away at this moment
+
+    def _photograph(self) -> bytes:
+        return self._page.screenshot(animations="disabled", caret="initial")
+
+    def _is_astray(self) -> bool:
+        address = self._page.url
+        return address != "about:blank" and not is_allowed(address, self._origins)
+
     def _return(self) -> None:
         try:
             self._page.go_back(wait_until="domcontentloaded")
         except self._error:
             pass  # nowhere to go back to, or a page that will not
-        if not is_allowed(self._page.url, self._origins):
+        if self._is_astray():
             self.open()
         self._settle()
-        if not is_allowed(self._page.url, self._origins):  # it leads away by itself
-            self._page.goto("about:blank")
 
     def _note_address(self, address: str) -> None:
         """Tell of a request that the gate refuses (what the browser asks by itself is not told)."""

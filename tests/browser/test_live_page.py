@@ -160,8 +160,9 @@ def test_no_way_leads_to_another_server(visit: Visit, evil: Loopback, way: str) 
     before = visit.open(body, redirect=(302, {"Location": f"{evil.origin}/redirect"}, ""))
     after = visit.do(MIDDLE)
     assert (evil.asked, evil.posted) == ([], [])
-    # a page that leads away by itself cannot be returned to
-    assert after.address.startswith("about:blank" if way == "refresh" else visit.home.origin)
+    # a page that leads away by itself may be impossible to return to
+    assert after.address.startswith((visit.home.origin, "about:blank"))
+    assert way == "refresh" or after.address != "about:blank"
     # a frame and a refresh do not wait for the click
     told = " ".join([*before.notes, *after.notes])
     assert evil.origin.partition("://")[2] in told

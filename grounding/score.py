@@ -13,9 +13,8 @@ from grounding.result import Result
 def add_scores(result: Result, text: str, tokens: Iterable[tuple[str, float]]) -> Result:
     """Give each box and point the confidence of its coordinates.
 
-    The score is the geometric mean of the probabilities of the tokens with a digit in them: what
-    one number of the box was worth to the model, whatever the brackets around it. It ranks answers
-    of one model; it is no probability of being right.
+    The score is the lowest probability of the tokens with a digit in them: a box is as sure as the
+    least sure of its numbers. It ranks answers of one model; it is no probability of being right.
 
     Args:
         result: what ``parse`` read in ``text``.
@@ -44,7 +43,7 @@ def add_scores(result: Result, text: str, tokens: Iterable[tuple[str, float]]) -
             inside = piece[max(span[0] - starts[index], 0) : span[1] - starts[index]]
             if any(character.isdigit() for character in inside):
                 logprobs.append(logprob)
-        return math.exp(sum(logprobs) / len(logprobs)) if logprobs else None
+        return math.exp(min(logprobs)) if logprobs else None
 
     return replace(
         result,

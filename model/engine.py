@@ -97,11 +97,14 @@ class Engine:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, inputs: Mapping[str, Tensor], **options: Any) -> Request:
+    def submit(
+        self, inputs: Mapping[str, Tensor], *, numbers: Tensor | None = None, **options: Any
+    ) -> Request:
         """Queue a prompt; returns at once. ``with`` the request, iterate over its tokens.
 
         Args:
             inputs: of one conversation (B = 1), as `Glm4vMoeModel.forward` takes them.
+            numbers: as `Request`.
             options: as `model.generation_config.make_plan`.
 
         Raises:
@@ -111,7 +114,7 @@ class Engine:
         has_media = "pixel_values" in inputs or "pixel_values_videos" in inputs
         check_prompt(ids, None, has_media, self._model.config)
         plan = make_plan(self._model, ids.shape[1], **options)
-        request = Request(Prompt(self._model.model, inputs), plan, self._wake)
+        request = Request(Prompt(self._model.model, inputs), plan, self._wake, numbers)
         with self._changed:
             if self._closing:
                 raise RuntimeError("the engine is closed")

@@ -19,6 +19,8 @@ from model.generation_config import Plan
 from model.prompt import Prompt
 from model.sampling import pick
 
+# Of thousandths: two corners so far apart point at the same thing, mostly.
+CLOSE = 50
 # Tokens computed ahead of a reader; then the request waits for it.
 MAX_BACKLOG = 64
 
@@ -30,10 +32,13 @@ class Token(NamedTuple):
         id: the token; the one that ends the answer is yielded too.
         logprob: natural logarithm of the probability that the network gave it, before penalties
             and temperature.
+        close_logprob: if it is a number, that of it or a number at most `CLOSE` away; else
+            ``logprob``.
     """
 
     id: int
     logprob: float
+    close_logprob: float
 
 
 class Request:
@@ -42,14 +47,23 @@ class Request:
     The engine's thread computes; another thread iterates over the tokens as they come, inside
     ``with``: leaving the block cancels what is still to be computed.
 
+    Args:
+        prompt: what is asked.
+        plan: how it is answered.
+        wake: tells the engine that something has changed.
+        numbers: (N,) int64, the tokens that mean 0 to N - 1; None if it does not matter.
+
     Attributes:
         place: in the queue, 1 for the next; 0 once it is computed.
         began: when computing began, in seconds of ``time.perf_counter``; 0 before.
     """
 
-    def __init__(self, prompt: Prompt, plan: Plan, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, prompt: Prompt, plan: Plan, wake: Callable[[], None], numbers: Tensor | None = None
+    ) -> None:
         self.prompt = prompt
         self.plan = plan
+        self.numbers = numbers
         self.ids = prompt.ids
         self.cache: KVCache | None = None
         self.read = 0  # tokens of the prompt that are in the cache
@@ -156,11 +170,21 @@ class Request:
         token = pick(logits, self.plan.sampling, self.ids, self._generator)
         self.ids = torch.cat((self.ids, token[:, None]), dim=1)
         chosen = int(token)
-        logits = logits[0].float()
-        self._out.put(Token(chosen, float(logits[chosen] - logits.logsumexp(dim=-1))))
+        logprobs = logits[0].float().log_softmax(dim=-1)
+        logprob = float(logprobs[chosen])
+        self._out.put(Token(chosen, logprob, self._close_logprob(chosen, logprobs)))
         self._has_output.set()
         made = self.ids.shape[1] - self.prompt.length
         return chosen in self.plan.eos_token_id or made >= self.plan.max_new_tokens
+
+    def _close_logprob(self, chosen: int, logprobs: Tensor) -> float:
+        if self.numbers is not None:
+            place = (self.numbers == chosen).nonzero()
+            if len(place):
+                first = max(int(place) - CLOSE, 0)
+                close = self.numbers[first : int(place) + CLOSE + 1]
+                return float(logprobs[close].logsumexp(dim=-1))
+        return float(logprobs[chosen])
 
     def keys(self) -> Tensor:
         """Return the keys of prompt and answer, as `Prompt.keys`."""

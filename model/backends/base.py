@@ -40,6 +40,8 @@ class TokenProbability(NamedTuple):
     """A token that was generated: its text, and the natural logarithm of its probability.
 
     The probability is the model's own, whatever temperature or penalties the token was picked with.
+    For a whole number, which may be a coordinate, it is that of it or one close by, if the backend
+    knows those: 412 and 413 point at the same thing.
     """
 
     text: str

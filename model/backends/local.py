@@ -64,6 +64,7 @@ class _Loaded:
     engine: Engine
     processor: Glm4vProcessor
     device: torch.device  # where the inputs go
+    numbers: torch.Tensor | None  # the tokens of 0 to 999, where each has one
 
 
 def _prepare(path_or_hub_id: str) -> _Prepared:
@@ -103,7 +104,12 @@ def _load_checkpoint(
     places = {parameter.device for parameter in model.parameters()}
     accelerators = [place for place in places if place.type not in ("cpu", "meta")]
     device_of_inputs = min(accelerators, key=str, default=torch.device("cpu"))
-    return _Loaded(model, Engine(model, max_running=max_conversations), processor, device_of_inputs)
+    engine = Engine(model, max_running=max_conversations)
+    spelled = [processor.tokenizer.encode(str(number)) for number in range(1000)]
+    numbers = None
+    if all(len(tokens) == 1 for tokens in spelled):
+        numbers = torch.tensor(spelled, device=device_of_inputs)[:, 0]
+    return _Loaded(model, engine, processor, device_of_inputs, numbers)
 
 
 def _build_inputs(
@@ -131,7 +137,7 @@ def _answer(loaded: _Loaded, request: Request, *, inside: bool) -> Generator[Eve
             first_token_s = first_token_s or time.perf_counter() - request.began
             if token_id in stop_ids:
                 break
-            made.append(TokenProbability(decoder.push(token_id), token.logprob))
+            made.append(TokenProbability(decoder.push(token_id), token.close_logprob))
             yield from splitter.push(made[-1].text)
     total_s = time.perf_counter() - request.began
     if rest := decoder.flush():
@@ -273,6 +279,7 @@ class LocalBackend:
             raise BackendError(str(error)) from error
         request = loaded.engine.submit(
             {key: inputs[key].to(loaded.device) for key in MODEL_INPUTS if key in inputs},
+            numbers=loaded.numbers,
             max_new_tokens=options.max_new_tokens or DEFAULT_MAX_NEW_TOKENS,
             # whoever sets a temperature wants it to count, whatever the checkpoint's habit is
             do_sample=None if options.temperature is None else options.temperature > 0,

@@ -16,14 +16,14 @@ def tokens_of(*pieces: tuple[str, float]) -> list[tuple[str, float]]:
     return [(text, math.log(probability)) for text, probability in pieces]
 
 
-def test_a_box_has_the_geometric_mean_of_its_numbers() -> None:
+def test_a_box_is_as_sure_as_the_least_sure_of_its_numbers() -> None:
     tokens = tokens_of(
         ("[[", 0.1), ("100", 0.9), (",", 0.1), ("200", 0.8), (",", 0.1), ("300", 0.9),
         (",", 0.1), ("400", 0.8), ("]]", 0.1),
     )  # fmt: skip
     text = "".join(piece for piece, _ in tokens)
     (box,) = add_scores(parse(text, SIZES), text, tokens).boxes
-    assert box.score == pytest.approx(math.sqrt(0.9 * 0.8))
+    assert box.score == pytest.approx(0.8)
 
 
 def test_each_box_has_its_own_score_and_the_prose_around_has_none() -> None:

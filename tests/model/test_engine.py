@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from model.cache import KVCache
 from model.engine import Engine, OutOfMemory
 from model.generate import stream_tokens
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from model.request import MAX_BACKLOG, Request
+from model.request import CLOSE, MAX_BACKLOG, Request
 
 Model = Glm4vMoeForConditionalGeneration
 Inputs = dict[str, Tensor]
@@ -163,6 +164,24 @@ def test_the_probabilities_are_those_of_the_twin(tiny_model: Model, start: MakeE
     expected = [float(step.logprobs()) for step in steps]
     with start().submit(inputs, max_new_tokens=8) as request:
         assert [token.logprob for token in request] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_number_is_as_probable_as_all_that_are_close(
+    tiny_model: Model, start: MakeEngine
+) -> None:
+    inputs = prompts(1)[0]
+    (step,) = stream_tokens(tiny_model, **inputs, max_new_tokens=1)
+    chosen = int(step.token)
+    numbers = torch.arange(120)  # token n means n
+    probabilities = step.logits[0].softmax(dim=-1)
+    close = float(probabilities[max(chosen - CLOSE, 0) : min(chosen + CLOSE + 1, 120)].sum())
+    with start().submit(inputs, max_new_tokens=1, numbers=numbers) as request:
+        (token,) = request
+    assert chosen < 120
+    assert token.logprob < token.close_logprob == pytest.approx(math.log(close), abs=1e-4)
+    with start().submit(inputs, max_new_tokens=1, numbers=numbers[:chosen]) as request:
+        (token,) = request
+    assert token.close_logprob == token.logprob
 
 
 def test_the_next_turn_of_a_conversation_computes_only_what_is_new(

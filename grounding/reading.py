@@ -102,7 +102,7 @@ class Reader:
         self.answers = [
             (part.segment.start, part.segment.end) for part in in_tokens if self.is_answer(part)
         ]
-        if self.budget.steps < 0:
+        if min(self.budget.steps, self.budget.objects) < 0:
             self.notes.append("the reply is too long to be read to its end")
 
     def is_certain(self, item: Reading | ActionReading) -> bool:
@@ -152,7 +152,8 @@ class Reader:
         roots = [root for root in roots if not in_tags.covers(root.start)]
         part.is_pure = self.is_pure(start, end, part.scan.roots, taken)
         self.read_roots(part, roots, taken)
-        if part.scan.cut_at is not None and not taken.covers(part.scan.cut_at):
+        is_cut = part.scan.cut_at is not None and not part.scan.is_partial
+        if is_cut and not taken.covers(part.scan.cut_at or 0):
             self.notes.append("a list or object is not finished; its unfinished part was not used")
         return part
 

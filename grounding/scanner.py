@@ -26,6 +26,7 @@ MAX_DEPTH = 64
 # More than the longest replies hold (64k tokens of detection JSON: 5k objects of 16 steps); keeps a
 # megabyte of brackets under a second.
 MAX_STEPS = 100_000
+MAX_OBJECTS = 12_000
 _MAX_BAD_ITEMS = 4
 _MAX_LIST_STRING = 1000
 
@@ -50,6 +51,7 @@ class Budget:
     """Steps that reading one reply may still take, whatever is written in it."""
 
     steps: int = MAX_STEPS
+    objects: int = MAX_OBJECTS
 
 
 def scan(text: str, start: int = 0, end: int | None = None, budget: Budget | None = None) -> Scan:

@@ -50,7 +50,6 @@ from grounding.values import (
 )
 
 NEVER = 1 << 60  # an offset that no reply reaches
-STEPS_PER_OBJECT = 8  # what reading one costs, in steps of the scanner
 _CONTEXT_KEYS = frozenset((*LABEL_KEYS, *SCORE_KEYS, *IMAGE_KEYS, *PLACE_KEYS))
 _FRAME_KEY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?")
 
@@ -103,8 +102,8 @@ class DetectionReader:
             return
         if not isinstance(node, Object) or id(node) in self.actions:
             return
-        self.budget.steps -= STEPS_PER_OBJECT
-        if self.budget.steps < 0:
+        self.budget.objects -= 1
+        if self.budget.objects < 0:
             return
         if (
             self.string_span is None and context.end != NEVER

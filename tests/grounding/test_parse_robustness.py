@@ -191,3 +191,11 @@ def test_wrong_options_say_what_to_do(options: dict, message: str) -> None:
 def test_an_empty_image_is_refused() -> None:
     with pytest.raises(ValueError, match="must be positive"):
         parse("", [(0, 10)])
+
+
+def test_of_a_reply_too_long_to_be_read_its_beginning_counts() -> None:
+    one = '{{"bbox_2d": [{}, 5, 950, 999], "label": "cat {}"}}'
+    text = "[" + ", ".join(one.format(i % 900, i) for i in range(20_000)) + "]"
+    result = parse(text, [SIZE])
+    assert len(result.boxes) > 5000
+    assert "too long to be read to its end" in result.notes[0]

@@ -27,8 +27,8 @@ body { margin: 0 auto; max-width: 60rem; padding: 1rem; font: 16px/1.5 system-ui
        color: #1b1b1f; background: #fff }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 0 0 .5rem }
 section { border-top: 1px solid #d5d5dc; padding: 1rem 0 }
-.screen { position: relative; max-width: 40rem; border: 1px solid #d5d5dc }
-.screen img { display: block; width: 100% }
+.screen { position: relative; border: 1px solid #d5d5dc }
+.screen img { display: block; width: 100%; height: auto }
 .screen svg { position: absolute; inset: 0; width: 100%; height: 100% }
 dt { font-weight: 600 } dd { margin: 0 0 .5rem; white-space: pre-wrap; overflow-wrap: anywhere }
 code, dd.call { font-family: ui-monospace, monospace }
@@ -108,6 +108,8 @@ def _norm(numbers: Sequence[float] | None, size: tuple[int, int]) -> list[int] |
 
 def _step(number: int, step: Step) -> str:
     call = describe_action(step.action) if step.action else "none"
+    if step.action and step.action.target:
+        call += " at {:.0f}, {:.0f}".format(*step.action.target)
     # with white-space kept, an empty part would show as an empty line
     parts = [
         ("Address", step.address, ""),
@@ -135,7 +137,9 @@ def _screen(image: Image.Image, shapes: str) -> str:
     data = base64.b64encode(buffer.getvalue()).decode("ascii")
     width, height = image.size
     return (
-        f'<div class="screen"><img alt="Screenshot" width="{width}" height="{height}" '
+        # as wide as the page, and not higher than the window
+        f'<div class="screen" style="max-width:min(40rem,calc(85vh*{width}/{height}))">'
+        f'<img alt="Screenshot" width="{width}" height="{height}" '
         f'src="data:image/png;base64,{data}">'
         f'<svg viewBox="0 0 {width} {height}" fill="none" stroke="{_COLOUR}">{shapes}</svg></div>'
     )

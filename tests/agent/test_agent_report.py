@@ -38,7 +38,7 @@ def test_the_report_holds_its_pictures_and_fetches_nothing() -> None:
 
 
 def test_the_report_draws_boxes_targets_and_drags() -> None:
-    first, second, last = to_html(run()).split('<div class="screen">')[1:]
+    first, second, last = to_html(run()).split('<div class="screen"')[1:]
     assert '<rect x="10.0" y="10.0" width="20.0" height="20.0"' in first
     assert '<circle cx="20.0" cy="20.0"' in first
     assert '<line x1="20.0" y1="20.0" x2="100.0" y2="50.0"' in second

@@ -120,6 +120,11 @@ def test_a_live_run_is_shown_step_by_step_and_its_report_opens(
     )
     widths = report.locator("img").evaluate_all("images => images.map(i => i.naturalWidth)")
     assert widths == [448, 448, 448]
+    # what is drawn over a screenshot fits only if it keeps its shape
+    shapes = report.locator("img").evaluate_all(
+        "images => images.map(i => i.clientWidth / i.clientHeight - 448 / 336)"
+    )
+    assert max(abs(shape) for shape in shapes) < 0.01
     report.close()
 
 

@@ -9,11 +9,12 @@ import gradio as gr
 
 from grounding import strip_markers
 from model.backends.base import ChatBackend, Reply, SamplingOptions
-from model.processing import MAX_IMAGE_PIXELS, MediaError
+from model.processing import Limits, MediaError
 from ui.answering import Refused, answer, as_sentence
 from ui.conversation import Attached, Turn, read_turn
 from ui.findings import describe_findings, describe_usage
 from ui.log import describe_waiting
+from ui.looking_twice import answer_twice
 from ui.markdown import to_markdown
 from ui.overlay import to_html
 
@@ -35,25 +36,26 @@ class Locate:
         self,
         backend: ChatBackend,
         options: SamplingOptions,
-        *,
-        max_pixels: int = MAX_IMAGE_PIXELS,
+        limits: Limits,
     ) -> None:
         self._backend = backend
         self._options = options
-        self._max_pixels = max_pixels
+        self._limits = limits
 
-    def show(self, image: str | None, instruction: str, thinking: bool) -> Iterator[LocateView]:
+    def show(
+        self, image: str | None, instruction: str, thinking: bool, look_twice: bool
+    ) -> Iterator[LocateView]:
         """Yield the tab's right half as the answer grows."""
         try:
-            turn = _open_turn(image, instruction, self._max_pixels)
+            path, turn = _open_turn(image, instruction, self._limits)
             yield LocateView(to_html(turn.pictures, ()), "", "", "", "")
-            for grown, _ in self._answer(turn, thinking):
+            for grown, _ in self._answer(path, turn, thinking, look_twice):
                 yield _view(grown)
         except Refused as problem:
             yield LocateView("", "", "", "", to_markdown(str(problem)))
 
     def call(
-        self, image: str | None, instruction: str, thinking: bool
+        self, image: str | None, instruction: str, thinking: bool, look_twice: bool = False
     ) -> Iterator[tuple[dict[str, Any], str | None]]:
         """Find in a screenshot what an instruction names.
 
@@ -61,6 +63,7 @@ class Locate:
             image: the screenshot.
             instruction: what to find or do, sent to the model as it is: "Click on Save".
             thinking: let the model think before it answers.
+            look_twice: ask again about the part around the first answer, at full resolution.
 
         Returns:
             result: {"answer", "thinking", "boxes", "points", "actions", "image_names",
@@ -69,27 +72,36 @@ class Locate:
             picture: PNG of the screenshot with what was found drawn on it.
         """
         try:
-            turn = _open_turn(image, instruction, self._max_pixels)
-            for grown, reply in self._answer(turn, thinking):
+            path, turn = _open_turn(image, instruction, self._limits)
+            for grown, reply in self._answer(path, turn, thinking, look_twice):
                 yield _describe(grown, reply), _picture(grown)
             if grown.state == "failed":
                 raise Refused(grown.notes[0])
         except Refused as problem:
             raise gr.Error(str(problem), print_exception=False) from problem
 
-    def _answer(self, turn: Turn, thinking: bool) -> Iterator[tuple[Turn, Reply]]:
-        return answer(self._backend, (turn,), thinking=thinking, options=self._options)
+    def _answer(
+        self, path: str, turn: Turn, thinking: bool, look_twice: bool
+    ) -> Iterator[tuple[Turn, Reply]]:
+        backend, options = self._backend, self._options
+        if not look_twice:
+            return answer(backend, (turn,), thinking=thinking, options=options)
+        return answer_twice(
+            backend, turn, path=path, thinking=thinking, options=options, limits=self._limits
+        )
 
 
-def _open_turn(image: str | None, instruction: str, max_pixels: int) -> Turn:
+def _open_turn(image: str | None, instruction: str, limits: Limits) -> tuple[str, Turn]:
+    """Return the file of the screenshot and the question about it."""
     if not image:
         raise Refused("Attach a screenshot first.")
     if not instruction.strip():
         raise Refused("Say what to find, for example: Click on Save.")
     try:
-        return Turn(instruction.strip(), (Attached.open_image(image, max_pixels=max_pixels),))
+        attached = Attached.open_image(image, max_pixels=limits.max_pixels)
     except MediaError as error:
         raise Refused(as_sentence(error)) from error
+    return image, Turn(instruction.strip(), (attached,))
 
 
 def _picture(turn: Turn) -> str:

@@ -22,6 +22,7 @@ class _Question(NamedTuple):
     image: gr.Image
     instruction: gr.Textbox
     thinking: gr.Checkbox
+    look_twice: gr.Checkbox
     start: gr.Button
     stop: gr.Button
     examples: gr.Dataset
@@ -38,7 +39,7 @@ class _Outcome(NamedTuple):
 
 def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
     """Lay the grounding demo out and wire it; call inside a tab."""
-    locate = Locate(backend, settings.options, max_pixels=settings.limits.max_pixels)
+    locate = Locate(backend, settings.options, settings.limits)
     with gr.Row():
         with gr.Column(min_width=320):
             question = _lay_out_question(settings)
@@ -49,7 +50,7 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
     _wire(locate, question, outcome, settings)
     gr.Button(visible=False).click(
         locate.call,
-        [question.image, question.instruction, question.thinking],
+        [question.image, question.instruction, question.thinking, question.look_twice],
         [gr.JSON(visible=False), gr.Image(format="png", type="filepath", visible=False)],
         api_name="locate",
         **engine(settings),
@@ -79,9 +80,14 @@ def _lay_out_question(settings: PageSettings) -> _Question:
         thinking = gr.Checkbox(
             settings.thinking, label="Think first", container=False, min_width=110, scale=0
         )
+        look_twice = gr.Checkbox(
+            settings.look_twice, label="Look twice", container=False, min_width=110, scale=0
+        )
         stop = gr.Button("Stop", visible=False, min_width=90, elem_id="stop")
         start = gr.Button("Locate", variant="primary", min_width=120, elem_id="start")
-    return _Question(image, instruction, thinking, start, stop, _make_examples(settings.examples))
+    return _Question(
+        image, instruction, thinking, look_twice, start, stop, _make_examples(settings.examples)
+    )
 
 
 def _lay_out_outcome() -> _Outcome:
@@ -119,7 +125,7 @@ def _make_examples(examples: Sequence[Example]) -> gr.Dataset:
 
 
 def _wire(locate: Locate, question: _Question, outcome: _Outcome, settings: PageSettings) -> None:
-    image, instruction, thinking, start, stop, examples = question
+    image, instruction, thinking, look_twice, start, stop, examples = question
 
     def show(*inputs: Any) -> Iterator[tuple[Any, ...]]:
         for view in locate.show(*inputs):
@@ -127,7 +133,7 @@ def _wire(locate: Locate, question: _Question, outcome: _Outcome, settings: Page
 
     run: dict[str, Any] = {
         "fn": show,
-        "inputs": [image, instruction, thinking],
+        "inputs": [image, instruction, thinking, look_twice],
         "outputs": [*outcome],
         "show_progress": "minimal",
         "show_progress_on": outcome.overlay,

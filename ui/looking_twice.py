@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 
-from grounding.look_twice import Crop, choose_crop
+from grounding.look_twice import Crop, choose_crop, is_second_better
 from model.backends.base import ChatBackend, Reply, SamplingOptions
 from model.processing import Limits
 from ui.answering import Refused, answer
@@ -27,7 +27,7 @@ def answer_twice(
 ) -> Generator[tuple[Turn, Reply], None, None]:
     """Yield as `ui.answering.answer`; then the second answer, at its place in the whole picture.
 
-    Where a second look would show no more, or finds nothing, the first answer stands.
+    Where a second look would show no more, finds nothing or is less sure, the first answer stands.
 
     Args:
         turn: about one picture.
@@ -53,7 +53,14 @@ def answer_twice(
             yield replace(first, state="running", notes=(LOOKING_AGAIN,)), reply
     except Refused as problem:
         second = replace(second, state="failed", notes=(str(problem),))
-    if second.state == "done" and second.targets:
+    found = next((target for target in second.targets if target.at is not None), None)
+    if second.state != "done":
+        note = "The second look failed; this is the first answer."
+    elif found is None:
+        note = "The second look found nothing; this is the first answer."
+    elif not is_second_better(target.score, found.score):
+        note = "The second look was less sure; this is the first answer."
+    else:
         note = (
             f"Looked twice: the answer counts in the {crop.width} x {crop.height} pixels from "
             f"({crop.x0}, {crop.y0}) on."
@@ -61,8 +68,6 @@ def answer_twice(
         merged = replace(second, attachments=turn.attachments, crop=crop)
         yield mark_complete(merged, turn.pictures, (note,)), reply
         return
-    why = "found nothing" if second.state == "done" else "failed"
-    note = f"The second look {why}; this is the first answer."
     yield replace(first, notes=(*first.notes, note)), reply
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from grounding.evaluation.datasets import Item
 from grounding.evaluation.metrics import Prediction, read_prediction
-from grounding.look_twice import Crop, choose_crop
+from grounding.look_twice import Crop, choose_crop, is_second_better
 from grounding.parse import parse
 from grounding.score import add_scores
 
@@ -95,7 +95,7 @@ class Record:
     Attributes:
         key: of the item.
         size: (width, height) of the picture in pixels.
-        looks: in order; the last one that points somewhere counts.
+        looks: in order; the surer of those that point somewhere counts.
         error: what went wrong; such an item is in no figure, and is asked again by the next run.
     """
 
@@ -107,8 +107,12 @@ class Record:
     @property
     def prediction(self) -> Prediction | None:
         """What the looks together say; None if no answer has coordinates."""
-        found = [look.prediction for look in self.looks if look.prediction is not None]
-        return found[-1] if found else None
+        best: Prediction | None = None
+        for look in self.looks:
+            found = look.prediction
+            if found is not None and (best is None or is_second_better(best.score, found.score)):
+                best = found
+        return best
 
     @property
     def first(self) -> Prediction | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,14 @@ import pytest
 from PIL import Image, ImageDraw
 from scripted_backend import END, ScriptedBackend
 
-from model.backends.base import AnswerDelta, BackendError, Event, Message, SamplingOptions
+from model.backends.base import (
+    AnswerDelta,
+    BackendError,
+    Event,
+    Message,
+    SamplingOptions,
+    TokenProbability,
+)
 from model.processing import Limits
 from ui.locate import Locate, LocateView
 
@@ -25,6 +33,7 @@ class Finds(ScriptedBackend):
 
     looks: list[tuple[int, int]] = field(default_factory=list)
     only_first: Event | Exception | None = None
+    sure: tuple[float, ...] = ()  # how sure of each look
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
@@ -38,12 +47,16 @@ class Finds(ScriptedBackend):
         else:
             blue = image.convert("RGB").point(lambda v: 255 if v > 200 else 0).split()[0]
             x0, y0, x1, y1 = blue.point(lambda v: 255 - v).getbbox()
-            numbers = (
+            numbers = [
                 round(1000 * value / side)
                 for value, side in zip((x0, y0, x1, y1), image.size * 2, strict=True)
-            )
+            ]
             yield AnswerDelta(f"[[{','.join(map(str, numbers))}]]")
-        yield END
+        tokens = ()
+        if self.sure:
+            text = f"[[{','.join(map(str, numbers))}]]"
+            tokens = (TokenProbability(text, math.log(self.sure[(len(self.looks) - 1) % 2])),)
+        yield replace(END, tokens=tokens)
 
 
 @pytest.fixture
@@ -95,3 +108,14 @@ def test_a_second_look_that_fails_leaves_the_first_answer(
     result = list(tab.call(screenshot, "the button", False, True))[-1][0]
     assert result["boxes"][0]["xyxy"] == pytest.approx(BUTTON, abs=1)
     assert why in result["notes"][-1]
+
+
+@pytest.mark.parametrize(
+    ("sure", "said"), [((0.9, 0.8), "less sure"), ((0.8, 0.9), "Looked twice")]
+)
+def test_the_surer_answer_counts(screenshot: str, sure: tuple[float, float], said: str) -> None:
+    tab = Locate(Finds(sure=sure), SamplingOptions(), Limits())
+    result = list(tab.call(screenshot, "the button", False, True))[-1][0]
+    assert result["boxes"][0]["score"] == pytest.approx(max(sure))
+    assert result["boxes"][0]["xyxy"] == pytest.approx(BUTTON, abs=1)
+    assert said in result["notes"][-1]

@@ -25,8 +25,6 @@ MEGAPIXEL = 1_000_000
 # Its matrices are small: a second thread gains little, and loses a lot where it shares its core
 # with the server (a click took 0.16 s with one thread and 3 s with two on a busy two-core machine).
 BUNDLED_THREADS = 1
-# servers put what comes together into batches
-ENDPOINT_CONVERSATIONS = 8
 BUNDLED_CAUTION = (
     "The bundled model was trained on single small screens: it takes documents and videos in, but "
     "do not expect good answers about them."
@@ -79,8 +77,8 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--dtype", "auto", "auto, or a dtype such as bfloat16 (%(default)s)")
     add(
         "--max-conversations",
-        None,
-        f"answers at the same time (1; {ENDPOINT_CONVERSATIONS} with an endpoint)",
+        "8",
+        "answers computed at the same time (%(default)s); more wait",
         type=_positive_int,
     )
     add(
@@ -100,10 +98,7 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         ("--max-minutes", round(limits.max_duration_s / 60), "length of a video in minutes"),
     ):
         add(option, str(number), f"at most {what} (%(default)s)", type=_positive_int)
-    settings = parser.parse_args(arguments)
-    if settings.max_conversations is None:
-        settings.max_conversations = ENDPOINT_CONVERSATIONS if settings.endpoint else 1
-    return settings
+    return parser.parse_args(arguments)
 
 
 def make_limits(settings: argparse.Namespace) -> Limits:

@@ -21,7 +21,6 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_an_endpoint_a_model_of_this_machine_answers() -> None:
     settings = app.read_settings([])
     assert app.connect(settings) is None
-    assert settings.max_conversations == 1
 
 
 def test_address_and_model_may_come_from_the_environment_and_the_key_only_from_there(
@@ -44,13 +43,6 @@ def test_address_and_model_may_come_from_the_environment_and_the_key_only_from_t
     assert reply.answer == "Yes."
     assert endpoint.asked[0].body["model"] == "other"
     assert endpoint.asked[0].headers["authorization"] == f"Bearer {KEY}"
-
-
-def test_an_endpoint_answers_several_at_a_time() -> None:
-    url = "http://127.0.0.1:9/v1"
-    assert app.read_settings(["--endpoint", url]).max_conversations == 8
-    few = ["--endpoint", url, "--max-conversations", "2"]
-    assert app.read_settings(few).max_conversations == 2
 
 
 @pytest.mark.parametrize(

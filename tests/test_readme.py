@@ -25,7 +25,7 @@ def files_in_tree() -> set[str]:
 def test_the_tree_lists_every_module_and_no_other() -> None:
     modules = {
         str(path.relative_to(ROOT))
-        for folder in ("model", "grounding", "ui", "benchmarks")
+        for folder in ("model", "grounding", "agent", "ui", "benchmarks")
         for path in (ROOT / folder).rglob("*.py")
         if path.name != "__init__.py"
     }

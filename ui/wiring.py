@@ -13,6 +13,12 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False, "show_progress": "hidden"}
 
 
+# Questions that the backend is given beyond those it computes: it tells each its place in the
+# queue, and how far it is.
+WAITING_AT_BACKEND = 16
+
+
 def engine(settings: PageSettings) -> dict[str, Any]:
     """Return the settings of an event that asks the model: all of them wait in one queue."""
-    return {"concurrency_id": "model", "concurrency_limit": settings.max_conversations}
+    limit = settings.max_conversations + WAITING_AT_BACKEND
+    return {"concurrency_id": "model", "concurrency_limit": limit}

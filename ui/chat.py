@@ -15,9 +15,9 @@ from model.processing import Limits, MediaError, check_message, mixing_note
 from ui.answering import Refused, answer, as_sentence
 from ui.arranging import to_value
 from ui.attaching import MAX_FILES, MEGABYTE, Choice, Draft, Drafts, open_files
-from ui.conversation import Conversation, Turn, pictures_in_question, read_turn
+from ui.conversation import Conversation, Turn, pictures_in_question
 from ui.estimate import estimate
-from ui.findings import describe_attachments, describe_findings, describe_usage
+from ui.findings import describe_attachments, describe_turn, describe_usage
 from ui.log import show
 from ui.markdown import to_markdown
 from ui.marking import mark_complete
@@ -247,11 +247,10 @@ class Chat:
             for grown, reply in answer(
                 self._backend, (*earlier, turn), thinking=thinking, options=self._options
             ):
-                result = read_turn(grown, grown.pictures)
                 yield {
                     "answer": strip_markers(grown.answer),
                     "thinking": grown.thinking,
-                    **describe_findings(result, grown.pictures),
+                    **describe_turn(grown),
                     "attachments": describe_attachments(grown.attachments),
                     "notes": [*filter(None, [mixed]), *notes, *grown.notes],
                     "usage": describe_usage(reply),

@@ -8,19 +8,24 @@ from typing import Any
 
 from grounding import Result
 from model.backends.base import Reply
-from ui.conversation import Attached, Picture
+from ui.conversation import Attached, Turn, read_turn
 from ui.exports import to_pixels, to_thousandths
 from ui.targets import Target, show_score
 
 
-def describe_findings(result: Result, pictures: Sequence[Picture]) -> dict[str, Any]:
+def describe_findings(
+    result: Result, sizes: Sequence[tuple[int, int]], names: Sequence[str]
+) -> dict[str, Any]:
     """Return boxes, points and actions for JSON.
 
     "xyxy" and "xy" are pixels of the image as sent; "norm" the same in thousandths of its width and
     height, as GLM-4.5V writes them; "image" counts images and pages from 0; "score", where there is
     one, is how sure the model is, 0 to 1.
+
+    Args:
+        sizes: width and height in pixels of each image, in the order in which the model saw them.
+        names: what each of them is called.
     """
-    sizes = [picture.image.size for picture in pictures]
     return {
         "boxes": [
             {
@@ -52,9 +57,19 @@ def describe_findings(result: Result, pictures: Sequence[Picture]) -> dict[str, 
             }
             for action in result.actions
         ],
-        "image_names": [picture.name for picture in pictures],
+        "image_names": list(names),
         "image_sizes": [list(size) for size in sizes],
     }
+
+
+def describe_turn(turn: Turn) -> dict[str, Any]:
+    """Return for JSON what the answer found in the pictures of its question."""
+    pictures = turn.pictures
+    return describe_findings(
+        read_turn(turn, pictures),
+        [picture.image.size for picture in pictures],
+        [picture.name for picture in pictures],
+    )
 
 
 def describe_attachments(attachments: Sequence[Attached]) -> list[dict[str, Any]]:

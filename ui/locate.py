@@ -11,8 +11,8 @@ from grounding import strip_markers
 from model.backends.base import ChatBackend, Reply, SamplingOptions
 from model.processing import Limits, MediaError
 from ui.answering import Refused, answer, as_sentence
-from ui.conversation import Attached, Turn, read_turn
-from ui.findings import describe_findings, describe_usage
+from ui.conversation import Attached, Turn
+from ui.findings import describe_turn, describe_usage
 from ui.log import describe_waiting
 from ui.looking_twice import answer_twice
 from ui.markdown import to_markdown
@@ -112,7 +112,7 @@ def _describe(turn: Turn, reply: Reply) -> dict[str, Any]:
     return {
         "answer": strip_markers(turn.answer),
         "thinking": turn.thinking,
-        **describe_findings(read_turn(turn, turn.pictures), turn.pictures),
+        **describe_turn(turn),
         "notes": list(turn.notes),
         "usage": describe_usage(reply),
     }

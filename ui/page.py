@@ -10,6 +10,7 @@ from model.backends.base import ChatBackend, Status
 from ui.agent_tab import build_agent_tab
 from ui.chat_tab import build_chat_tab
 from ui.locate_tab import build_locate_tab
+from ui.parsing import build_parse_endpoint
 from ui.settings import PageSettings
 
 # Temporary files (uploads, drawn images) are looked at this often and kept this long.
@@ -38,6 +39,7 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
                 build_chat_tab(backend, settings)
             with gr.Tab("Agent", id="agent", elem_id="agent"):
                 build_agent_tab(backend, settings)
+        build_parse_endpoint()
         _watch_status(page, backend, status)
     return page
 

@@ -24,9 +24,9 @@ def test_building_the_page_asks_the_backend_nothing(settings: PageSettings) -> N
     assert backend.questions == []
 
 
-def test_the_api_has_chat_and_locate_and_nothing_else(settings: PageSettings) -> None:
+def test_the_api_has_chat_locate_and_parse_and_nothing_else(settings: PageSettings) -> None:
     info = build_ui(ScriptedBackend(), settings).get_api_info()
-    assert set(info["named_endpoints"]) == {"/chat", "/locate"}
+    assert set(info["named_endpoints"]) == {"/chat", "/locate", "/parse"}
     assert info["unnamed_endpoints"] == {}
 
 
@@ -48,6 +48,12 @@ def test_the_api_is_described(settings: PageSettings) -> None:
         "max_item_tokens",
         "animation_as_video",
     ]
+    assert [p["parameter_name"] for p in endpoints["/parse"]["parameters"]] == [
+        "text",
+        "image_sizes",
+        "convention",
+        "model_size",
+    ]
     for endpoint in endpoints.values():
         assert len(endpoint["description"]) > 30
 
@@ -57,7 +63,8 @@ def test_all_answers_share_one_queue_that_is_wider_than_what_is_computed(
 ) -> None:
     page = build_ui(ScriptedBackend(), settings)
     limits = [fn.concurrency_limit for fn in page.fns.values() if fn.concurrency_id == "model"]
-    # sending, /chat, /locate, the three ways to start locating, and the agent's steps
+    # not /parse, which needs no model: sending, /chat, /locate, the three ways to start locating,
+    # and the agent's steps
     assert limits == [3 + WAITING_AT_BACKEND] * 7
 
 

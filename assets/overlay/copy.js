@@ -23,8 +23,21 @@ function copyBySelection(text) {
 }
 
 function saveText(name, type, text) {
+  save(name, new Blob([text], { type }));
+}
+
+// Saves a file of the server's under another name: the one that the server sends along counts more
+// than that of a link. Returns whether the file was still there.
+async function saveFile(name, address) {
+  const answer = await fetch(address).catch(() => null);
+  if (!answer?.ok) return false;
+  save(name, await answer.blob());
+  return true;
+}
+
+function save(name, blob) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([text], { type }));
+  link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);

@@ -153,7 +153,8 @@ class Overlay extends HTMLElement {
     view.style.setProperty("--ratio", page.width / page.height);
     stage.dataset.page = index;
     files.querySelector("a")?.remove();
-    if (page.png) files.prepend(makeDownload(page));
+    const failed = () => this.#say("The picture is gone: ask again");
+    if (page.png) files.prepend(makeDownload(page, failed));
     this.#draw(page);
     this.#layOut();
   }

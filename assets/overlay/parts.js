@@ -55,12 +55,17 @@ function moveLabel(label, [x, y], width) {
   label.style.transform = `translate(${left}px, ${y}px)`;
 }
 
-function makeDownload({ png, file }) {
+// `failed` is called if the picture is not there any more.
+function makeDownload({ png, file }, failed) {
   const link = document.createElement("a");
   link.href = png;
   link.download = file;
   link.textContent = "PNG";
   link.title = "The picture with what was found drawn upon it";
+  link.onclick = async (event) => {
+    event.preventDefault();
+    if (!(await saveFile(file, png))) failed();
+  };
   return link;
 }
 

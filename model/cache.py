@@ -58,6 +58,21 @@ class KVCache:
         """Bytes of all storage, filled or not."""
         return sum(x.nbytes for x in (*self._k, *self._v) if x is not None)
 
+    @property
+    def filled_nbytes(self) -> int:
+        """Bytes of the stored tokens."""
+        storage = [x for x in (*self._k, *self._v) if x is not None]
+        return sum(x[:, :, : self.length].nbytes for x in storage)
+
+    def trim(self) -> None:
+        """Give back the storage that no token fills; copies the rest, a layer at a time."""
+        self._capacity = max(self.length, MIN_CAPACITY_TOKENS)
+        for storage in (self._k, self._v):
+            for layer, x in enumerate(storage):
+                if x is not None and x.shape[2] > self.length:
+                    with torch.inference_mode(False):
+                        storage[layer] = x[:, :, : self.length].clone()
+
     def fork(self, length: int, capacity: int = 0) -> KVCache:
         """Return a cache of its own that holds a copy of the first ``length`` tokens.
 

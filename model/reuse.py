@@ -86,8 +86,14 @@ class PrefixCache:
         return best, found[1]
 
     def put(self, keys: Tensor, cache: KVCache) -> None:
-        """Keep a conversation that has ended; shorter ones that it begins with go."""
+        """Keep a conversation that has ended, in place of shorter ones that it begins with.
+
+        Its cache is cut to what is stored. One that a kept one begins with is not kept again.
+        """
         keys = keys[: cache.length]
+        if cache.filled_nbytes > self.max_bytes or self.longest(keys, ())[0] == len(keys):
+            return
+        cache.trim()
         kept = []
         for entry in self._entries:
             if common_length(entry[0], keys) == len(entry[0]) <= len(keys):
@@ -95,8 +101,6 @@ class PrefixCache:
             else:
                 kept.append(entry)
         self._entries = kept
-        if cache.nbytes > self.max_bytes:
-            return
         self._entries.append((keys, cache))
         self.nbytes += cache.nbytes
         while self.nbytes > self.max_bytes:

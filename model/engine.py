@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GIBIBYTE = 1024**3
+# In messages of an ordinary RuntimeError: from torch on CPUs, from CUDA's libraries, from MPS.
+OUT_OF_MEMORY_WORDS = ("allocate memory", "not enough memory", "ALLOC_FAILED", "out of memory")
 # Pieces of a prompt: long enough for the matrix products, short enough to stop in a moment.
 FIRST_PIECE_TOKENS = 512
 MAX_PIECE_TOKENS = 4096
@@ -168,8 +170,8 @@ class Engine:
         reading = [request for request in self._running if request.is_reading]
         answering = [r for r in self._running if not r.is_reading and not r.is_backlogged]
         if reading:
-            # whoever has had the fewest turns: a short prompt need not wait for a long one
-            request = min(reading, key=lambda request: request.turns)
+            # in rounds, the shortest first: it need not wait for a long one, nor that for ever
+            request = min(reading, key=lambda r: (r.turns, r.prompt.length - r.read))
             self._guard([request], lambda: self._read(request, alone=not answering))
         # without those that the first piece failed for
         answering = [request for request in answering if request in self._running]
@@ -178,24 +180,27 @@ class Engine:
         return bool(reading or answering)
 
     def _drop_cancelled(self) -> None:
-        """Forget requests that nobody waits for; what was computed of them is kept for others."""
+        """End requests that nobody waits for."""
         for request in [r for r in self._waiting if r.is_cancelled]:
             self._waiting.remove(request)
+            request.release()
+            request.end()
         for request in [r for r in self._running if r.is_cancelled]:
             self._leave(request)
         self._number_places()
 
     def _admit(self) -> None:
-        held = sum(request.nbytes for request in self._running)
         while self._waiting and len(self._running) < self._max_running:
             request = self._waiting[0]
-            needed = request.expected_bytes(self._model.config, self._model.lm_head.weight.dtype)
-            if self._running and held + needed > self._max_kv_bytes:
+            config, dtype = self._model.config, self._model.lm_head.weight.dtype
+            needed = sum(r.expected_bytes(config, dtype) for r in (*self._running, request))
+            if self._running and needed > self._max_kv_bytes:
                 break
             self._waiting.popleft()
+            # as if it had been there all along: else those before it would wait until it caught up
+            request.turns = min((r.turns for r in self._running if r.is_reading), default=0)
             self._running.append(request)
             self._guard([request], partial(self._begin, request))
-            held += needed
         self._number_places()
 
     def _begin(self, request: Request) -> None:
@@ -208,10 +213,15 @@ class Engine:
             request.place = place
 
     def _leave(self, request: Request) -> None:
+        """End a request; what was computed of it is kept for others, if that is possible."""
         self._running.remove(request)
         if request.cache is not None and request.cache.length:
-            self._prefixes.put(request.keys(), request.cache)
+            try:
+                self._prefixes.put(request.keys(), request.cache)
+            except Exception:  # the reader has its answer all the same
+                logger.exception("a conversation could not be kept")
         request.release()
+        request.end()
 
     def _read(self, request: Request, *, alone: bool) -> None:
         """Compute one piece of a prompt."""
@@ -222,9 +232,10 @@ class Engine:
         request.turns += 1
         cache.truncate(request.read)  # a piece that failed is begun again
         for medium in prompt.media_after(request.read):
-            if medium.embeddings is None:
-                medium.embeddings = self._vision.get(medium.digest)
-            if medium.embeddings is None:
+            known = self._vision.get(medium.digest) if medium.embeddings is None else None
+            if known is not None:
+                medium.settle(known)
+            elif medium.embeddings is None:
                 medium.encode_next(self._model.model)
                 if medium.embeddings is not None:
                     self._vision.put(medium.digest, medium.embeddings)
@@ -237,9 +248,10 @@ class Engine:
             position_ids=prompt.position_ids[:, :, request.read : end],
             past_key_values=cache,
         ).last_hidden_state
+        logits = self._model.lm_head(hidden[:, -1:])[:, -1] if end == prompt.length else None
         tokens, request.read = end - request.read, end
-        if end == prompt.length:
-            self._pick([request], self._model.lm_head(hidden[:, -1:])[:, -1])
+        if logits is not None:
+            self._pick([request], logits)
         self._token_s = (time.perf_counter() - started) / tokens
 
     def _piece_tokens(self, *, alone: bool) -> int:
@@ -280,7 +292,6 @@ class Engine:
                 continue
             if is_last:
                 self._leave(request)
-                request.end()
 
     def _guard(self, requests: list[Request], work: Callable[[], None]) -> None:
         """Do ``work`` for ``requests``; if it fails, end as few of them as possible."""
@@ -294,7 +305,8 @@ class Engine:
                 self._fail(requests[0], error)
             else:  # each goes on alone, and the culprit ends alone
                 for request in requests:
-                    self._guard([request], partial(self._answer, [request]))
+                    if request in self._running:
+                        self._guard([request], partial(self._answer, [request]))
 
     def _free_memory(self, error: Exception) -> None:
         """Give up what is only kept, else the newest request; the turn is repeated then."""
@@ -304,24 +316,27 @@ class Engine:
         else:
             newest = max(self._running, key=lambda request: request.began)
             logger.warning("out of memory: ending the newest request (%s)", error)
-            problem = OutOfMemory(
-                "memory ran out while this was computed with others; ask again in a while, or with "
-                "fewer or smaller files"
-            )
-            self._fail(newest, problem)
+            self._fail(newest, error)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _fail(self, request: Request, error: Exception) -> None:
         self._running.remove(request)
         request.release()
-        request.end(error)
+        if _is_out_of_memory(error):
+            error = OutOfMemory(
+                "memory ran out while this was computed with others; ask again in a while, or with "
+                "fewer or smaller files"
+            )
+        # its frames hold tensors
+        request.end(error.with_traceback(None))
 
     def _end_all(self, error: Exception) -> None:
         with self._changed:
             waiting = list(self._waiting)
             self._waiting.clear()
         for request in waiting:
+            request.release()
             request.end(error)
         for request in list(self._running):
             self._fail(request, error)
@@ -331,4 +346,6 @@ def _is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out; on a CPU, torch raises an ordinary RuntimeError."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    if not isinstance(error, RuntimeError):
+        return False
+    return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)

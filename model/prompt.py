@@ -20,7 +20,7 @@ class Medium:
 
     Attributes:
         digest: of pixels and grid; equal media have equal ones.
-        pixels: (t * h * w, patch_dim).
+        pixels: (t * h * w, patch_dim); none once there are embeddings.
         grid: t, h, w in patches.
         where: (tokens,) int64, the places of its tokens in the prompt, ascending.
         embeddings: (tokens, C) once the vision tower has run.
@@ -41,10 +41,17 @@ class Medium:
         count = min(max(MAX_GROUP_PATCHES // patches, 1), frames - done // patches)
         grid = torch.tensor([[count, height, width]], device=self.pixels.device)
         part = model.get_image_features(self.pixels[done : done + count * patches], grid)
-        self._parts.append(part)
+        parts = [*self._parts, part]
         if done + count * patches == len(self.pixels):
-            self.embeddings = torch.cat(self._parts)
-            self._parts = []
+            self.settle(torch.cat(parts))
+        else:
+            self._parts = parts
+
+    def settle(self, embeddings: Tensor) -> None:
+        """Take the embeddings, and let go of what they were or would be computed from."""
+        self.embeddings = embeddings
+        self.pixels = self.pixels.new_empty(0)
+        self._parts = []
 
 
 class Prompt:
@@ -55,7 +62,7 @@ class Prompt:
         position_ids: (3, 1, T) int64.
         rope_delta: next position minus T.
         num_layers: of the decoder that runs it.
-        media: images, then videos, each in order.
+        media: images, then videos, each in order, as long as they are needed.
         keys: (T,) int64 on the CPU. Two prompts whose first n keys are equal have equal keys and
             values of these n tokens: a text token's key is its id, that of a media token depends on
             the medium and the place in it.
@@ -68,9 +75,14 @@ class Prompt:
             inputs: as `Glm4vMoeModel.forward`: input_ids (1, T), pixel values and grids; no mask.
 
         Raises:
-            ValueError: tokens and media don't match.
+            ValueError: several conversations, or tokens and media that don't match.
         """
         self.ids = inputs["input_ids"]
+        if len(self.ids) != 1:
+            raise ValueError(
+                f"input_ids is {tuple(self.ids.shape)}; expected one conversation, (1, tokens): "
+                "submit each by itself"
+            )
         types = inputs.get("mm_token_type_ids")
         if types is None:
             types = token_types_of(self.ids, model.config)
@@ -87,7 +99,9 @@ class Prompt:
         for kind, name, grid in zip(
             (IMAGE, VIDEO), ("pixel_values", "pixel_values_videos"), grids, strict=True
         ):
-            if name in inputs and grid is not None:
+            if name in inputs:
+                if grid is None:
+                    raise ValueError(f"{name} need image_grid_thw or video_grid_thw beside them")
                 where = (types[0] == kind).nonzero()[:, 0]
                 self.media += _split_media(inputs[name], grid, where, merge)
         for medium in self.media:

@@ -110,16 +110,18 @@ class Request:
             queue.Empty: there was none within ``timeout_s``.
             Exception: whatever went wrong with this request.
         """
-        was_backlogged = self.is_backlogged
         item = self._out.get(timeout=timeout_s)
-        if was_backlogged:
+        # looked at after the get: before it, the engine could fill the queue unseen and wait for us
+        if self._out.qsize() >= MAX_BACKLOG - 1:
             self._wake()
+        if item is None or isinstance(item, Exception):
+            self._out.put(item)  # the end stays the end
         if isinstance(item, Exception):
             raise item
         return item
 
     def cancel(self) -> None:
-        """Stop computing, at the latest after the piece at hand."""
+        """Stop computing, at the latest after the piece at hand; that is the end then."""
         self.is_cancelled = True
         self._wake()
 
@@ -148,14 +150,15 @@ class Request:
         return 0 if cache is None else cache.nbytes
 
     def expected_bytes(self, config: Glm4vMoeConfig, dtype: torch.dtype) -> int:
-        """Return the bytes of keys and values that prompt and answer will probably need."""
+        """Return the bytes of keys and values that prompt and answer have, or probably will."""
         text = config.text_config
         assert text.head_dim is not None
         per_token = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
-        return per_token * dtype.itemsize * self._capacity
+        return max(per_token * dtype.itemsize * self._capacity, self.nbytes)
 
     def begin(self, shared: int, source: KVCache | None) -> None:
         """Start with a copy of the first ``shared`` tokens of another conversation's cache."""
+        self.place, self.began = 0, time.perf_counter()
         layers = self.prompt.num_layers
         self.cache = (
             KVCache(layers, self._capacity)
@@ -163,7 +166,7 @@ class Request:
             else source.fork(shared, self._capacity)
         )
         self.read = shared
-        self.place, self.began = 0, time.perf_counter()
+        self.prompt.media = list(self.prompt.media_after(shared))
 
     def take(self, logits: Tensor) -> bool:
         """Pick the next token from (1, V) ``logits`` and hand it on; True if it is the last."""
@@ -191,8 +194,9 @@ class Request:
         return torch.cat((self.prompt.keys, self.ids[0, self.prompt.length :].cpu()))
 
     def release(self) -> None:
-        """Let go of the cache."""
+        """Let go of the cache and the media."""
         self.cache = None
+        self.prompt.media = []
 
     def end(self, error: Exception | None = None) -> None:
         """Tell the reader that nothing more comes, and why if something went wrong."""

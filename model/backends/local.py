@@ -289,6 +289,7 @@ class LocalBackend:
             repetition_penalty=options.repetition_penalty,
             seed=options.seed,
         )
+        del inputs  # the engine frees the pixels when it has seen them
         try:
             yield from _answer(loaded, request, inside=prompt_ends_in_thought)
         except OutOfMemory as error:

@@ -95,12 +95,16 @@ class PlaceNames:
             found = self.indices[before] if before >= 0 else None
         return found
 
+    def first(self) -> str:
+        """Return what a text would call the first image."""
+        return f"{self.places[0].kind} {self.places[0].number or 1}"
+
     def numbered(self, kind: str, number: int) -> int | str | None:
         """Return the index of "page 3" and the like; ``None``: no such kind was sent."""
         if (kind, number) in self.numbers:
             return self.numbers[kind, number]
         if kind in self.kinds and kind != "image":
-            return f"{kind} {number} does not exist, there are {self.count}"
+            return f"{kind} {number} was not sent"
         if kind != "image":
             return None
         # Pages and frames are sent as images: "image 2" is the second of them.

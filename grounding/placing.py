@@ -190,7 +190,8 @@ class Placer:
         if index is None and self.default_image is not None:
             return self.default_image
         if index is None:
-            self.note("the reply does not say which image it means; taken as image 1")
+            first = self.names.first()
+            self.note(f"the reply does not say which image it means; taken as {first}")
             return 0
         if isinstance(index, int) and not 0 <= index < count:
             index = f"image {index + 1} does not exist, there are {count}"

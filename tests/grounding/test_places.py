@@ -50,16 +50,22 @@ def test_a_name_in_the_text_beats_the_default_image() -> None:
     assert box.image_index == 0
 
 
-def test_without_a_name_and_a_default_the_first_image_is_meant_with_a_note() -> None:
-    result = parse(f"It is at {BOX}", SIZES)
+@pytest.mark.parametrize(
+    ("places", "meant"),
+    [(None, "image 1"), (PAGES, "page 3"), (FRAMES, "frame 1"), (MIXED, "page 1")],
+)
+def test_without_a_name_and_a_default_the_first_image_is_meant_with_a_note(
+    places: list[Place] | None, meant: str
+) -> None:
+    result = parse(f"It is at {BOX}", SIZES, places=places)
     assert result.boxes[0].image_index == 0
-    assert "does not say which image" in result.notes[0]
+    assert result.notes == [f"the reply does not say which image it means; taken as {meant}"]
 
 
 def test_a_page_that_was_not_sent_drops_the_box_with_a_note() -> None:
     result = parse(f"Page 9: {BOX}", SIZES, places=PAGES)
     assert result.boxes == []
-    assert "page 9 does not exist" in result.notes[0]
+    assert "page 9 was not sent" in result.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,10 @@ def test_boxes_of_no_named_picture_can_be_given_to_another() -> None:
     turn, pictures = turn_about("[[100,100,200,200]] and [[500,500,600,600]] (image 2)")
     turn = mark_complete(turn, pictures, ["Stopped."])
     assert [target.image_index for target in turn.targets] == [0, 1]
-    assert len(turn.notes) == 2  # what the reading assumed is said
+    assert turn.notes == (
+        "Stopped.",
+        "The reply does not say which image it means; taken as image 1.",
+    )
     assert has_unnamed(turn, pictures)
     again = give_unnamed(turn, pictures, 1)
     assert [target.image_index for target in again.targets] == [1, 1]

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ui import PageSettings, build_ui, read_examples
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
+MCP_PACKAGE = "mcp>=1.30,<2"
 MEBIBYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
 # Its matrices are small: a second thread gains little, and loses a lot where it shares its core
@@ -40,6 +42,8 @@ LAUNCH: dict[str, Any] = {
     "css_paths": [ASSETS / "style.css", ASSETS / "agent.css"],
     "allowed_paths": [str(ASSETS / "examples")],
     "enable_monitoring": False,
+    # ours is served in its place (ui/mcp_server.py); a variable of Gradio's would start it
+    "mcp_server": False,
     "run_history": False,
     "ssr_mode": False,
     "footer_links": ["api", "settings"],
@@ -50,6 +54,10 @@ def _positive_int(text: str) -> int:
     if (number := int(text)) < 1:
         raise ValueError
     return number
+
+
+def _is_on(variable: str) -> bool:
+    return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -73,6 +81,12 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--host", "0.0.0.0" if on_a_space else "127.0.0.1", "address to listen on (%(default)s)")
     add("--port", "7860", "port to listen on (%(default)s)", type=int)
     add("--auth", "", "ask for this name and password", metavar="USER:PASSWORD")
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        default=_is_on("SIGHTLINE_MCP"),
+        help="offer locate, parse and chat as MCP tools too, at /gradio_api/mcp",
+    )
     add("--device", "auto", "auto, cpu, or a device such as cuda:0 (%(default)s)")
     add("--dtype", "auto", "auto, or a dtype such as bfloat16 (%(default)s)")
     add(
@@ -191,11 +205,35 @@ def read_auth(auth: str) -> tuple[str, str] | None:
     return user, password
 
 
+def check_mcp() -> None:
+    """Exit with a message if what ``--mcp`` needs is not installed."""
+    try:
+        found = version("mcp")
+    except PackageNotFoundError:
+        sys.exit(f"--mcp needs a package that is not installed: pip install '{MCP_PACKAGE}'")
+    major, minor = map(int, found.split(".")[:2])
+    if major != 1 or minor < 30:
+        sys.exit(f"--mcp does not work with mcp {found}: pip install '{MCP_PACKAGE}'")
+
+
+def make_app_kwargs(
+    mcp: bool, backend: ChatBackend, settings: PageSettings, auth: tuple[str, str] | None
+) -> dict[str, Any]:
+    """Return what the server is to have beside the page."""
+    if not mcp:
+        return {}
+    from ui.mcp_server import mount_mcp
+
+    return mount_mcp(backend, settings, auth)
+
+
 def main() -> None:
     """Start the page and serve it until interrupted."""
     settings = read_settings()
     auth = read_auth(settings.auth)
     browser_origins = check_origins(settings.browser_origins)
+    if settings.mcp:
+        check_mcp()
     checkpoint = check_model(settings.model)
     check_port(settings.host, settings.port)
     endpoint = connect(settings)
@@ -209,27 +247,26 @@ def main() -> None:
         max_conversations=settings.max_conversations,
         num_threads=BUNDLED_THREADS if is_bundled else None,
     )
-    page = build_ui(
-        backend,
-        PageSettings(
-            summary=summary,
-            about=about,
-            examples=read_examples(ASSETS / "examples"),
-            thinking=not is_bundled,  # it answers better without
-            look_twice=is_bundled,  # 72 instead of 53 of 100 clicks right on web pages
-            max_conversations=settings.max_conversations,
-            limits=make_limits(settings),
-            caution=BUNDLED_CAUTION if is_bundled else "",
-            agent_by_instruction=is_bundled,  # it finds what it is told, and does not plan
-            browser_origins=browser_origins,
-        ),
+    page_settings = PageSettings(
+        summary=summary,
+        about=about,
+        examples=read_examples(ASSETS / "examples"),
+        thinking=not is_bundled,  # it answers better without
+        look_twice=is_bundled,  # 72 instead of 53 of 100 clicks right on web pages
+        max_conversations=settings.max_conversations,
+        limits=make_limits(settings),
+        caution=BUNDLED_CAUTION if is_bundled else "",
+        agent_by_instruction=is_bundled,  # it finds what it is told, and does not plan
+        browser_origins=browser_origins,
     )
+    page = build_ui(backend, page_settings)
     page.launch(
         server_name=settings.host,
         server_port=settings.port,
         auth=auth,
         # refused during the upload already; with a page, the limits' own message would come later
         max_file_size=settings.max_file_mb * MEBIBYTE,
+        app_kwargs=make_app_kwargs(settings.mcp, backend, page_settings, auth),
         **LAUNCH,
     )
 

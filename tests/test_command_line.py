@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for option in (
-        *("MODEL", "HOST", "PORT", "AUTH", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"),
+        *("MODEL", "HOST", "PORT", "AUTH", "MCP", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"),
         "BROWSER_ORIGINS",
         *("MAX_FILE_MB", "MAX_MEGAPIXELS", "MAX_TOKENS"),
         *("MAX_PAGES", "MAX_FRAMES", "MAX_MINUTES"),
@@ -84,6 +85,36 @@ def test_the_agent_may_use_a_browser_only_where_the_operator_says(
 def test_what_is_no_origin_is_refused(listed: str) -> None:
     with pytest.raises(SystemExit, match="--browser-origins"):
         app.check_origins(listed)
+
+
+@pytest.mark.parametrize(
+    ("value", "is_on"), [("1", True), ("true", True), ("0", False), ("False", False), ("", False)]
+)
+def test_tools_for_programs_are_offered_where_the_operator_says(
+    monkeypatch: pytest.MonkeyPatch, value: str, is_on: bool
+) -> None:
+    assert (app.read_settings([]).mcp, app.read_settings(["--mcp"]).mcp) == (False, True)
+    monkeypatch.setenv("SIGHTLINE_MCP", value)
+    assert app.read_settings([]).mcp == is_on
+
+
+@pytest.mark.parametrize("found", [None, "1.29.1", "2.3.0"])
+def test_tools_without_the_package_for_them_end_the_start_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, found: str | None
+) -> None:
+    def version(_: str) -> str:
+        if found is None:
+            raise PackageNotFoundError
+        return found
+
+    monkeypatch.setattr(app, "version", version)
+    with pytest.raises(SystemExit, match=r"pip install 'mcp>=1\.30,<2'"):
+        app.check_mcp()
+
+
+def test_the_package_for_tools_that_is_asked_for_is_the_declared_one() -> None:
+    app.check_mcp()
+    assert f'mcp = [\n    "{app.MCP_PACKAGE}",\n]' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_a_password_may_contain_colons() -> None:

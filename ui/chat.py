@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -208,7 +208,7 @@ class Chat:
         max_frames: float | None = None,
         max_item_tokens: float | None = None,
         animation_as_video: bool = False,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Generator[dict[str, Any], None, None]:
         """Answer a message about files, or none; the result grows until the answer is complete.
 
         Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -56,7 +56,7 @@ class Locate:
 
     def call(
         self, image: str | None, instruction: str, thinking: bool, look_twice: bool = False
-    ) -> Iterator[tuple[dict[str, Any], str | None]]:
+    ) -> Generator[tuple[dict[str, Any], str], None, None]:
         """Find in a screenshot what an instruction names.
 
         Args:

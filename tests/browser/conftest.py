@@ -85,11 +85,21 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
 
 @pytest.fixture
 def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """Serve the page with a backend, a number of places and settings; return its address."""
+    """Serve the page with a backend, a number of places, a login and settings; return its address.
+
+    With ``mcp`` its tools are served too.
+    """
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     pages: list[gr.Blocks] = []
 
-    def start(backend: ChatBackend, places: int = 1, **more: Any) -> str:
+    def start(
+        backend: ChatBackend,
+        places: int = 1,
+        *,
+        mcp: bool = False,
+        auth: tuple[str, str] | None = None,
+        **more: Any,
+    ) -> str:
         settings = PageSettings(thinking=False, max_conversations=places, **more)
         page = build_ui(backend, settings)
         _, url, _ = page.launch(
@@ -97,6 +107,8 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
             prevent_thread_lock=True,
             quiet=True,
             max_file_size=settings.limits.max_bytes,
+            auth=auth,
+            app_kwargs=app.make_app_kwargs(mcp, backend, settings, auth),
             **app.LAUNCH,
         )
         pages.append(page)

@@ -10,7 +10,6 @@ from typing import Any, Literal, TypeAlias
 from PIL import Image
 
 from grounding import Place, Result, add_scores, draw, parse
-from grounding.look_twice import Crop
 from model.backends.base import Finished, Message, Reply, Waiting
 from model.processing import open_image
 from ui.files import save_png
@@ -107,7 +106,6 @@ class Turn:
         convention: how the model counts coordinates, as ``grounding.CONVENTIONS`` calls it.
         default_image: which of the pictures a box belongs to whose image the answer does not name,
             if somebody has said so.
-        crop: the part of the one picture that the answer is about; None for all of it.
         targets: what the answer points at.
         shown: the answer as the page shows it.
         notes: what the person should know about this answer.
@@ -123,7 +121,6 @@ class Turn:
     waiting: Waiting | None = None
     convention: str = "glm"
     default_image: int | None = None
-    crop: Crop | None = None
     targets: tuple[Target, ...] = ()
     shown: Shown = field(default_factory=Shown)
     notes: tuple[str, ...] = ()
@@ -180,19 +177,16 @@ def pictures_in_question(conversation: Conversation) -> tuple[Picture, ...]:
 
 def read_turn(turn: Turn, pictures: Sequence[Picture]) -> Result:
     """Return what the answer says about the pictures: boxes, points and actions in their pixels."""
-    sizes = [picture.image.size for picture in pictures]
-    seen_sizes = [picture.sent_size or picture.image.size for picture in pictures]
     result = parse(
         turn.answer,
-        image_sizes=sizes if turn.crop is None else [turn.crop.size],
+        image_sizes=[picture.image.size for picture in pictures],
         convention=turn.convention,
-        model_size=seen_sizes if turn.crop is None else [turn.crop.size],
+        model_size=[picture.sent_size or picture.image.size for picture in pictures],
         places=[picture.place for picture in pictures],
         default_image=turn.default_image,
     )
     tokens = turn.finished.tokens if turn.finished is not None else ()
-    result = add_scores(result, turn.answer, tokens)
-    return result if turn.crop is None else turn.crop.restore(result)
+    return add_scores(result, turn.answer, tokens)
 
 
 def draw_targets(result: Result, pictures: Sequence[Picture]) -> tuple[str, ...]:

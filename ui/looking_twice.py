@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import math
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 
+from grounding import Result, parse
 from grounding.look_twice import Crop, choose_crop, is_second_better
-from model.backends.base import ChatBackend, Reply, SamplingOptions
+from model.backends.base import ChatBackend, Reply, SamplingOptions, TokenProbability
 from model.processing import Limits
 from ui.answering import Refused, answer
-from ui.conversation import Attached, Picture, Turn
+from ui.conversation import Attached, Picture, Turn, read_turn
 from ui.files import save_png
 from ui.marking import mark_complete
 
@@ -62,10 +64,10 @@ def answer_twice(
         note = "The second look was less sure; this is the first answer."
     else:
         note = (
-            f"Looked twice: the answer counts in the {crop.width} x {crop.height} pixels from "
-            f"({crop.x0}, {crop.y0}) on."
+            f"Looked twice, the second time at {crop.width} x {crop.height} pixels from "
+            f"({crop.x0}, {crop.y0}) on; what was said there is given in the whole."
         )
-        merged = replace(second, attachments=turn.attachments, crop=crop)
+        merged = replace(_in_whole(second, crop, size), attachments=turn.attachments)
         yield mark_complete(merged, turn.pictures, (note,)), reply
         return
     yield replace(first, notes=(*first.notes, note)), reply
@@ -76,3 +78,41 @@ def _cut(picture: Picture, crop: Crop) -> Attached:
     image = crop.cut(picture.image)
     part = Picture(picture.name, image, save_png(image))
     return Attached(picture.name, "image", ({"type": "image", "image": image},), (part,))
+
+
+def _in_whole(turn: Turn, crop: Crop, size: tuple[int, int]) -> Turn:
+    """Return a turn about a part with its coordinates as if it were about the whole picture.
+
+    They are thousandths of the whole ``size`` then, whatever the model counts in.
+    """
+    result = crop.restore(read_turn(turn, turn.pictures))
+    found: list[tuple[tuple[int, int], tuple[float, ...], float | None]] = []
+    found += [(box.span, box.xyxy, box.score) for box in result.boxes]
+    found += [(point.span, point.xy, point.score) for point in result.points]
+    found += [(step.span, step.target, None) for step in result.actions if step.target]
+    found.sort(key=lambda place: place[0])
+    pieces, at = [], 0
+    for (start, end), pixels, score in found:
+        sides = size * (len(pixels) // 2)
+        numbers = [f"{1000 * value / side:.1f}" for value, side in zip(pixels, sides, strict=True)]
+        logprob = 0.0 if score is None else math.log(max(score, 1e-9))
+        pieces.append(TokenProbability(turn.answer[at:start], 0.0))
+        pieces.append(TokenProbability(f"[{','.join(numbers)}]", logprob))
+        at = end
+    pieces.append(TokenProbability(turn.answer[at:], 0.0))
+    answer = _join(pieces)
+    if _count(parse(answer, [size])) != _count(result):
+        # a format of its own, or an agent's step: the places alone are the answer then
+        pieces = [TokenProbability("[", 0.0), *pieces[1::2], TokenProbability("]", 0.0)]
+        answer = _join(pieces)
+    has_scores = all(score is not None for _, _, score in found)
+    finished = turn.finished and replace(turn.finished, tokens=tuple(pieces) if has_scores else ())
+    return replace(turn, answer=answer, convention="glm", finished=finished)
+
+
+def _join(pieces: Sequence[TokenProbability]) -> str:
+    return "".join(piece.text for piece in pieces)
+
+
+def _count(result: Result) -> tuple[int, int, int]:
+    return len(result.boxes), len(result.points), len(result.actions)

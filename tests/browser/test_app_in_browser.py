@@ -19,7 +19,7 @@ SCREENSHOT = sorted(EXAMPLES.glob("*.png"))[0]
 
 
 def numbers(text: str) -> list[int]:
-    return [int(number) for number in re.findall(r"\d+", text)]
+    return [round(float(number)) for number in re.findall(r"\d+(?:\.\d+)?", text)]
 
 
 def download(page: Page, selector: str) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from model.backends.base import (
     SamplingOptions,
     Status,
     ThinkingDelta,
+    Waiting,
 )
 
 pytestmark = pytest.mark.browser
@@ -47,6 +49,7 @@ class Slow(OpensFiles):
     """Answers for ever, one word a step, until it is closed; then notes when that was."""
 
     name: str = "Slow"
+    places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(8))
     closed_at: dict[str, float] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
 
@@ -57,6 +60,8 @@ class Slow(OpensFiles):
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
     ) -> Generator[Event, None, None]:
         question = messages[-1]["content"][-1]["text"]
+        while not self.places.acquire(timeout=STEP_S):
+            yield Waiting(1)
         try:
             while True:
                 self.steps[question] = self.steps.get(question, 0) + 1
@@ -64,6 +69,7 @@ class Slow(OpensFiles):
                 time.sleep(STEP_S)
         finally:
             self.closed_at[question] = time.monotonic()
+            self.places.release()
 
 
 @dataclass
@@ -240,13 +246,13 @@ def test_braces_from_a_model_are_not_a_template(serve: Serve, visitor: Visitor) 
 
 
 def test_a_second_visitor_waits_in_the_queue_and_is_served(serve: Serve, visitor: Visitor) -> None:
-    backend = Slow()
+    backend = Slow(places=threading.Semaphore(1))
     url = serve(backend, 1)
     mine, yours = visitor.open(url), visitor.open(url)
     ask(mine, "mine")
     wait_until(lambda: backend.steps.get("mine", 0) > 1)
     ask(yours, "yours")
-    expect(yours.locator("#log")).to_contain_text("queue")
+    expect(yours.locator("#log")).to_contain_text("number 1 in the queue")
     assert "yours" not in backend.steps
     mine.locator("#prompt [aria-label=Stop]").click()
     wait_until(lambda: backend.steps.get("yours", 0) > 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ class Finds(ScriptedBackend):
     looks: list[tuple[int, int]] = field(default_factory=list)
     only_first: Event | Exception | None = None
     sure: tuple[float, ...] = ()  # how sure of each look
+    form: str = "[[{0},{1},{2},{3}]]"  # of the answer
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
@@ -51,7 +53,7 @@ class Finds(ScriptedBackend):
                 round(1000 * value / side)
                 for value, side in zip((x0, y0, x1, y1), image.size * 2, strict=True)
             ]
-            yield AnswerDelta(f"[[{','.join(map(str, numbers))}]]")
+            yield AnswerDelta(self.form.format(*numbers))
         tokens = ()
         if self.sure:
             text = f"[[{','.join(map(str, numbers))}]]"
@@ -95,6 +97,32 @@ def test_without_it_there_is_one_look(screenshot: str) -> None:
     _, result = locate(backend, screenshot, twice=False)
     assert backend.looks == [(1000, 800)] * 2  # one for the page, one for the program
     assert result["notes"] == []
+
+
+@pytest.mark.parametrize(
+    ("form", "model", "answer"),
+    [
+        ("There: [[{0},{1},{2},{3}]].", "glm-4.5v", "There: [[#,#,#,#]]."),
+        (
+            '[{{"box_2d": [{1}, {0}, {3}, {2}], "label": "Save"}}]',
+            "gemini",
+            '[{"box_2d": [#,#,#,#], "label": "Save"}]',
+        ),
+        ("<|box_start|>({0},{1}),({2},{3})<|box_end|>", "qwen3-vl", "<|box_start|>[#,#,#,#]<|box_end|>"),
+        ("left_click(start_box='[{0},{1}]')", "glm-4.5v", "[[#,#]]"),
+    ],
+)
+def test_the_second_answer_is_told_in_the_whole(
+    screenshot: str, form: str, model: str, answer: str
+) -> None:
+    backend = Finds(form=form)
+    backend.model_name = model
+    shown, result = locate(backend, screenshot, twice=True)
+    found = [float(number) for number in re.findall(r"\d+\.\d", result["answer"])]
+    assert found == pytest.approx([600, 500, 640, 520][: len(found)], abs=1)
+    assert re.sub(r"\d+\.\d", "#", result["answer"]) == answer
+    assert result["boxes"] or result["points"]
+    assert "Looked twice" in shown[-1].notice
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,9 @@ def test_the_page_can_stop_it_while_it_waits() -> None:
             await stream.aclose()
             await asyncio.gather(step, return_exceptions=True)
 
-        asyncio.run(stop_while_waiting())
+        # on a thread of its own: a browser may keep a loop on this one
+        with ThreadPoolExecutor(1) as other:
+            other.submit(asyncio.run, stop_while_waiting()).result()
         endpoint.wait_for_scripts()
 
 

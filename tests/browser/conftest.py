@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,13 @@ def visitor(browser: Browser) -> Iterator[Visitor]:
     assert visitor.complaints == []
 
 
-@pytest.fixture
-def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """Serve the page with a backend, a number of places, a login and settings; return its address.
+@contextmanager
+def serving(folder: Path) -> Iterator[Callable[..., str]]:
+    """Give a function that serves a page, with its temporary files in ``folder``, until the end.
 
-    With ``mcp`` its tools are served too.
+    It takes a backend, a number of places, a login and settings, and returns the page's address;
+    with ``mcp`` the page's tools are served too.
     """
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
     pages: list[gr.Blocks] = []
 
     def start(
@@ -114,6 +115,22 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         pages.append(page)
         return url.rstrip("/").replace("localhost", "127.0.0.1")
 
-    yield start
-    for page in pages:
-        page.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder / "gradio"))
+        yield start
+        for page in pages:
+            page.close()
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
+    """Serve pages for one test, as ``serving`` does."""
+    with serving(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def serve_for_all(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """Serve pages for all tests of a file, as ``serving`` does."""
+    with serving(tmp_path_factory.mktemp("served")) as start:
+        yield start

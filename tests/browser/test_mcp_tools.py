@@ -87,14 +87,25 @@ def failure(url: str, name: str, **arguments: Any) -> str:
     return content.text
 
 
-@pytest.fixture
-def backend() -> ScriptedBackend:
-    return ScriptedBackend([ThinkingDelta("hm"), AnswerDelta(f"There: {BOX}"), END])
+SCRIPT = [ThinkingDelta("hm"), AnswerDelta(f"There: {BOX}"), END]
+
+
+@pytest.fixture(scope="module")
+def shared() -> ScriptedBackend:
+    return ScriptedBackend(SCRIPT)
+
+
+@pytest.fixture(scope="module")
+def url(serve_for_all: Serve, shared: ScriptedBackend) -> str:
+    """Address of a page with the tools, the same for all tests."""
+    return serve_for_all(shared, mcp=True, limits=Limits(max_bytes=100_000))
 
 
 @pytest.fixture
-def url(serve: Serve, backend: ScriptedBackend) -> str:
-    return serve(backend, mcp=True, limits=Limits(max_bytes=100_000))
+def backend(shared: ScriptedBackend) -> ScriptedBackend:
+    """What answers at ``url``, not asked anything yet."""
+    shared.questions.clear()
+    return shared
 
 
 def test_the_tools_are_locate_parse_and_chat_and_nothing_of_the_page(url: str) -> None:
@@ -110,8 +121,8 @@ def test_every_tool_says_what_it_does_takes_and_gives(url: str) -> None:
             assert argument["type"] and len(argument["description"]) > 15
 
 
-def test_what_is_required_and_what_has_a_default(serve: Serve, backend: ScriptedBackend) -> None:
-    url = serve(backend, mcp=True, look_twice=True)
+def test_what_is_required_and_what_has_a_default(serve: Serve) -> None:
+    url = serve(ScriptedBackend(), mcp=True, look_twice=True)
     tools = {tool.name: tool for tool in talk(url, lambda s: s.list_tools()).tools}
     assert tools["locate"].inputSchema["required"] == ["image", "instruction"]
     assert tools["parse"].inputSchema["required"] == ["text", "image_sizes"]
@@ -270,7 +281,8 @@ def login(user: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def test_with_a_login_nothing_answers_without_it(serve: Serve, backend: ScriptedBackend) -> None:
+def test_with_a_login_nothing_answers_without_it(serve: Serve) -> None:
+    backend = ScriptedBackend(SCRIPT)
     url = serve(backend, mcp=True, auth=LOGIN)
     for path in (PATH, PATH + "/"):
         assert post(url + path, LIST) == 401
@@ -287,8 +299,8 @@ def test_with_a_login_nothing_answers_without_it(serve: Serve, backend: Scripted
     assert backend.questions == []
 
 
-def test_with_the_login_tools_work(serve: Serve, backend: ScriptedBackend) -> None:
-    url = serve(backend, mcp=True, auth=LOGIN)
+def test_with_the_login_tools_work(serve: Serve) -> None:
+    url = serve(ScriptedBackend(SCRIPT), mcp=True, auth=LOGIN)
     arguments = {"image": SCREEN, "instruction": "Click on Save"}
     result = talk(url, lambda session: session.call_tool("locate", arguments), LOGIN)
     assert not result.isError

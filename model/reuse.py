@@ -36,11 +36,11 @@ class VisionCache:
         """Keep embeddings, unless they alone exceed the bound."""
         if digest in self._entries or embeddings.nbytes > self.max_bytes:
             return
-        self._entries[digest] = embeddings
-        self.nbytes += embeddings.nbytes
-        while self.nbytes > self.max_bytes:
+        while self.nbytes + embeddings.nbytes > self.max_bytes:
             _, oldest = self._entries.popitem(last=False)
             self.nbytes -= oldest.nbytes
+        self._entries[digest] = embeddings
+        self.nbytes += embeddings.nbytes
 
     def clear(self) -> None:
         """Forget everything."""
@@ -101,10 +101,10 @@ class PrefixCache:
             else:
                 kept.append(entry)
         self._entries = kept
+        while self.nbytes + cache.nbytes > self.max_bytes:
+            self.nbytes -= self._entries.pop(0)[1].nbytes
         self._entries.append((keys, cache))
         self.nbytes += cache.nbytes
-        while self.nbytes > self.max_bytes:
-            self.nbytes -= self._entries.pop(0)[1].nbytes
 
     def clear(self) -> None:
         """Forget everything."""

@@ -131,7 +131,7 @@ def test_sampling_draws_the_same_in_company(tiny_model: Model, start: MakeEngine
     assert [read(request) for request in requests] == expected
 
 
-@pytest.mark.parametrize("size", [1, 7, 16])
+@pytest.mark.parametrize("size", [1, 7, 16, 21])
 def test_a_prompt_read_in_pieces_is_answered_as_read_at_once(
     tiny_model: Model,
     start: MakeEngine,

@@ -1,80 +1,32 @@
-"""The engine where things go wrong at the worst moment: readers, memory, and who pays for it."""
+"""The engine's edges: readers that lag or leave, rounds, room, and what is freed when."""
 
 from __future__ import annotations
 
 import gc
 import queue
 import weakref
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
-from prompts import IMAGE, Prompt
-from torch import Tensor
+from prompts import Prompt
+from stepping import PATIENCE_S, Stepped, alone, pieces_of, read, text
+from tiny import randomize, tiny_config
 
 import model.engine
-from model.cache import KVCache
-from model.engine import Engine, OutOfMemory
-from model.generate import stream_tokens
+from model.config import Glm4vMoeConfig
+from model.engine import Engine
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from model.request import MAX_BACKLOG, Request, Token
-from model.reuse import PrefixCache
+from model.request import MAX_BACKLOG, Token
 
 Model = Glm4vMoeForConditionalGeneration
-Inputs = dict[str, Tensor]
-PATIENCE_S = 60.0
-NO_MEMORY = "DefaultCPUAllocator: can't allocate memory: you tried ..."
-
-
-class Stepped(Engine):
-    """An engine whose turns are taken by the test."""
-
-    def _run(self) -> None:
-        pass
-
-    @torch.inference_mode()
-    def turns(self, count: int = 1) -> bool:
-        """Take turns; whether the last one had anything to do."""
-        return [self._take_turn() for _ in range(count)][-1]
-
-    def finish(self) -> None:
-        """Take turns until nothing is left to do."""
-        while self.turns():
-            pass
-
-
-@pytest.fixture
-def stepped(tiny_model: Model) -> Iterator[Callable[..., Stepped]]:
-    """Return a function that makes an engine without a thread."""
-
-    def make(**options: Any) -> Stepped:
-        return Stepped(tiny_model, **options)
-
-    yield make
-
-
-def alone(tiny_model: Model, inputs: Inputs, **options: Any) -> list[int]:
-    """Return the answer by the slow twin."""
-    asked: dict[str, Any] = {**inputs, **options}
-    return [int(step.token) for step in stream_tokens(tiny_model, **asked)]
-
-
-def read(request: Request) -> list[int]:
-    """Return all tokens that are still to come."""
-    tokens = []
-    while (token := request.next_token(PATIENCE_S)) is not None:
-        tokens.append(token.id)
-    return tokens
-
-
-def text(count: int) -> Inputs:
-    return Prompt().text(count).tensors()
-
-
-def pieces_of(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
-    for name in ("FIRST_PIECE_TOKENS", "MAX_PIECE_TOKENS", "MIN_PIECE_TOKENS"):
-        monkeypatch.setattr(model.engine, name, tokens)
+LONGROPE = {
+    "rope_type": "longrope",
+    "short_factor": [1.0, 1.5, 2.0, 3.0],
+    "long_factor": [1.0, 2.0, 4.0, 8.0],
+    "original_max_position_embeddings": 64,
+    "mrope_section": [1, 1, 2],
+}
 
 
 class Filling(queue.SimpleQueue):
@@ -87,9 +39,9 @@ class Filling(queue.SimpleQueue):
 
 
 def test_a_reader_that_makes_room_says_so_though_there_was_room_a_moment_before(
-    tiny_model: Model, stepped: Callable[..., Stepped]
+    tiny_model: Model,
 ) -> None:
-    request = stepped().submit(text(5), max_new_tokens=MAX_BACKLOG * 2)
+    request = Stepped(tiny_model).submit(text(5), max_new_tokens=MAX_BACKLOG * 2)
     woken = []
     request._wake = lambda: woken.append(request.is_backlogged)
     request._out = Filling()
@@ -100,9 +52,9 @@ def test_a_reader_that_makes_room_says_so_though_there_was_room_a_moment_before(
 
 
 def test_a_cancelled_request_ends_for_whoever_still_reads(
-    stepped: Callable[..., Stepped],
+    tiny_model: Model,
 ) -> None:
-    engine = stepped(max_running=1)
+    engine = Stepped(tiny_model, max_running=1)
     running, waiting = (engine.submit(text(5), max_new_tokens=50) for _ in range(2))
     engine.turns(3)
     for request in (running, waiting):
@@ -112,8 +64,8 @@ def test_a_cancelled_request_ends_for_whoever_still_reads(
     assert read(waiting) == []
 
 
-def test_the_end_can_be_read_again(stepped: Callable[..., Stepped]) -> None:
-    engine = stepped()
+def test_the_end_can_be_read_again(tiny_model: Model) -> None:
+    engine = Stepped(tiny_model)
     request = engine.submit(text(5), max_new_tokens=2)
     engine.finish()
     assert len(read(request)) == 2
@@ -121,10 +73,10 @@ def test_the_end_can_be_read_again(stepped: Callable[..., Stepped]) -> None:
 
 
 def test_prompts_that_are_read_at_the_same_time_take_turns(
-    stepped: Callable[..., Stepped], monkeypatch: pytest.MonkeyPatch
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pieces_of(monkeypatch, 10)
-    engine = stepped()
+    engine = Stepped(tiny_model)
     first = engine.submit(text(100), max_new_tokens=1)
     engine.turns(5)
     second = engine.submit(text(100), max_new_tokens=1)
@@ -132,10 +84,24 @@ def test_prompts_that_are_read_at_the_same_time_take_turns(
     assert (first.read, second.read) == (70, 20)
 
 
-def test_memory_promised_to_a_request_counts_before_it_is_taken(
-    stepped: Callable[..., Stepped],
+def test_of_prompts_in_the_same_round_the_shortest_is_read_first(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = stepped()
+    pieces_of(monkeypatch, 10)
+    engine = Stepped(tiny_model)
+    long = [engine.submit(text(100), max_new_tokens=1)]
+    engine.turns(5)
+    long.append(engine.submit(text(100), max_new_tokens=1))
+    engine.turns()  # the first has less left to read
+    short = engine.submit(text(10), max_new_tokens=1)
+    engine.turns()
+    assert [request.read for request in (*long, short)] == [60, 0, 10]
+
+
+def test_memory_promised_to_a_request_counts_before_it_is_taken(
+    tiny_model: Model,
+) -> None:
+    engine = Stepped(tiny_model)
     first = engine.submit(Prompt().text(3).image(4, 6).text(2).tensors(), max_new_tokens=5)
     engine._max_kv_bytes = first.expected_bytes(engine._model.config, torch.float32)
     engine.turns()
@@ -145,159 +111,19 @@ def test_memory_promised_to_a_request_counts_before_it_is_taken(
     assert late.place == 1
 
 
-def test_a_request_that_cannot_begin_is_the_newest(
-    tiny_model: Model, stepped: Callable[..., Stepped], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inputs = text(40)
-    expected = alone(tiny_model, inputs, max_new_tokens=9)
-    engine = stepped()
-    first = engine.submit(inputs, max_new_tokens=9)
-    engine.turns(3)
-
-    def fail(*_: Any) -> KVCache:
-        raise RuntimeError(NO_MEMORY)
-
-    monkeypatch.setattr(KVCache, "fork", fail)
-    second = engine.submit(inputs, max_new_tokens=9)
-    engine.finish()
-    with pytest.raises(OutOfMemory):
-        read(second)
-    assert read(first) == expected
-
-
-def test_memory_that_runs_out_while_a_culprit_is_looked_for_ends_one_request(
-    tiny_model: Model, stepped: Callable[..., Stepped], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = [text(5), text(8)]
-    expected = alone(tiny_model, asked[0], max_new_tokens=9)
-    engine = stepped()
-    requests = [engine.submit(inputs, max_new_tokens=9) for inputs in asked]
-    engine.turns(3)
-    decoder = tiny_model.model.language_model
-    run, problems = decoder.forward, [ArithmeticError("cursed"), RuntimeError(NO_MEMORY)]
-
-    def fail(**inputs: Any) -> Any:
-        if problems:
-            raise problems.pop(0)
-        return run(**inputs)
-
-    monkeypatch.setattr(decoder, "forward", fail)
-    engine.finish()
-    with pytest.raises(OutOfMemory):
-        read(requests[1])
-    assert read(requests[0]) == expected
-
-
-@pytest.mark.parametrize("problem", [RuntimeError(NO_MEMORY), ArithmeticError("cursed")])
-def test_an_answer_that_cannot_be_kept_ends_all_the_same(
-    tiny_model: Model,
-    stepped: Callable[..., Stepped],
-    monkeypatch: pytest.MonkeyPatch,
-    problem: Exception,
-) -> None:
-    def fail(*_: Any) -> None:
-        raise problem
-
-    monkeypatch.setattr(PrefixCache, "put", fail)
-    asked = [text(5), text(8)]
-    expected = [
-        alone(tiny_model, inputs, max_new_tokens=n) for n, inputs in zip((4, 9), asked, strict=True)
-    ]
-    engine = stepped()
-    requests = [
-        engine.submit(inputs, max_new_tokens=n) for n, inputs in zip((4, 9), asked, strict=True)
-    ]
-    engine.finish()
-    assert [read(request) for request in requests] == expected
-
-
-def test_memory_that_runs_out_at_the_last_step_of_a_prompt_changes_nothing(
-    tiny_model: Model, stepped: Callable[..., Stepped], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    prompt = Prompt().text(3).image(4, 6).text(4)
-    prompt.image_grids.append([1, 4, 16])
-    inputs = prompt._put([IMAGE] * 16, 1).tensors()  # ends within an image, at an odd position
-    expected = alone(tiny_model, inputs, max_new_tokens=9)
-    head = tiny_model.lm_head
-    run, problems = head.forward, [RuntimeError(NO_MEMORY)]
-
-    def fail(x: Tensor) -> Tensor:
-        if problems:
-            raise problems.pop()
-        return run(x)
-
-    monkeypatch.setattr(head, "forward", fail)
-    engine = stepped()
-    request = engine.submit(inputs, max_new_tokens=9)
-    engine.finish()
-    assert problems == []
-    assert read(request) == expected
-
-
-def test_memory_that_runs_out_when_a_video_s_parts_are_joined_changes_nothing(
-    tiny_model: Model, stepped: Callable[..., Stepped], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inputs = Prompt().image(4, 4).video(2, 4, 6).text(3).tensors()
-    expected = alone(tiny_model, inputs, max_new_tokens=9)
-    monkeypatch.setattr("model.prompt.MAX_GROUP_PATCHES", 24)
-    engine = stepped()
-    request = engine.submit(inputs, max_new_tokens=9)
-    engine.turns(2)  # the image, and one frame
-    cat, problems = torch.cat, [RuntimeError(NO_MEMORY)]
-
-    def fail(parts: Any, *args: Any, **options: Any) -> Tensor:
-        if problems and len(parts) == 2 and parts[0].shape == parts[1].shape == (6, 64):
-            raise problems.pop()
-        return cat(parts, *args, **options)
-
-    monkeypatch.setattr(torch, "cat", fail)
-    engine.finish()
-    assert problems == []
-    assert read(request) == expected
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        RuntimeError(NO_MEMORY),
-        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried ..."),
-        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
-        RuntimeError("MPS backend out of memory (MPS allocated: 1 GB)"),
-        torch.OutOfMemoryError("CUDA out of memory"),
-        MemoryError(),
-    ],
-)
-def test_every_way_to_run_out_of_memory_is_known(
-    stepped: Callable[..., Stepped],
-    tiny_model: Model,
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
-) -> None:
-    def fail(**_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(tiny_model.model.language_model, "forward", fail)
-    engine = stepped()
-    request = engine.submit(text(5), max_new_tokens=3)
-    engine.finish()
-    with pytest.raises(OutOfMemory):
-        read(request)
-
-
-def test_inputs_that_the_engine_would_misread_are_refused(stepped: Callable[..., Stepped]) -> None:
+def test_inputs_that_the_engine_would_misread_are_refused(tiny_model: Model) -> None:
     inputs = Prompt().text(3).image(4, 6).text(2).tensors()
     two = {"input_ids": text(4)["input_ids"].expand(2, -1)}
     with pytest.raises(ValueError, match="one conversation"):
-        stepped().submit(two)
+        Stepped(tiny_model).submit(two)
     del inputs["image_grid_thw"]
     with pytest.raises(ValueError, match="image_grid_thw"):
-        stepped().submit(inputs)
+        Stepped(tiny_model).submit(inputs)
 
 
 @pytest.mark.parametrize("how", ["end", "cancel", "error"])
 def test_what_a_request_needed_is_freed_while_its_reader_still_holds_it(
     tiny_model: Model,
-    stepped: Callable[..., Stepped],
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
@@ -306,7 +132,7 @@ def test_what_a_request_needed_is_freed_while_its_reader_still_holds_it(
     try:
         inputs = Prompt().text(3).image(4, 6).text(2).tensors()
         pixels = weakref.ref(inputs["pixel_values"])
-        engine = stepped(max_prefix_bytes=0, max_vision_bytes=0)
+        engine = Stepped(tiny_model, max_prefix_bytes=0, max_vision_bytes=0)
         request = engine.submit(inputs, max_new_tokens=9)
         del inputs
         engine.turns(4)
@@ -330,10 +156,101 @@ def test_what_a_request_needed_is_freed_while_its_reader_still_holds_it(
 
 
 def test_a_conversation_is_kept_without_the_room_that_its_answer_did_not_need(
-    stepped: Callable[..., Stepped],
+    tiny_model: Model,
 ) -> None:
-    engine = stepped()
+    engine = Stepped(tiny_model)
     request = engine.submit(text(300), max_new_tokens=1000, eos_token_id=list(range(160)))
     room = request.expected_bytes(engine._model.config, torch.float32)
     engine.finish()
     assert engine.memory().prefixes == room * 300 // 512  # the context
+
+
+def test_where_angles_depend_on_the_length_nothing_is_shared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model.engine, "FIRST_PIECE_TOKENS", 16)
+    config = tiny_config({"rope_scaling": LONGROPE, "max_position_embeddings": 512})
+    network = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**config)).eval()
+    randomize(network)
+    long = Prompt().text(80).tensors()
+    asked = [{"input_ids": long["input_ids"][:, :50]}, long, text(30)]
+    expected = [alone(network, inputs, max_new_tokens=12) for inputs in asked]
+    engine = Stepped(network)
+    requests = [engine.submit(inputs, max_new_tokens=12) for inputs in asked]
+    engine.finish()
+    assert [read(request) for request in requests] == expected
+
+
+def test_pieces_are_as_long_as_the_machine_is_fast(tiny_model: Model) -> None:
+    engine = Stepped(tiny_model)
+    assert engine._piece_tokens(alone=True) == model.engine.FIRST_PIECE_TOKENS
+    engine._token_s, engine._step_s = 0.001, 0.02
+    assert engine._piece_tokens(alone=False) == 60  # three steps of those who are answered
+    engine._token_s = 0.00025
+    assert engine._piece_tokens(alone=True) == 2000  # half a second
+    engine._token_s = 10.0
+    assert engine._piece_tokens(alone=True) == model.engine.FIRST_PIECE_TOKENS
+    assert engine._piece_tokens(alone=False) == model.engine.MIN_PIECE_TOKENS
+    engine._token_s = 1e-9
+    assert engine._piece_tokens(alone=True) == model.engine.MAX_PIECE_TOKENS
+
+
+def test_nothing_asked_for_is_the_end_at_once(tiny_model: Model) -> None:
+    engine = Stepped(tiny_model)
+    request = engine.submit(text(5), max_new_tokens=0)
+    assert request.wait(0.0)
+    assert read(request) == []
+    assert not engine.turns()
+
+
+def test_an_answer_may_end_with_its_first_token(tiny_model: Model) -> None:
+    inputs = text(5)
+    (first,) = alone(tiny_model, inputs, max_new_tokens=1)
+    engine = Stepped(tiny_model)
+    request = engine.submit(inputs, max_new_tokens=9, eos_token_id=first)
+    engine.finish()
+    assert read(request) == [first]
+
+
+def test_room_is_made_once_for_what_is_asked_and_no_more(tiny_model: Model) -> None:
+    engine = Stepped(tiny_model)
+    inputs = text(200)
+    for _ in range(2):  # the second begins with a copy of the first
+        request = engine.submit(inputs, max_new_tokens=200)
+        engine.turns()
+        room = request.expected_bytes(tiny_model.config, torch.float32)
+        assert request.nbytes == room
+
+
+def test_media_before_a_reused_beginning_are_not_held(tiny_model: Model) -> None:
+    inputs = Prompt().text(3).image(6, 8).text(9).image(4, 4).text(3).tensors()
+    engine = Stepped(tiny_model)
+    engine.submit(inputs, max_new_tokens=2)
+    engine.finish()
+    again = engine.submit(inputs, max_new_tokens=2)
+    engine.turns()
+    assert again.read == again.prompt.length
+    assert again.prompt.media == []
+
+
+def test_everybody_is_told_when_the_engine_itself_fails(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    problems = [ArithmeticError("cursed")]
+    drop = Engine._drop_cancelled
+
+    def fail(engine: Engine) -> None:
+        if problems:
+            raise problems.pop()
+        drop(engine)
+
+    monkeypatch.setattr(Engine, "_drop_cancelled", fail)
+    engine = Engine(tiny_model)
+    try:
+        request = engine.submit(text(5), max_new_tokens=2)
+        assert request.wait(PATIENCE_S)
+        with pytest.raises(ArithmeticError, match="cursed"):
+            read(request)
+        assert len(read(engine.submit(text(5), max_new_tokens=2))) == 2
+    finally:
+        engine.close()

@@ -63,7 +63,8 @@ class Engine:
 
     Args:
         model: in evaluation mode.
-        max_running: conversations computed together; more wait, first come, first served.
+        max_running: conversations computed together, at least 1; more wait, first come, first
+            served.
         max_kv_bytes: keys and values of running conversations; one alone may exceed it.
         max_prefix_bytes: keys and values of ended conversations, kept for those that go on.
         max_vision_bytes: embeddings of images and videos, kept for questions to come.
@@ -78,6 +79,8 @@ class Engine:
         max_prefix_bytes: int = 2 * GIBIBYTE,
         max_vision_bytes: int = GIBIBYTE // 2,
     ) -> None:
+        if max_running < 1:
+            raise ValueError(f"max_running must be 1 or more, got {max_running}: nobody would run")
         self._model = model
         # their angles depend on the longest of a batch, and on how much is seen at once
         if model.model.language_model.rotary_emb.depends_on_length:
@@ -173,8 +176,6 @@ class Engine:
             # in rounds, the shortest first: it need not wait for a long one, nor that for ever
             request = min(reading, key=lambda r: (r.turns, r.prompt.length - r.read))
             self._guard([request], lambda: self._read(request, alone=not answering))
-        # without those that the first piece failed for
-        answering = [request for request in answering if request in self._running]
         if answering:
             self._guard(answering, lambda: self._answer(answering))
         return bool(reading or answering)
@@ -299,22 +300,21 @@ class Engine:
             work()
         except Exception as error:
             if _is_out_of_memory(error):
-                self._free_memory(error)
+                self._free_memory(requests, error)
             elif len(requests) == 1:
                 logger.exception("a request failed")
                 self._fail(requests[0], error)
             else:  # each goes on alone, and the culprit ends alone
                 for request in requests:
-                    if request in self._running:
-                        self._guard([request], partial(self._answer, [request]))
+                    self._guard([request], partial(self._answer, [request]))
 
-    def _free_memory(self, error: Exception) -> None:
-        """Give up what is only kept, else the newest request; the turn is repeated then."""
+    def _free_memory(self, requests: list[Request], error: Exception) -> None:
+        """Give up what is only kept, else the newest of ``requests``; the turn is repeated then."""
         if self._prefixes.nbytes or self._vision.nbytes:
             self._prefixes.clear()
             self._vision.clear()
         else:
-            newest = max(self._running, key=lambda request: request.began)
+            newest = max(requests, key=lambda request: request.began)
             logger.warning("out of memory: ending the newest request (%s)", error)
             self._fail(newest, error)
         if torch.cuda.is_available():

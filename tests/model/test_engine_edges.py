@@ -254,3 +254,8 @@ def test_everybody_is_told_when_the_engine_itself_fails(
         assert len(read(engine.submit(text(5), max_new_tokens=2))) == 2
     finally:
         engine.close()
+
+
+def test_an_engine_that_would_run_nobody_is_refused(tiny_model: Model) -> None:
+    with pytest.raises(ValueError, match="max_running"):
+        Engine(tiny_model, max_running=0)

@@ -43,7 +43,7 @@ def test_memory_that_runs_out_while_a_culprit_is_looked_for_ends_one_request(
     tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = [text(5), text(8)]
-    expected = alone(tiny_model, asked[0], max_new_tokens=9)
+    expected = alone(tiny_model, asked[1], max_new_tokens=9)
     engine = Stepped(tiny_model)
     requests = [engine.submit(inputs, max_new_tokens=9) for inputs in asked]
     engine.turns(3)
@@ -58,8 +58,8 @@ def test_memory_that_runs_out_while_a_culprit_is_looked_for_ends_one_request(
     monkeypatch.setattr(decoder, "forward", fail)
     engine.finish()
     with pytest.raises(OutOfMemory):
-        read(requests[1])
-    assert read(requests[0]) == expected
+        read(requests[0])
+    assert read(requests[1]) == expected
 
 
 @pytest.mark.parametrize("problem", [RuntimeError(NO_MEMORY), ArithmeticError("cursed")])
@@ -181,3 +181,22 @@ def test_every_way_to_run_out_of_memory_is_known(
     engine.finish()
     with pytest.raises(OutOfMemory):
         read(request)
+
+
+def test_a_file_too_large_for_the_memory_ends_only_the_request_that_shows_it(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = text(8)
+    expected = alone(tiny_model, later, max_new_tokens=9)
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError(NO_MEMORY)
+
+    monkeypatch.setattr(tiny_model.model, "get_image_features", fail)
+    engine = Stepped(tiny_model)
+    large = engine.submit(Prompt().image(4, 6).text(5).tensors(), max_new_tokens=9)
+    small = engine.submit(later, max_new_tokens=9)
+    engine.finish()
+    with pytest.raises(OutOfMemory):
+        read(large)
+    assert read(small) == expected

@@ -71,7 +71,7 @@ def _lay_out(settings: PageSettings) -> _Parts:
         label="Conversation",
         show_label=False,
         elem_id="log",
-        height="clamp(20rem, calc(100dvh - 21rem), 60rem)",
+        height="clamp(20rem, calc(100dvh - 23rem), 60rem)",
         layout="panel",
         group_consecutive_messages=False,
         placeholder=EMPTY,
@@ -98,12 +98,12 @@ def _lay_out(settings: PageSettings) -> _Parts:
         max_plain_text_length=1_000_000,  # long pastes stay text instead of becoming a file
         elem_id="prompt",
     )
-    attaching = _lay_out_attaching(settings)
     with gr.Row(elem_classes="controls"):
         thinking = gr.Checkbox(
             settings.thinking, label="Think first", container=False, min_width=110, scale=0
         )
         clear = gr.Button("New conversation", size="sm", scale=0, min_width=150)
+    attaching = _lay_out_attaching(settings)
     return _Parts(conversation, log, unnamed, notice, prompt, attaching, thinking, clear)
 
 

@@ -102,3 +102,16 @@ def test_an_example_of_the_chat_is_put_into_the_message(app_url: str, visitor: V
 def test_the_page_fits_a_phone(app_url: str, visitor: Visitor) -> None:
     page = visitor.open(app_url, width=360)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    button, field = (page.locator(name).bounding_box() for name in ("#start", "#instruction"))
+    assert button is not None and field is not None
+    assert button["x"] + button["width"] <= field["x"] + field["width"] + 1
+
+
+def test_what_is_set_for_a_message_is_in_sight_with_the_message(
+    app_url: str, visitor: Visitor
+) -> None:
+    page = visitor.open(app_url)
+    page.get_by_role("tab", name="Chat").click()
+    for name in ("#prompt", "#chat .controls"):
+        box = page.locator(name).bounding_box()
+        assert box is not None and box["y"] + box["height"] <= 900  # the window's height

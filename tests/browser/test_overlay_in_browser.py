@@ -411,6 +411,7 @@ def test_boxes_without_a_picture_can_be_given_to_another(
     expect(picture).to_have_attribute("alt", "a.png: 1 target")
     choice = page.locator("#unnamed input")
     expect(choice).to_have_value("a.png")
+    expect(page.locator("#prompt")).to_be_in_viewport(ratio=1)  # there is room for both
     choice.click()
     page.get_by_role("option", name="b.png").click()
     expect(picture).to_have_attribute("alt", "b.png: 1 target")

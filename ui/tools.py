@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import time
 from base64 import b64encode
 from collections.abc import Generator
 from contextlib import closing
 from functools import partial
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import gradio as gr
@@ -33,7 +35,37 @@ logger = logging.getLogger(__name__)
 
 NAME = "Sightline"
 PARSING_AT_ONCE = 2
+PROGRESS_INTERVAL_S = 1.0
 FILE = "as a data URL (data:image/png;base64,...) or an http(s) address on the public web"
+
+
+class _Progress:
+    """Tells a client that asked for it that its call goes on, so that it does not give up."""
+
+    def __init__(self, server: Server[Any, Any]) -> None:
+        self._context = server.request_context
+        self._reports = 0
+        self._last = -math.inf
+
+    async def report(self) -> None:
+        """Say that there was another step, if that was not said just now."""
+        meta, now = self._context.meta, time.monotonic()
+        if meta is None or meta.progressToken is None or now - self._last < PROGRESS_INTERVAL_S:
+            return
+        self._last = now
+        self._reports += 1
+        await self._context.session.send_progress_notification(
+            meta.progressToken,
+            self._reports,
+            message="Answering",
+            related_request_id=str(self._context.request_id),
+        )
+
+
+class _Call(NamedTuple):
+    given: dict[str, Any]  # arguments, with the defaults of those left out
+    folder: str  # for its files, until it ends
+    progress: _Progress
 
 
 class Tools:
@@ -65,7 +97,8 @@ class Tools:
                 if name not in calls:
                     raise Refused(f"There is no tool {name[:80]!r}; there are {', '.join(calls)}.")
                 with TemporaryDirectory(prefix="sightline-") as folder:
-                    return await calls[name](_defaults(tools[name]) | arguments, folder)
+                    call = _Call(_defaults(tools[name]) | arguments, folder, _Progress(server))
+                    return await calls[name](call)
             except Refused as problem:
                 return _failure(str(problem))
             except gr.Error as problem:
@@ -76,19 +109,21 @@ class Tools:
 
         return server
 
-    async def _call_locate(self, given: dict[str, Any], folder: str) -> types.CallToolResult:
+    async def _call_locate(self, call: _Call) -> types.CallToolResult:
+        given = call.given
         async with self._places:
-            image = await receive_file(given["image"], folder, self._settings.limits.max_bytes)
+            image = await receive_file(given["image"], call.folder, self._settings.limits.max_bytes)
             steps = self._locate.call(
                 image, given["instruction"], given["thinking"], given["look_twice"]
             )
-            result, picture = await self._finish(steps)
+            result, picture = await self._finish(steps, call.progress)
         content = b64encode(await anyio.Path(picture).read_bytes()).decode()
         return _success(
             result, types.ImageContent(type="image", data=content, mimeType="image/png")
         )
 
-    async def _call_parse(self, given: dict[str, Any], _: str) -> types.CallToolResult:
+    async def _call_parse(self, call: _Call) -> types.CallToolResult:
+        given = call.given
         read = partial(
             read_reply,
             given["text"],
@@ -98,24 +133,26 @@ class Tools:
         )
         return _success(await run_sync(read, limiter=self._threads))
 
-    async def _call_chat(self, given: dict[str, Any], folder: str) -> types.CallToolResult:
+    async def _call_chat(self, call: _Call) -> types.CallToolResult:
+        given = call.given
         files, most = given["files"], self._settings.limits.max_bytes
         if len(files) > MAX_FILES:
             raise Refused(f"{len(files)} files are given; a message takes up to {MAX_FILES}.")
         async with self._places:
-            paths = [await receive_file(file, folder, most) for file in files]
+            paths = [await receive_file(file, call.folder, most) for file in files]
             message = {"text": given["text"], "files": paths}
             steps = self._chat.call(
                 message, given["history"], given["thinking"], given.get("pages")
             )
-            return _success(await self._finish(steps))
+            return _success(await self._finish(steps, call.progress))
 
-    async def _finish(self, steps: Generator[Any, None, None]) -> Any:
+    async def _finish(self, steps: Generator[Any, None, None], progress: _Progress) -> Any:
         """Return the last step; when the caller has gone, the work ends before the next one."""
         last = None
         with closing(steps):
             while (step := await run_sync(next, steps, None, limiter=self._threads)) is not None:
                 last = step
+                await progress.report()
         return last
 
 

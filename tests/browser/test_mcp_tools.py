@@ -155,6 +155,17 @@ def test_the_instruction_reaches_the_model_as_it_is(url: str, backend: ScriptedB
     assert text == {"type": "text", "text": "Click on <Save>"}
 
 
+def test_a_client_that_asks_is_told_that_its_call_goes_on(url: str) -> None:
+    told: list[float] = []
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append(progress)
+
+    arguments = {"image": SCREEN, "instruction": "Click on Save"}
+    talk(url, lambda s: s.call_tool("locate", arguments, progress_callback=note))
+    assert told and told == sorted(set(told))
+
+
 def test_parse_reads_a_reply_and_asks_no_model(url: str, backend: ScriptedBackend) -> None:
     result = call(url, "parse", text=BOX, image_sizes=[[200, 100]])
     assert result.structuredContent is not None

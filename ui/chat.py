@@ -25,6 +25,7 @@ from ui.strip import to_html
 
 # what a component's value is left to be, and what is being typed into it
 KEEP = gr.skip()
+REFUSED = "Nothing was sent. Send again to ask about the rest."
 
 
 class ChatView(NamedTuple):
@@ -159,7 +160,9 @@ class Chat:
         try:
             _check_message(text, files)
             *_, drafts = self._open(files, _read_choices(choices), drafts)
-            back = {**message, "files": [draft.path for draft in drafts if draft.attached]}
+            # another choice of pages or frames may mend a file
+            kept = [d.path for d in drafts if d.attached or d.choice != Choice()]
+            back = {**message, "files": kept}
             running = (*conversation, _make_turn(text, drafts, self._limits))
             back = message
             yield ChatView({"text": "", "files": []}, show(running), running, "")
@@ -169,7 +172,10 @@ class Chat:
                 running = (*conversation, grown)
                 yield ChatView(KEEP, show(running), running, "")
         except Refused as problem:
-            yield ChatView(back, show(conversation), conversation, to_markdown(str(problem)))
+            notice = str(problem)
+            if len(back["files"]) < len(files):
+                notice = f"{notice} {REFUSED}"
+            yield ChatView(back, show(conversation), conversation, to_markdown(notice))
 
     def settle(self, conversation: Conversation) -> tuple[Any, Any]:
         """Mark an answer that was stopped as such; return log and conversation, or leave them."""

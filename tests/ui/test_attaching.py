@@ -366,7 +366,18 @@ def test_a_refused_file_is_named_and_the_others_stay(image: str, tmp_path: Path)
     assert "200×100" in strip
     view = tab.send(image, str(broken))
     assert "broken.pdf" in view.notice
+    assert view.notice.endswith("Nothing was sent. Send again to ask about the rest.")
     assert view.prompt == {"text": "what is it?", "files": [image]}
+    assert tab.backend.questions == []
+
+
+def test_a_file_that_another_choice_would_mend_stays_in_the_message(tmp_path: Path) -> None:
+    pdf = make_pdf(tmp_path / "a.pdf")
+    tab = Tab()
+    choices = {pdf: {"pages": "99"}}
+    *_, view = tab.chat.send({"text": "what is it?", "files": [pdf]}, (), (), False, choices)
+    assert view.notice == "a.pdf has pages 1 to 3, so there is no page 99; choose again."
+    assert view.prompt == {"text": "what is it?", "files": [pdf]}
     assert tab.backend.questions == []
 
 

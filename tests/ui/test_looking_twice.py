@@ -108,7 +108,11 @@ def test_without_it_there_is_one_look(screenshot: str) -> None:
             "gemini",
             '[{"box_2d": [#,#,#,#], "label": "Save"}]',
         ),
-        ("<|box_start|>({0},{1}),({2},{3})<|box_end|>", "qwen3-vl", "<|box_start|>[#,#,#,#]<|box_end|>"),
+        (
+            "<|box_start|>({0},{1}),({2},{3})<|box_end|>",
+            "qwen3-vl",
+            "<|box_start|>[#,#,#,#]<|box_end|>",
+        ),
         ("left_click(start_box='[{0},{1}]')", "glm-4.5v", "[[#,#]]"),
     ],
 )

@@ -43,7 +43,7 @@ def build_agent_tab(backend: ChatBackend, settings: PageSettings) -> None:
                     hand = lay_out_hand(task.platform)
         with gr.Column(min_width=320):
             outcome, keeping = lay_out_outcome()
-    _wire(agent, (task, hand, live), outcome, settings)
+    _wire(agent, (task, hand, live), outcome, keeping.files, settings)
     _wire_keeping(outcome, keeping)
 
 
@@ -68,6 +68,7 @@ def _wire(
     agent: Agent,
     parts: tuple[TaskParts, HandParts, LiveParts | None],
     outcome: OutcomeParts,
+    files: gr.File,
     settings: PageSettings,
 ) -> None:
     given, hand, live = parts
@@ -103,12 +104,14 @@ def _wire(
             hand.stop,
             {"fn": next_step, "inputs": [outcome.shown, *task, hand.image, hand.elements]},
             shared,
+            files,
         )
     ]
     stops = [hand.stop]
     if live is not None:
         inputs = [*task, live.address, live.viewport, live.max_steps]
-        running.append(_start(live.start, live.stop, {"fn": go_live, "inputs": inputs}, shared))
+        run = {"fn": go_live, "inputs": inputs}
+        running.append(_start(live.start, live.stop, run, shared, files))
         stops.append(live.stop)
     for button in stops:
         # said afterwards: what the run showed last may still be on its way
@@ -118,12 +121,25 @@ def _wire(
 
 
 def _start(
-    start: gr.Button, stop_button: gr.Button, run: dict[str, Any], shared: dict[str, Any]
+    start: gr.Button,
+    stop_button: gr.Button,
+    run: dict[str, Any],
+    shared: dict[str, Any],
+    files: gr.File,
 ) -> Any:
-    """Let a button run something, and show the one to stop it meanwhile."""
+    """Let a button run something, and show the one to stop it meanwhile.
+
+    Args:
+        files: of the run before; they go.
+    """
     buttons = [start, stop_button]
     # before the work: the browser starts the events of a trigger one after the other
-    start.click(lambda: _toggle(running=True), None, buttons, **AT_ONCE)
+    start.click(
+        lambda: (*_toggle(running=True), gr.File(visible=False)),
+        None,
+        [*buttons, files],
+        **AT_ONCE,
+    )
     running = start.click(**run, **shared)
     # also after a stop: Gradio reports a cancelled event as complete
     running.then(lambda: _toggle(running=False), None, buttons, **AT_ONCE)
@@ -139,7 +155,12 @@ def _wire_keeping(outcome: OutcomeParts, keeping: KeepingParts) -> None:
         return gr.File(files, visible=bool(files))
 
     outcome.steps.select(select, outcome.shown, [outcome.overlay, outcome.details], **AT_ONCE)
-    keeping.undo.click(lambda shown: _to_outputs(undo(shown)), outcome.shown, [*outcome], **AT_ONCE)
+    keeping.undo.click(
+        lambda shown: (*_to_outputs(undo(shown)), gr.File(visible=False)),
+        outcome.shown,
+        [*outcome, keeping.files],
+        **AT_ONCE,
+    )
     keeping.new.click(
         lambda: (*_to_outputs(view(None)), gr.File(visible=False)),
         None,

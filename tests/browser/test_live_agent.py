@@ -152,8 +152,16 @@ def test_steps_are_taken_on_uploaded_screenshots_and_taken_back(
         expect(page.locator("#agent-start")).to_be_visible()
     for words in ("I click it.", "[7]", "left_click(start_box='[500,500]') at 100, 50"):
         expect(page.locator("#agent-details")).to_contain_text(words)
+    page.locator("#agent-export").click()
+    expect(page.locator("#agent-files a").first).to_be_visible()
     page.locator("#agent-undo").click()
     expect(page.locator("#agent-steps .thumbnail-lg")).to_have_count(1)
+    expect(page.locator("#agent-files")).to_be_hidden()  # they are about what was before
+    page.locator("#agent-export").click()
+    expect(page.locator("#agent-files a").first).to_be_visible()
+    page.locator("#agent-start").click()
+    expect(page.locator("#agent-files")).to_be_hidden()
+    expect(page.locator("#agent-steps .thumbnail-lg")).to_have_count(2)
     page.locator("#agent-new").click()
     expect(page.locator("#agent-steps")).to_be_hidden()
     expect(page.locator("#agent-goal textarea")).to_have_value("Order a <b>coffee</b>")

@@ -9,6 +9,7 @@ import gradio as gr
 from model.backends.base import ChatBackend, Status
 from ui.agent_tab import build_agent_tab
 from ui.chat_tab import build_chat_tab
+from ui.files import SAVED
 from ui.locate_tab import build_locate_tab
 from ui.parsing import build_parse_endpoint
 from ui.settings import PageSettings
@@ -41,6 +42,7 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
                 build_agent_tab(backend, settings)
         build_parse_endpoint()
         _watch_status(page, backend, status)
+    page.temp_file_sets.append(SAVED)
     return page
 
 

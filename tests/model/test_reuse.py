@@ -65,7 +65,7 @@ def test_only_stored_tokens_take_room_and_can_be_found() -> None:
 
 def test_what_goes_on_takes_the_place_of_its_beginning_and_not_the_other_way() -> None:
     prefixes = PrefixCache(ROOMY)
-    for length in (30, 60, 40, 60):
+    for length in (30, 60, 60, 40):
         keep(prefixes, torch.arange(length))
     assert prefixes.nbytes == 60 * TOKEN_BYTES
     assert prefixes.longest(torch.arange(100), [])[0] == 60

@@ -56,10 +56,7 @@ class Overlay extends HTMLElement {
     );
     if (page < 0) return;
     if (page !== this.#page) this.#turnTo(page);
-    const { target } = this.#drawn.get(number);
-    const { width, height } = this.#view.pages[page];
-    const [x0, y0, x1, y1] = coveredBy(target, 1);
-    this.#zoom.show([x0 / width, y0 / height, x1 / width, y1 / height]);
+    this.#zoom.show(this.#partOf(this.#drawn.get(number).target));
     this.light(number);
   }
 
@@ -98,6 +95,7 @@ class Overlay extends HTMLElement {
     };
     const { view, stage, pages, copyOne } = this.#parts;
     this.#zoom = new Zoom(view, stage, () => this.#layOut());
+    this.#zoom.aim = () => this.#partOfTarget();
     find(".in").onclick = () => this.#zoom.in();
     find(".out").onclick = () => this.#zoom.out();
     find(".fit").onclick = () => this.#zoom.to(1);
@@ -234,6 +232,24 @@ class Overlay extends HTMLElement {
     }
     this.#parts.copyOne.hidden = this.#chosen === null;
     this.#parts.copyOne.textContent = `Copy #${this.#chosen}`;
+  }
+
+  // The part of the target that was clicked, or is the only one; null if it is not in sight.
+  #partOfTarget() {
+    const [only] = this.#drawn.size === 1 ? this.#drawn.keys() : [];
+    const drawn = this.#drawn.get(this.#chosen ?? only);
+    if (!drawn) return null;
+    const { left, right, top, bottom } = drawn.group.getBoundingClientRect();
+    const [x, y] = [(left + right) / 2, (top + bottom) / 2];
+    const view = this.#parts.view.getBoundingClientRect();
+    const isSeen = x > view.left && x < view.right && y > view.top && y < view.bottom;
+    return isSeen ? this.#partOf(drawn.target) : null;
+  }
+
+  #partOf(target) {
+    const { width, height } = this.#view.pages[this.#page];
+    const [x0, y0, x1, y1] = coveredBy(target, 1);
+    return [x0 / width, y0 / height, x1 / width, y1 / height];
   }
 
   // One of the targets is a stop of the tab key; arrows go on from there.

@@ -10,6 +10,7 @@ class Zoom {
     this.stage = stage;
     this.changed = changed;
     this.level = 1;
+    this.aim = () => null; // the part of the picture, in shares, that a step closer keeps in sight
     this.dragged = false; // whether the pointer that is down has moved the picture
     view.addEventListener("wheel", (event) => this.#wheel(event), { passive: false });
     view.addEventListener("pointerdown", (event) => this.#grab(event));
@@ -34,7 +35,9 @@ class Zoom {
   }
 
   in() {
+    const part = this.aim();
     this.to(this.level * ZOOM_STEP);
+    if (part) this.show(part);
   }
 
   out() {

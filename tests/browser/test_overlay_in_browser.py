@@ -212,6 +212,19 @@ def test_targets_are_reached_and_said_by_keyboard(
     expect(overlay.get_by_role("button", name="Copy #1")).to_be_visible()
 
 
+def test_the_zoom_button_keeps_the_target_in_sight(
+    serve: Serve, visitor: Visitor, screen: str
+) -> None:
+    page = visitor.open(serve(says("[[930,930,960,960]]")))
+    overlay = locate(page, screen)
+    view = box_of(overlay.locator(".view"))
+    for _ in range(4):
+        overlay.get_by_role("button", name="Zoom in").click()
+    left, top, right, bottom = box_of(overlay.locator("rect.line"))
+    assert view[0] <= left < right <= view[2]
+    assert view[1] <= top < bottom <= view[3]
+
+
 def test_zoom_keeps_what_is_under_the_pointer_and_labels_keep_their_size(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:

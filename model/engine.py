@@ -188,7 +188,6 @@ class Engine:
             request.end()
         for request in [r for r in self._running if r.is_cancelled]:
             self._leave(request)
-        self._number_places()
 
     def _admit(self) -> None:
         while self._waiting and len(self._running) < self._max_running:
@@ -216,7 +215,7 @@ class Engine:
     def _leave(self, request: Request) -> None:
         """End a request; what was computed of it is kept for others, if that is possible."""
         self._running.remove(request)
-        if request.cache is not None and request.cache.length:
+        if request.cache is not None:
             try:
                 self._prefixes.put(request.keys(), request.cache)
             except Exception:  # the reader has its answer all the same

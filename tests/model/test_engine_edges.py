@@ -17,6 +17,8 @@ import model.engine
 from model.config import Glm4vMoeConfig
 from model.engine import Engine
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.prompt import Prompt as Prepared
+from model.prompt import common_length
 from model.request import MAX_BACKLOG, Token
 
 Model = Glm4vMoeForConditionalGeneration
@@ -259,3 +261,33 @@ def test_everybody_is_told_when_the_engine_itself_fails(
 def test_an_engine_that_would_run_nobody_is_refused(tiny_model: Model) -> None:
     with pytest.raises(ValueError, match="max_running"):
         Engine(tiny_model, max_running=0)
+
+
+def test_the_first_token_ends_the_wait(tiny_model: Model) -> None:
+    engine = Stepped(tiny_model)
+    request = engine.submit(text(5), max_new_tokens=9)
+    assert not request.wait(0.0)
+    engine.turns()
+    assert request.wait(0.0)
+
+
+def test_a_long_answer_gets_its_room_as_it_grows(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.request.EXPECTED_NEW_TOKENS", 20)
+    inputs = text(150)
+    expected = alone(tiny_model, inputs, max_new_tokens=40)
+    engine = Stepped(tiny_model)
+    request = engine.submit(inputs, max_new_tokens=40)
+    engine.turns()
+    assert request.cache is not None
+    assert request.nbytes * 150 == request.cache.filled_nbytes * 170
+    engine.finish()
+    assert read(request) == expected
+
+
+def test_the_same_pixels_in_another_shape_are_another_image(tiny_model: Model) -> None:
+    inputs = Prompt().text(20).image(4, 6).text(3).tensors()
+    turned = {**inputs, "image_grid_thw": torch.tensor([[1, 6, 4]])}
+    keys = [Prepared(tiny_model.model, asked).keys for asked in (inputs, turned)]
+    assert common_length(*keys) == 21

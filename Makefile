@@ -11,6 +11,9 @@ INSTALL = if command -v nvidia-smi >/dev/null || $(BIN)/python -c '$(HAS_TORCH)'
 	then $(BIN)/pip install --quiet -r $<; \
 	else $(BIN)/pip install --quiet -r $< -c constraints-cpu.txt; fi && touch $@
 
+# two processes; the tests of a file stay together, because they share servers and models
+PARALLEL ?= -n 2 --dist loadfile
+
 .PHONY: run test test-slow
 
 run: $(VENV)/installed-run
@@ -20,10 +23,10 @@ test: $(VENV)/installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow and not gpu"
+	$(BIN)/python -m pytest -m "not slow and not gpu" $(PARALLEL)
 
 test-slow: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m "slow and not gpu"
+	$(BIN)/python -m pytest -m "slow and not gpu" $(PARALLEL)
 
 $(VENV)/installed-run: requirements.txt | $(BIN)/python
 	$(INSTALL)

@@ -291,3 +291,25 @@ def test_the_same_pixels_in_another_shape_are_another_image(tiny_model: Model) -
     turned = {**inputs, "image_grid_thw": torch.tensor([[1, 6, 4]])}
     keys = [Prepared(tiny_model.model, asked).keys for asked in (inputs, turned)]
     assert common_length(*keys) == 21
+
+
+def test_places_count_those_who_still_wait(tiny_model: Model) -> None:
+    engine = Stepped(tiny_model, max_running=1)
+    requests = [engine.submit(text(5), max_new_tokens=9) for _ in range(4)]
+    assert [request.place for request in requests] == [1, 2, 3, 4]
+    engine.turns()
+    requests[1].cancel()
+    engine.turns()
+    assert [request.place for request in (requests[0], *requests[2:])] == [0, 1, 2]
+
+
+def test_a_frame_larger_than_a_group_goes_through_the_tower_by_itself(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = Prompt().text(2).video(3, 4, 6).text(3).tensors()
+    expected = alone(tiny_model, inputs, max_new_tokens=9)
+    monkeypatch.setattr("model.prompt.MAX_GROUP_PATCHES", 10)
+    engine = Stepped(tiny_model)
+    request = engine.submit(inputs, max_new_tokens=9)
+    engine.finish()
+    assert read(request) == expected

@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from agent.origins import read_origins
+from grounding import convention_for_model
 from model.backends.base import ChatBackend
 from model.backends.local import LocalBackend
 from model.processing import Limits
@@ -78,6 +79,13 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--model", BUNDLED, "bundled, a checkpoint folder, or a Hugging Face id (%(default)s)")
     add("--endpoint", "", "let a server of the OpenAI protocol answer instead", metavar="URL")
     add("--endpoint-model", "", "model to ask there (the first that it lists)", metavar="NAME")
+    add(
+        "--endpoint-family",
+        "",
+        "what model that is, such as glm, qwen2.5-vl or gemini, if its name does not tell: "
+        "families count coordinates differently",
+        metavar="NAME",
+    )
     add("--host", "0.0.0.0" if on_a_space else "127.0.0.1", "address to listen on (%(default)s)")
     add("--port", "7860", "port to listen on (%(default)s)", type=int)
     add("--auth", "", "ask for this name and password", metavar="USER:PASSWORD")
@@ -163,12 +171,19 @@ def connect(settings: argparse.Namespace) -> ChatBackend | None:
         return None
     if settings.model != BUNDLED:
         sys.exit("--endpoint and --model exclude each other: a server answers, or this machine")
+    family = settings.endpoint_family
+    if family and convention_for_model(family) == "auto":
+        sys.exit(
+            f"--endpoint-family {family}: how that family writes coordinates is not known; known "
+            "are for example glm, qwen2.5-vl, qwen3-vl, gemini, ui-tars-1.5, molmo"
+        )
     from model.backends.endpoint import EndpointBackend
 
     try:
         return EndpointBackend(
             settings.endpoint,
             model=settings.endpoint_model or None,
+            family=family or None,
             api_key=os.environ.get("SIGHTLINE_ENDPOINT_KEY", "").strip(),
             max_conversations=settings.max_conversations,
         )

@@ -14,7 +14,14 @@ KEY = "sk-planted-0123456789"
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MODEL", "ENDPOINT", "ENDPOINT_MODEL", "ENDPOINT_KEY", "MAX_CONVERSATIONS"):
+    for name in (
+        "MODEL",
+        "ENDPOINT",
+        "ENDPOINT_MODEL",
+        "ENDPOINT_FAMILY",
+        "ENDPOINT_KEY",
+        "MAX_CONVERSATIONS",
+    ):
         monkeypatch.delenv(f"SIGHTLINE_{name}", raising=False)
 
 
@@ -45,9 +52,25 @@ def test_address_and_model_may_come_from_the_environment_and_the_key_only_from_t
     assert endpoint.asked[0].headers["authorization"] == f"Bearer {KEY}"
 
 
+def test_the_family_of_a_model_may_be_told_where_its_name_does_not_tell() -> None:
+    with scripted_endpoint() as endpoint:
+        address = ["--endpoint", endpoint.url, "--endpoint-model", "prod-7"]
+        plain = app.connect(app.read_settings(address))
+        told = app.connect(app.read_settings([*address, "--endpoint-family", "gemini"]))
+        assert isinstance(plain, EndpointBackend)
+        assert isinstance(told, EndpointBackend)
+        assert (plain.model_name, told.model_name) == ("prod-7", "gemini")
+        plain.close()
+        told.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (
+            ["--endpoint", "http://127.0.0.1:9/v1", "--endpoint-family", "prod-7"],
+            "how that family writes coordinates is not known",
+        ),
         (["--endpoint", "localhost:8000"], "--endpoint: 'localhost:8000' is no address"),
         (["--endpoint", "http://me:secret@host/v1"], "SIGHTLINE_ENDPOINT_KEY"),
         (["--endpoint", "http://host/v1", "--model", "zai-org/GLM-4.5V"], "exclude each other"),

@@ -108,6 +108,7 @@ class EndpointBackend:
         base_url: str,
         *,
         model: str | None = None,
+        family: str | None = None,
         api_key: str = "",
         dialect: str = "auto",
         connect_timeout_s: float = 10.0,
@@ -120,6 +121,7 @@ class EndpointBackend:
         Args:
             base_url: address of the protocol's root; it mostly ends in ``/v1``.
             model: name of the model to ask; None for the first that the server lists.
+            family: what model that is, such as "qwen2.5-vl", where its name does not tell.
             api_key: "" for a server that wants none.
             dialect: "auto", or one of ``DIALECTS``.
             connect_timeout_s: for making a connection.
@@ -136,6 +138,7 @@ class EndpointBackend:
             base_url, model=model, api_key=api_key, dialect=dialect, timeout=timeout
         )
         self._asker = Asker(self._server, max_retries=max_retries, retry_delay_s=retry_delay_s)
+        self._family = family
         self._cache = ProcessingCache()
         self._places = _Places(max_conversations)
         self._loop = _Loop()
@@ -151,8 +154,8 @@ class EndpointBackend:
 
     @property
     def model_name(self) -> str:
-        """The model's name at the server; "" while it is not known."""
-        return self._server.model or ""
+        """The family that was given, else the model's name at the server; "" while not known."""
+        return self._family or self._server.model or ""
 
     def status(self) -> Status:
         """Say whether the server was there when it was last looked for, and what it had."""

@@ -72,7 +72,8 @@ def _lay_out_question(settings: PageSettings) -> _Question:
     instruction = gr.Textbox(
         label="Instruction",
         placeholder="Click on Save",
-        info="Sent to the model as you type it",
+        info="Sent to the model as you type it. With Look twice, it is asked again about the part "
+        "around its first answer.",
         elem_id="instruction",
         max_lines=4,
     )

@@ -19,8 +19,8 @@ DEFAULT_IMAGE = 0
 def make_choice() -> gr.Dropdown:
     """Return the select; it is shown only where there is something to choose."""
     return gr.Dropdown(
-        label="Unnamed boxes belong to",
-        info="The answer does not say which picture these boxes are on",
+        label="Which picture are the boxes on?",
+        info="The answer does not say",
         visible=False,
         elem_id="unnamed",
     )

@@ -30,6 +30,7 @@ Inputs = dict[str, Tensor]
 SCREENSHOT_PATCHES = (58, 92)  # rows and columns that 1280 x 800 pixels become
 MEBIBYTE = 1024**2
 STREAMS = 8
+TOKENS_TOGETHER = 40
 LONG_PROMPT_TOKENS = 32_768
 
 
@@ -148,21 +149,27 @@ def many_conversations(repeats: int) -> None:
         )
         single = (len(times) - 1) / (times[-1] - times[0])
         started = time.perf_counter()
-        results: list[list[float]] = [[] for _ in range(STREAMS)]
-
-        def follow(index: int, engine: Engine = engine, results: Any = results) -> None:
-            prompt = text_prompt(ours, 512, index)
-            request = engine.submit(prompt, max_new_tokens=48, eos_token_id=())
-            results[index] = arrivals(request)
-
-        run_all([lambda index=index: follow(index) for index in range(STREAMS)])  # type: ignore[misc]
+        requests = [
+            engine.submit(text_prompt(ours, 512, n), max_new_tokens=100_000, eos_token_id=())
+            for n in range(STREAMS)
+        ]
+        results: list[list[float]] = [[] for _ in requests]
+        followers = [
+            follow(request, times) for request, times in zip(requests, results, strict=True)
+        ]
+        while min(map(len, results)) < TOKENS_TOGETHER:
+            time.sleep(0.05)
+        for request in requests:
+            request.cancel()
+        for follower in followers:
+            follower.join()
         engine.close()
-        begin, end = max(r[0] for r in results), min(r[-1] for r in results)
-        tokens = sum(begin < t <= end for r in results for t in r)
+        begin, end = max(times[0] for times in results), min(times[-1] for times in results)
+        tokens = sum(begin < t <= end for times in results for t in times)
         if repeat:
             singles.append(single)
             together.append(tokens / (end - begin))
-            first.append(sorted(r[0] - started for r in results))
+            first.append(sorted(times[0] - started for times in results))
     one, all_ = statistics.median(singles), statistics.median(together)
     print(
         f"\ndecode, 0.9B bf16, context 512: one conversation {one:.1f} tokens/s, "
@@ -185,14 +192,7 @@ def long_arrival(repeats: int) -> None:
             for n in range(4)
         ]
         results: list[list[float]] = [[] for _ in streams]
-
-        def follow(index: int, streams: Any = streams, results: Any = results) -> None:
-            for _ in streams[index]:
-                results[index].append(time.perf_counter())
-
-        threads = [threading.Thread(target=follow, args=(n,)) for n in range(4)]
-        for thread in threads:
-            thread.start()
+        followers = [follow(stream, times) for stream, times in zip(streams, results, strict=True)]
         while min(map(len, results)) < 40:
             time.sleep(0.05)
         arrived = time.perf_counter()
@@ -202,6 +202,8 @@ def long_arrival(repeats: int) -> None:
         read = arrivals(document)[0]
         for stream in streams:
             stream.cancel()
+        for follower in followers:
+            follower.join()
         engine.close()
         calm = [b - a for r in results for a, b in pairs(r) if b < arrived]
         busy = [b - a for r in results for a, b in pairs(r) if arrived < a and b < read]
@@ -213,6 +215,18 @@ def long_arrival(repeats: int) -> None:
             f"ms meanwhile ({ratios[-1]:.2f} times; 99 % under {worst:.2f} times); read in "
             f"{read - arrived:.0f} s"
         )
+
+
+def follow(request: Request, times: list[float]) -> threading.Thread:
+    """Note in ``times`` when each token of a request comes, on a thread of its own."""
+
+    def note() -> None:
+        for _ in request:
+            times.append(time.perf_counter())
+
+    thread = threading.Thread(target=note)
+    thread.start()
+    return thread
 
 
 def pairs(times: list[float]) -> list[tuple[float, float]]:
@@ -300,15 +314,6 @@ def memory_over_time(requests: int) -> None:
         f"{most[0] / MEBIBYTE:.1f} of 64 MiB, vision {most[1] / MEBIBYTE:.1f} of 16 MiB; resident "
         f"memory after each tenth: {', '.join(f'{size:.0f}' for size in sizes)} MiB"
     )
-
-
-def run_all(tasks: list[Callable[[], None]]) -> None:
-    """Run each task on a thread of its own, and wait for all."""
-    threads = [threading.Thread(target=task) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
 
 
 PARTS: dict[str, Callable[[int], None]] = {

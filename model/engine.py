@@ -39,11 +39,16 @@ OUT_OF_MEMORY_WORDS = ("allocate memory", "not enough memory", "ALLOC_FAILED", "
 # Pieces of a prompt: long enough for the matrix products, short enough to stop in a moment.
 FIRST_PIECE_TOKENS = 512
 MAX_PIECE_TOKENS = 4096
-MIN_PIECE_TOKENS = 8
+MIN_PIECE_TOKENS = 32
 # A piece may take so long while nobody is being answered ...
 PIECE_S = 0.5
-# ... and so many times a decoding step while somebody is.
-PIECE_STEPS = 3.0
+# ... and so long while somebody is: small pieces read all weights for a few tokens.
+SHARED_PIECE_S = 0.25
+# Of the time in which somebody is being answered, so much goes to reading prompts: tokens come at a
+# quarter of their speed then.
+READING_SHARE = 0.75
+# One piece in so many is of the prompt that came first, however long it is.
+OLDEST_EVERY = 4
 
 
 class OutOfMemory(RuntimeError):
@@ -97,7 +102,8 @@ class Engine:
         self._changed = threading.Condition()
         self._closing = False
         self._has_news = False  # something to do may have come while the thread waits
-        self._step_s = 0.0  # what decoding a token for all took lately
+        self._pieces = 0  # of prompts, read so far
+        self._owed_s = 0.0  # for answers, before the next piece of a prompt is read
         self._token_s = 0.0  # what a token of a prompt took lately
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
@@ -172,13 +178,22 @@ class Engine:
             self._admit()
         reading = [request for request in self._running if request.is_reading]
         answering = [r for r in self._running if not r.is_reading and not r.is_backlogged]
-        if reading:
-            # in rounds, the shortest first: it need not wait for a long one, nor that for ever
-            request = min(reading, key=lambda r: (r.turns, r.prompt.length - r.read))
+        if reading and (self._owed_s <= 0 or not answering):
+            request = self._next_to_read(reading)
+            started = time.perf_counter()
             self._guard([request], lambda: self._read(request, alone=not answering))
+            took = time.perf_counter() - started
+            self._owed_s = took * (1 - READING_SHARE) / READING_SHARE if answering else 0.0
         if answering:
             self._guard(answering, lambda: self._answer(answering))
         return bool(reading or answering)
+
+    def _next_to_read(self, reading: list[Request]) -> Request:
+        """Whoever is through soonest, so that most wait least; now and then the oldest."""
+        self._pieces += 1
+        if self._pieces % OLDEST_EVERY == 0:
+            return reading[0]
+        return min(reading, key=lambda request: request.prompt.length - request.read)
 
     def _drop_cancelled(self) -> None:
         """End requests that nobody waits for."""
@@ -197,8 +212,6 @@ class Engine:
             if self._running and needed > self._max_kv_bytes:
                 break
             self._waiting.popleft()
-            # as if it had been there all along: else those before it would wait until it caught up
-            request.turns = min((r.turns for r in self._running if r.is_reading), default=0)
             self._running.append(request)
             self._guard([request], partial(self._begin, request))
         self._number_places()
@@ -229,7 +242,6 @@ class Engine:
         if cache is None:  # memory ran out when it began
             self._begin(request)
             return
-        request.turns += 1
         cache.truncate(request.read)  # a piece that failed is begun again
         for medium in prompt.media_after(request.read):
             known = self._vision.get(medium.digest) if medium.embeddings is None else None
@@ -252,12 +264,13 @@ class Engine:
         tokens, request.read = end - request.read, end
         if logits is not None:
             self._pick([request], logits)
-        self._token_s = (time.perf_counter() - started) / tokens
+        if tokens >= MIN_PIECE_TOKENS:  # of a few, most is the time to read the weights
+            self._token_s = (time.perf_counter() - started) / tokens
 
     def _piece_tokens(self, *, alone: bool) -> int:
         if not self._token_s or self._first_piece > MAX_PIECE_TOKENS:
             return self._first_piece
-        seconds = PIECE_S if alone else PIECE_STEPS * self._step_s
+        seconds = PIECE_S if alone else SHARED_PIECE_S
         size = int(seconds / self._token_s)
         # a prompt of this size is one piece when nobody is disturbed, however busy the machine is
         least = FIRST_PIECE_TOKENS if alone else MIN_PIECE_TOKENS
@@ -279,7 +292,7 @@ class Engine:
             past_key_values=caches[0] if len(caches) == 1 else CacheBatch(caches),
         ).last_hidden_state
         self._pick(requests, self._model.lm_head(hidden[:, -1]))
-        self._step_s = time.perf_counter() - started
+        self._owed_s = max(self._owed_s - (time.perf_counter() - started), 0.0)
 
     def _pick(self, requests: list[Request], logits: Tensor) -> None:
         """Hand each request its next token, from the (B, V) ``logits``."""

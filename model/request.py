@@ -67,7 +67,6 @@ class Request:
         self.ids = prompt.ids
         self.cache: KVCache | None = None
         self.read = 0  # tokens of the prompt that are in the cache
-        self.turns = 0
         self.place = 0
         self.began = 0.0
         self.is_cancelled = False

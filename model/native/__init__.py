@@ -19,7 +19,7 @@ from model.native.build import BuildError, load_library
 
 logger = logging.getLogger(__name__)
 
-MAX_ROWS = 4  # beyond, torch's matrix products win
+MAX_ROWS = 8  # beyond, torch's matrix products win
 # A thread is worth waking (3 us) for so many bytes: a core reads them in about that time.
 GRAIN_BYTES = 128 * 1024
 DEFINES: dict[torch.dtype, tuple[str, ...]] = {torch.bfloat16: ("-DBF16",), torch.float32: ()}

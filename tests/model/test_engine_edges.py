@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import queue
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -74,19 +75,23 @@ def test_the_end_can_be_read_again(tiny_model: Model) -> None:
     assert request.next_token(0.0) is None
 
 
-def test_prompts_that_are_read_at_the_same_time_take_turns(
+def test_a_short_prompt_overtakes_a_long_one_which_is_not_forgotten(
     tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pieces_of(monkeypatch, 10)
     engine = Stepped(tiny_model)
-    first = engine.submit(text(100), max_new_tokens=1)
-    engine.turns(5)
-    second = engine.submit(text(100), max_new_tokens=1)
+    long = engine.submit(text(300), max_new_tokens=1)
     engine.turns(4)
-    assert (first.read, second.read) == (70, 20)
+    short = [engine.submit(text(60), max_new_tokens=1) for _ in range(3)]
+    engine.turns(8)
+    assert [request.read for request in short] == [60, 0, 0]
+    assert long.read == 40 + 20  # every fourth piece
+    engine.turns(16)
+    assert [request.read for request in short] == [60, 60, 60]
+    assert long.read == 40 + 60
 
 
-def test_of_prompts_in_the_same_round_the_shortest_is_read_first(
+def test_of_prompts_that_are_read_the_one_with_least_left_is_next(
     tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pieces_of(monkeypatch, 10)
@@ -186,15 +191,41 @@ def test_where_angles_depend_on_the_length_nothing_is_shared(
 def test_pieces_are_as_long_as_the_machine_is_fast(tiny_model: Model) -> None:
     engine = Stepped(tiny_model)
     assert engine._piece_tokens(alone=True) == model.engine.FIRST_PIECE_TOKENS
-    engine._token_s, engine._step_s = 0.001, 0.02
-    assert engine._piece_tokens(alone=False) == 60  # three steps of those who are answered
     engine._token_s = 0.00025
+    assert engine._piece_tokens(alone=False) == 1000  # a quarter of a second
     assert engine._piece_tokens(alone=True) == 2000  # half a second
     engine._token_s = 10.0
     assert engine._piece_tokens(alone=True) == model.engine.FIRST_PIECE_TOKENS
     assert engine._piece_tokens(alone=False) == model.engine.MIN_PIECE_TOKENS
     engine._token_s = 1e-9
     assert engine._piece_tokens(alone=True) == model.engine.MAX_PIECE_TOKENS
+
+
+def test_who_is_answered_gets_a_share_of_the_time_while_a_prompt_is_read(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(model.engine, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    decoder = tiny_model.model.language_model
+    run = decoder.forward
+
+    def take_time(*args: Any, **inputs: Any) -> Any:
+        is_piece = "inputs_embeds" in inputs
+        clock[0] += 0.3 if is_piece else 0.03
+        passes.append("piece" if is_piece else "token")
+        return run(*args, **inputs)
+
+    passes: list[str] = []
+    monkeypatch.setattr(decoder, "forward", take_time)
+    pieces_of(monkeypatch, 16)
+    engine = Stepped(tiny_model)
+    engine.submit(text(10), max_new_tokens=40)
+    engine.turns()
+    engine.submit(text(90), max_new_tokens=1)
+    passes.clear()
+    engine.turns(12)
+    # after a piece of 0.3 s, 0.1 s of tokens
+    assert "".join(name[0] for name in passes) == "ptttt" * 3
 
 
 def test_nothing_asked_for_is_the_end_at_once(tiny_model: Model) -> None:

@@ -42,7 +42,8 @@ _SPECIAL = re.compile(
     r"|(?P<dollar>\$(?=[^\s$])[^$\n]*?(?<=[^\s\\])\$(?!\d))"
     # on one line and without "|", which would end a table cell
     r"|(?P<code>(?P<ticks>`+)(?!`)[^\n|]*?[^`\n|](?P=ticks)(?!`))"
-    r"|(?P<bracket>\\[()\[\]])|(?P<escaped>\\.)|(?P<lone_ticks>`+)"
+    rf"|(?P<bracket>\\[()\[\]])|(?P<before_link>[\\!](?={LINK_OPENS}))"
+    r"|(?P<escaped>\\.)|(?P<lone_ticks>`+)"
     r"|(?P<html><(?=[A-Za-z/!?])|&(?=\#?\w+;)|!(?=\[))"
 )
 _HTML = re.compile(r"(?<!\\)(?:<(?=[A-Za-z/!?])|&(?=#?\w+;))")
@@ -112,7 +113,7 @@ def _escape_prose(text: str, links: Links) -> str:
                 blank = _BLANK_LINE.search(text, match.end())
                 code_is_certain_from = blank.end() if blank else len(text)
                 return found
-            case "bracket":
+            case "bracket" | "before_link":
                 return "\\" + found
             case "html":
                 # a lone "!" must not be escaped before it, but between it and the bracket

@@ -83,6 +83,13 @@ def test_a_typed_mark_does_not_make_a_link(typed: str) -> None:
     assert "](#" not in to_markdown(typed)
 
 
+@pytest.mark.parametrize("before", ["\\", "!"])
+def test_what_stands_before_a_link_makes_it_neither_text_nor_an_image(before: str) -> None:
+    answer = f"{before}[1,2]"
+    linked = to_linked_markdown(answer, of(answer, "[1,2]"))
+    assert linked == f"\\{before}" + r"[\[1,2\]](#target-1)"
+
+
 @given(
     st.text("ab [](){}<>`*_$\\|~!&\n0123456789,#", max_size=60),
     st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=5),

@@ -10,6 +10,7 @@ joins and an ended one leaves between two turns, and all of them read the weight
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -107,6 +108,8 @@ class Engine:
         self._token_s = 0.0  # what a token of a prompt took lately
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
+        # a thread that is inside of torch when the interpreter ends aborts the process
+        atexit.register(self.close)
 
     def submit(
         self, inputs: Mapping[str, Tensor], *, numbers: Tensor | None = None, **options: Any
@@ -149,6 +152,7 @@ class Engine:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
+        atexit.unregister(self.close)
 
     def _wake(self) -> None:
         with self._changed:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -404,3 +408,22 @@ def test_tokens_and_media_that_do_not_match_are_refused_before_anything_is_compu
     with pytest.raises(ValueError, match="Glm4vProcessor"):
         start().submit({**inputs, "pixel_values": inputs["pixel_values"][:-4]})
     assert watch.passes == []
+
+
+def test_a_program_may_end_while_something_is_computed(tmp_path: Path) -> None:
+    program = tmp_path / "ends.py"
+    program.write_text(
+        "import torch\n"
+        "from model.config import Glm4vMoeConfig\n"
+        "from model.engine import Engine\n"
+        "from model.glm4v_moe import Glm4vMoeForConditionalGeneration\n"
+        "from tiny import tiny_config\n"
+        "model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config())).eval()\n"
+        "prompt = {'input_ids': torch.ones(1, 400, dtype=torch.int64)}\n"
+        "request = Engine(model).submit(prompt, max_new_tokens=60, eos_token_id=())\n"
+        "request.next_token()\n"
+    )
+    root = Path(__file__).parents[2]
+    paths = os.pathsep.join((str(root), str(root / "tests")))
+    ended = subprocess.run([sys.executable, program], env={**os.environ, "PYTHONPATH": paths})
+    assert ended.returncode == 0

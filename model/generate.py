@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -126,29 +126,18 @@ def stream_tokens(
     image_grid_thw: Tensor | None = None,
     video_grid_thw: Tensor | None = None,
     mm_token_type_ids: Tensor | None = None,
-    max_new_tokens: int | None = None,
-    do_sample: bool | None = None,
-    temperature: float | None = None,
-    top_p: float | None = None,
-    top_k: int | None = None,
-    repetition_penalty: float | None = None,
-    eos_token_id: int | Sequence[int] | None = None,
-    seed: int | None = None,
+    **options: Any,
 ) -> Generator[Step, None, None]:
     """Yield the next token of every row, step by step, until all rows have stopped.
 
     All of the request's state is in the iterator: closing it frees everything and stops computing.
-    None means the checkpoint's default (``model.generation_config``).
 
     Args:
         model: in evaluation mode.
         input_ids: (B, T) int64; shorter rows padded on the left.
         attention_mask: (B, T), 0 for padding.
         pixel_values: as `Glm4vMoeModel.forward`; so are the other media.
-        max_new_tokens: None for as many as the context holds.
-        do_sample: as `Sampling`; so are the next four.
-        eos_token_id: tokens that stop a row; the stop token is yielded too.
-        seed: makes sampling repeatable.
+        options: as `model.generation_config.make_plan`. The token that stops a row is yielded too.
 
     Raises:
         ValueError: an empty prompt or one that fills the context, padding on the right, image
@@ -163,18 +152,7 @@ def stream_tokens(
     }
     has_media = pixel_values is not None or pixel_values_videos is not None
     check_prompt(input_ids, attention_mask, has_media, model.config)
-    plan = make_plan(
-        model,
-        input_ids.shape[1],
-        max_new_tokens=max_new_tokens,
-        do_sample=do_sample,
-        temperature=temperature,
-        top_p=top_p,
-        top_k=top_k,
-        repetition_penalty=repetition_penalty,
-        eos_token_id=eos_token_id,
-        seed=seed,
-    )
+    plan = make_plan(model, input_ids.shape[1], **options)
     return _run(_Generation(model, input_ids, attention_mask, media, plan), plan.max_new_tokens)
 
 

@@ -8,8 +8,14 @@ from dataclasses import replace
 
 from grounding import Result, parse
 from grounding.look_twice import Crop, choose_crop, is_second_better
-from model.backends.base import ChatBackend, Reply, SamplingOptions, TokenProbability
-from model.processing import Limits
+from model.backends.base import (
+    BackendError,
+    ChatBackend,
+    Reply,
+    SamplingOptions,
+    TokenProbability,
+)
+from model.processing import Limits, MediaError
 from ui.answering import Refused, answer
 from ui.conversation import Attached, Picture, Turn, read_turn
 from ui.files import save_png
@@ -42,8 +48,11 @@ def answer_twice(
     target = next((target for target in first.targets if target.at is not None), None)
     if first.state != "done" or target is None or target.at is None:
         return
-    items = backend.open_attachment(path, limits=limits).items
     size = picture.image.size
+    try:
+        items = backend.open_attachment(path, limits=limits).items
+    except (BackendError, MediaError):
+        return  # what is too much to attach was answered all the same
     crop = choose_crop(target.box or target.at, size, items[0].sent_size or size)
     if crop is None:
         return

@@ -151,3 +151,9 @@ def test_the_surer_answer_counts(screenshot: str, sure: tuple[float, float], sai
     assert result["boxes"][0]["score"] == pytest.approx(max(sure))
     assert result["boxes"][0]["xyxy"] == pytest.approx(BUTTON, abs=1)
     assert said in result["notes"][-1]
+
+
+def test_a_file_too_large_to_attach_keeps_its_first_answer(screenshot: str) -> None:
+    tab = Locate(Finds(), SamplingOptions(), Limits(max_bytes=1))
+    result = list(tab.call(screenshot, "the button", False, True))[-1][0]
+    assert result["boxes"][0]["xyxy"] == pytest.approx(BUTTON, abs=1)

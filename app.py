@@ -40,7 +40,7 @@ LAUNCH: dict[str, Any] = {
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
     ),
-    "css_paths": [ASSETS / "style.css", ASSETS / "agent.css"],
+    "css_paths": sorted(ASSETS.glob("*.css")),
     "allowed_paths": [str(ASSETS / "examples")],
     "enable_monitoring": False,
     # ours is served in its place (ui/mcp_server.py); a variable of Gradio's would start it

@@ -32,6 +32,7 @@ from PIL import Image
 from benchmarks.conditions import best_of, machine
 from benchmarks.loading import read_status
 from model.processing import (
+    Choice,
     Glm4vImageProcessor,
     Glm4vVideoProcessor,
     open_attachment,
@@ -158,7 +159,7 @@ def measure_image_by_transformers(processor: Any, path: Path) -> dict[str, Any]:
 def measure_document(processor: Any, path: Path) -> dict[str, Any]:
     """Render the chosen pages at the size that fits the token budget, and make pixel_values."""
     start = time.perf_counter()
-    document = open_attachment(path, pages=PDF_CHOICE)
+    document = open_attachment(path, Choice(pages=PDF_CHOICE))
     pictures = document.pictures()
     first = next(pictures)
     first_s = time.perf_counter() - start

@@ -5,7 +5,16 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from model.processing import Attachment, Glm4vProcessor, Limits, ModelView, open_attachment
+from model.backends.base import Abilities, SamplingOptions
+from model.processing import (
+    WHOLE,
+    Attachment,
+    Choice,
+    Glm4vProcessor,
+    Limits,
+    ModelView,
+    open_attachment,
+)
 
 BUNDLED = Path(__file__).parents[1] / "assets" / "bundled"
 
@@ -20,25 +29,13 @@ class OpensFiles:
 
     context_length: int | None = 8192
     model_name: str = "glm4v_moe"
+    abilities: Abilities = Abilities(thinking_budget=True, continuing=True)
+    defaults: SamplingOptions = SamplingOptions(temperature=1.0, top_p=0.6)
 
-    def open_attachment(
-        self,
-        path: str,
-        *,
-        limits: Limits,
-        pages: str | None = None,
-        fps: float | None = None,
-        max_frames: int | None = None,
-        max_item_tokens: int | None = None,
-        animation_as_video: bool = False,
-    ) -> Attachment:
+    def open_attachment(self, path: str, choice: Choice = WHOLE, *, limits: Limits) -> Attachment:
         return open_attachment(
             path,
+            choice,
             limits=limits,
             view=bundled_view(),
-            pages=pages,
-            fps=fps,
-            max_frames=max_frames,
-            max_item_tokens=max_item_tokens,
-            animation_as_video=animation_as_video,
         )

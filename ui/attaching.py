@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from PIL import Image
 
 from model.backends.base import ChatBackend
-from model.processing import Attachment, Limits, MediaError
+from model.processing import Attachment, Choice, Limits, MediaError
 from model.processing.file_type import FileType, Kind, identify
 from ui.answering import as_sentence
 from ui.conversation import Attached, Item, Picture, to_place
@@ -28,46 +28,36 @@ MAY_HAVE_PAGES = "a TIFF image"
 MIN_INTERVAL_S = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which part of a file is wanted; None leaves it to the checkpoint and the limits."""
+def read_choice(entered: object) -> Choice:
+    """Return what was entered on the page or over HTTP, a mapping from the fields' names.
 
-    pages: str | None = None
-    fps: float | None = None
-    max_frames: int | None = None
-    max_item_tokens: int | None = None
-    animation_as_video: bool = False
-
-    @classmethod
-    def read(cls, entered: object) -> Choice:
-        """Return what was entered on the page or over HTTP, a mapping from the fields' names.
-
-        Nothing of it is trusted: what is empty, 0, or no number is no choice.
-        """
-        if not isinstance(entered, Mapping):
-            return cls()
-        pages = entered.get("pages")
-        max_frames = _positive(entered.get("max_frames"))
-        max_item_tokens = _positive(entered.get("max_item_tokens"))
-        return cls(
-            (pages.strip() or None) if isinstance(pages, str) else None,
-            _positive(entered.get("fps")),
-            math.ceil(max_frames) if max_frames else None,
-            math.ceil(max_item_tokens) if max_item_tokens else None,
-            entered.get("animation_as_video") is True,
-        )
-
-    def of(self, found: FileType) -> Choice:
-        """Return the part of the choice that matters to such a file."""
-        if found.kind in ("pdf", "office") or found.what == MAY_HAVE_PAGES:
-            return Choice(pages=self.pages, max_item_tokens=self.max_item_tokens)
-        if found.kind == "video":
-            return replace(self, pages=None, animation_as_video=False)
-        if found.kind == "image" and self.animation_as_video:
-            return replace(self, pages=None)
-        if found.kind == "image":
-            return Choice(max_item_tokens=self.max_item_tokens)
+    Nothing of it is trusted: what is empty, 0, or no number is no choice.
+    """
+    if not isinstance(entered, Mapping):
         return Choice()
+    pages = entered.get("pages")
+    max_frames = _positive(entered.get("max_frames"))
+    max_item_tokens = _positive(entered.get("max_item_tokens"))
+    return Choice(
+        (pages.strip() or None) if isinstance(pages, str) else None,
+        _positive(entered.get("fps")),
+        math.ceil(max_frames) if max_frames else None,
+        math.ceil(max_item_tokens) if max_item_tokens else None,
+        entered.get("animation_as_video") is True,
+    )
+
+
+def _what_applies(choice: Choice, found: FileType) -> Choice:
+    """Return the part of the choice that matters to such a file."""
+    if found.kind in ("pdf", "office") or found.what == MAY_HAVE_PAGES:
+        return Choice(pages=choice.pages, max_item_tokens=choice.max_item_tokens)
+    if found.kind == "video":
+        return replace(choice, pages=None, animation_as_video=False)
+    if found.kind == "image" and choice.animation_as_video:
+        return replace(choice, pages=None)
+    if found.kind == "image":
+        return Choice(max_item_tokens=choice.max_item_tokens)
+    return Choice()
 
 
 def _positive(entered: Any) -> float | None:
@@ -160,7 +150,7 @@ def _draft(path: str, choice: Choice, known: Drafts) -> Draft:
         found = identify(Path(path))
     except OSError:
         found = FileType("other", "nothing")  # whoever opens it will say what is wrong
-    wanted = choice.of(found)
+    wanted = _what_applies(choice, found)
     for draft in known:
         if draft.is_complete and (draft.path, draft.choice) == (path, wanted):
             return draft
@@ -170,8 +160,9 @@ def _draft(path: str, choice: Choice, known: Drafts) -> Draft:
 def _open(backend: ChatBackend, draft: Draft, limits: Limits) -> Iterator[Draft]:
     """Yield the draft as more of it can be shown, and at last complete."""
     try:
-        opened = backend.open_attachment(draft.path, limits=limits, **asdict(draft.choice))
+        opened = backend.open_attachment(draft.path, draft.choice, limits=limits)
         for attached in make_pictures(opened):
+            attached = replace(attached, path=draft.path, choice=draft.choice)
             yield replace(draft, opened=opened, attached=attached)
     except MediaError as error:
         yield replace(draft, problem=as_sentence(error))

@@ -11,10 +11,10 @@ import gradio as gr
 
 from grounding import strip_markers
 from model.backends.base import BackendError, ChatBackend, SamplingOptions
-from model.processing import Limits, MediaError, check_message, mixing_note
+from model.processing import Choice, Limits, MediaError, check_message, mixing_note
 from ui.answering import Refused, answer, as_sentence
 from ui.arranging import to_value
-from ui.attaching import MAX_FILES, MEGABYTE, Choice, Draft, Drafts, open_files
+from ui.attaching import MAX_FILES, MEGABYTE, Draft, Drafts, open_files, read_choice
 from ui.conversation import Conversation, Turn, pictures_in_question
 from ui.estimate import estimate
 from ui.findings import describe_attachments, describe_turn, describe_usage
@@ -87,7 +87,7 @@ def _refuse(files: list[str], problem: str) -> Drafts:
 def _read_choices(entered: Any) -> dict[str, Choice]:
     """Return what was entered on the page about each file."""
     choices = entered.items() if isinstance(entered, Mapping) else ()
-    return {str(path): Choice.read(choice) for path, choice in choices}
+    return {str(path): read_choice(choice) for path, choice in choices}
 
 
 def _read_history(history: list[dict[str, str]] | None) -> Conversation:
@@ -130,7 +130,7 @@ class Chat:
         It ends early once there is a newer version, which will be asked for next.
 
         Args:
-            choices: what was entered about each file, {path: what ``Choice.read`` takes}.
+            choices: what was entered about each file, {path: what ``read_choice`` takes}.
         """
         files, surplus = message["files"][:MAX_FILES], message["files"][MAX_FILES:]
         refused = _refuse(surplus, f"a message takes up to {MAX_FILES} files; remove one.")
@@ -237,7 +237,7 @@ class Chat:
         try:
             _check_message(text, files)
             earlier = _read_history(history)
-            choice = Choice.read(
+            choice = read_choice(
                 {
                     "pages": pages,
                     "fps": fps,

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+from uuid import uuid4
 
 from PIL import Image
 
 from grounding import Place, Result, add_scores, draw, parse
 from model.backends.base import Finished, Message, Reply, Waiting
-from model.processing import open_image
+from model.processing import Choice, open_image
 from ui.files import save_png
 from ui.targets import Target, list_targets, on_picture
 
@@ -57,6 +58,8 @@ class Attached:
 
     Attributes:
         content: the parts of the message that it becomes.
+        path: the file as it was uploaded; "" where there is none any more.
+        choice: which part of it was chosen.
         pictures: its images, pages or frames, in the order in which the model sees them.
         tokens: how much of the model's context it takes.
         notes: what of it is not as it may seem, in sentences.
@@ -69,13 +72,16 @@ class Attached:
     items: tuple[Item, ...] = ()
     tokens: int = 0
     notes: tuple[str, ...] = ()
+    path: str = ""
+    choice: Choice = Choice()
 
     @classmethod
     def open_image(cls, path: str, *, max_pixels: int) -> Attached:
         """Open an uploaded image; ``MediaError`` says what is wrong with it."""
         image = open_image(path, max_pixels=max_pixels)
         picture = Picture(Path(path).name, image, save_png(image))
-        return cls(picture.name, "image", ({"type": "image", "image": image},), (picture,))
+        content = ({"type": "image", "image": image},)
+        return cls(picture.name, "image", content, (picture,), path=path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,8 @@ class Turn:
     """A question and the answer to it, as far as it has come.
 
     Attributes:
+        id: its own, which it keeps while it grows.
+        before: id of the turn that it follows; "" for a first one.
         answer: the model's own text, box markers included.
         thinking_s: how long the thought took; None while it lasts, or if there is none.
         waiting: how far it is while nothing has been generated yet.
@@ -125,6 +133,8 @@ class Turn:
     shown: Shown = field(default_factory=Shown)
     notes: tuple[str, ...] = ()
     finished: Finished | None = None
+    before: str = ""
+    id: str = field(default_factory=lambda: uuid4().hex)
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
-if TYPE_CHECKING:
-    from model.processing import Attachment, Limits
+from model.processing import WHOLE, Attachment, Choice, Limits
 
 # {"role": ..., "content": [{"type": "image", "image": PIL.Image}, {"type": "text", "text": ...}]}
 Message: TypeAlias = dict[str, Any]
@@ -79,7 +78,18 @@ class Waiting:
     read: float = 0.0
 
 
-Event: TypeAlias = Waiting | ThinkingDelta | AnswerDelta | AnswerWasThinking | Finished
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the model or the server was given; comes once, before the first piece.
+
+    Attributes:
+        request: for people to read. Pictures and videos are told, not contained; no key is in it.
+    """
+
+    request: str
+
+
+Event: TypeAlias = Waiting | Sent | ThinkingDelta | AnswerDelta | AnswerWasThinking | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,8 @@ class SamplingOptions:
 
     Attributes:
         temperature: 0 always takes the likeliest token.
+        thinking_budget: tokens that a thought may take; then it is closed, and the answer begins.
+            Only where ``Abilities`` has it.
     """
 
     max_new_tokens: int | None = None
@@ -104,6 +116,20 @@ class SamplingOptions:
     top_k: int | None = None
     repetition_penalty: float | None = None
     seed: int | None = None
+    thinking_budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a backend can do that not all can.
+
+    Attributes:
+        thinking_budget: end a thought after so many tokens, and begin the answer.
+        continuing: go on with an answer that ended early (``ChatBackend.stream``).
+    """
+
+    thinking_budget: bool = False
+    continuing: bool = False
 
 
 class ChatBackend(Protocol):
@@ -117,6 +143,14 @@ class ChatBackend(Protocol):
     def model_name(self) -> str:
         """What the model calls itself, which tells how it writes coordinates; "" if not known."""
 
+    @property
+    def abilities(self) -> Abilities:
+        """What this backend can do; may change once it is ready."""
+
+    @property
+    def defaults(self) -> SamplingOptions:
+        """What None means in the options of a question; None in it is not known (yet)."""
+
     def status(self) -> Status:
         """Say whether the backend is loading, ready or failed; returns at once."""
 
@@ -124,28 +158,13 @@ class ChatBackend(Protocol):
     def context_length(self) -> int | None:
         """Tokens that a conversation and its answer may have together; None if not known (yet)."""
 
-    def open_attachment(
-        self,
-        path: str,
-        *,
-        limits: Limits,
-        pages: str | None = None,
-        fps: float | None = None,
-        max_frames: int | None = None,
-        max_item_tokens: int | None = None,
-        animation_as_video: bool = False,
-    ) -> Attachment:
+    def open_attachment(self, path: str, choice: Choice = WHOLE, *, limits: Limits) -> Attachment:
         """Open a file as this backend will see it.
 
         Args:
             path: local file; its name is what the person called it.
+            choice: which part of it.
             limits: what the operator allows.
-            pages: of a document, such as "1-5, 9"; None for the first ones that fit.
-            fps: frames per second of a video to take; None for the model's own rule.
-            max_frames: the most frames of a video to take; None for the model's own rule.
-            max_item_tokens: the most tokens of an image, a page or a pair of frames, which is its
-                resolution; None for the model's own.
-            animation_as_video: take an animated image as a video instead of its first frame.
 
         Raises:
             MediaError: the file cannot be used; the message names it and says what to do.
@@ -156,6 +175,10 @@ class ChatBackend(Protocol):
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
     ) -> Generator[Event, None, None]:
         """Yield the answer as it comes, ending with ``Finished``; closing it ends all work.
+
+        A conversation that ends with an assistant's message is gone on with, where ``Abilities``
+        has that: only what is new is yielded. Such a message may have, beside its content, the
+        "reasoning_content" before it; with that and without content, the thought is gone on with.
 
         A generator that waits cannot be closed: a backend that waits for long yields empty deltas
         meanwhile.
@@ -171,6 +194,7 @@ class Reply:
 
     thinking: str = ""
     answer: str = ""
+    request: str = ""  # what was sent, for people
     waiting: Waiting | None = None  # until something is generated
     finished: Finished | None = None
 
@@ -184,6 +208,9 @@ class Reply:
             self.thinking, self.answer = self.thinking + self.answer, ""
         elif isinstance(event, Waiting):
             self.waiting = event
+            return
+        elif isinstance(event, Sent):
+            self.request = event.request
             return
         else:
             self.finished = event

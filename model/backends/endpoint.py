@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import openai
 
 from model.backends.base import (
+    Abilities,
     AnswerDelta,
     BackendError,
     Event,
@@ -27,10 +28,7 @@ from model.backends.base import (
 from model.backends.endpoint_asking import Asker
 from model.backends.endpoint_messages import count_tokens, to_openai, view_of
 from model.backends.endpoint_server import LISTING_TIMEOUT_S, SERVER_ERRORS, Server
-from model.processing import ProcessingCache, open_attachment
-
-if TYPE_CHECKING:
-    from model.processing import Attachment, Limits
+from model.processing import WHOLE, Attachment, Choice, Limits, ProcessingCache, open_attachment
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +155,16 @@ class EndpointBackend:
         """The family that was given, else the model's name at the server; "" while not known."""
         return self._family or self._server.model or ""
 
+    @property
+    def abilities(self) -> Abilities:
+        """What the server's dialect allows."""
+        return Abilities()
+
+    @property
+    def defaults(self) -> SamplingOptions:
+        """Not known: servers do not tell."""
+        return SamplingOptions()
+
     def status(self) -> Status:
         """Say whether the server was there when it was last looked for, and what it had."""
         return self._server.status
@@ -187,17 +195,7 @@ class EndpointBackend:
         """End all answers and connections; the backend cannot be used any more."""
         self._loop.stop(self._server.client.close)
 
-    def open_attachment(
-        self,
-        path: str,
-        *,
-        limits: Limits,
-        pages: str | None = None,
-        fps: float | None = None,
-        max_frames: int | None = None,
-        max_item_tokens: int | None = None,
-        animation_as_video: bool = False,
-    ) -> Attachment:
+    def open_attachment(self, path: str, choice: Choice = WHOLE, *, limits: Limits) -> Attachment:
         """Open a file as the model will see it; see ``ChatBackend``.
 
         Whatever the server has, sizes and tokens are those of GLM-4.5V, or of GLM-4.6V if the
@@ -208,14 +206,10 @@ class EndpointBackend:
             most = min(most, int(context_length * ATTACHMENT_SHARE))
         return open_attachment(
             path,
+            choice,
             limits=replace(limits, max_tokens=most),
             view=view_of(self._server.model),
             cache=self._cache,
-            pages=pages,
-            fps=fps,
-            max_frames=max_frames,
-            max_item_tokens=max_item_tokens,
-            animation_as_video=animation_as_video,
         )
 
     def stream(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from model.backends.base import (
+    Abilities,
     BackendError,
     Event,
     Finished,
@@ -20,13 +21,14 @@ from model.backends.base import (
     Waiting,
 )
 from model.backends.thinking import OPENING_TAG, ThinkingSplitter
+from model.processing import WHOLE, Attachment, Choice, Limits
 
 if TYPE_CHECKING:
     import torch
 
     from model import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, Glm4vProcessor
     from model.engine import Engine
-    from model.processing import Attachment, Limits, ProcessingCache
+    from model.processing import ProcessingCache
     from model.request import Request
 
 logger = logging.getLogger(__name__)
@@ -210,6 +212,25 @@ class LocalBackend:
         """The only architecture that the engine runs."""
         return "glm4v_moe"
 
+    @property
+    def abilities(self) -> Abilities:
+        """Those of the engine."""
+        return Abilities()
+
+    @property
+    def defaults(self) -> SamplingOptions:
+        """Those of the checkpoint's ``generation_config.json``; nothing before it is loaded."""
+        if self._loaded is None:
+            return SamplingOptions()
+        sampling = self._loaded.model.generation_config.sampling
+        return SamplingOptions(
+            max_new_tokens=DEFAULT_MAX_NEW_TOKENS,
+            temperature=sampling.temperature if sampling.do_sample else 0.0,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            repetition_penalty=sampling.repetition_penalty,
+        )
+
     def status(self) -> Status:
         """Say whether the weights are loading, ready, or could not be loaded and why."""
         return self._status
@@ -226,17 +247,7 @@ class LocalBackend:
             return None
         return self._prepared.config.text_config.max_position_embeddings
 
-    def open_attachment(
-        self,
-        path: str,
-        *,
-        limits: Limits,
-        pages: str | None = None,
-        fps: float | None = None,
-        max_frames: int | None = None,
-        max_item_tokens: int | None = None,
-        animation_as_video: bool = False,
-    ) -> Attachment:
+    def open_attachment(self, path: str, choice: Choice = WHOLE, *, limits: Limits) -> Attachment:
         """Open a file as the checkpoint's processor will see it; see ``ChatBackend``.
 
         The tokens of a file are bounded by the checkpoint's context too, with room for an answer.
@@ -247,14 +258,10 @@ class LocalBackend:
         most = int(prepared.config.text_config.max_position_embeddings * ATTACHMENT_SHARE)
         return open_attachment(
             path,
+            choice,
             limits=replace(limits, max_tokens=min(limits.max_tokens, most)),
             view=ModelView.of(prepared.processor),
             cache=prepared.cache,
-            pages=pages,
-            fps=fps,
-            max_frames=max_frames,
-            max_item_tokens=max_item_tokens,
-            animation_as_video=animation_as_video,
         )
 
     def stream(

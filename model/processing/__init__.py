@@ -2,6 +2,7 @@
 
 from model.processing.attachment import Attachment, Item, check_message, mixing_note
 from model.processing.chat_template import ChatTemplate
+from model.processing.choice import WHOLE, Choice
 from model.processing.clip import Clip, ClipFrames, SampledFrame, open_clip
 from model.processing.frame_sampling import VideoMetadata
 from model.processing.image import open_image
@@ -19,8 +20,10 @@ from model.processing.video_processor import Glm4vVideoProcessor
 
 __all__ = [
     "MAX_IMAGE_PIXELS",
+    "WHOLE",
     "Attachment",
     "ChatTemplate",
+    "Choice",
     "Clip",
     "ClipFrames",
     "Glm4vImageProcessor",

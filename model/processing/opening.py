@@ -16,6 +16,7 @@ from model.processing.attached_files import (
     page_heading,
 )
 from model.processing.attachment import Attachment, Item, remedy
+from model.processing.choice import WHOLE, Choice
 from model.processing.clip import open_clip
 from model.processing.document import Pages, TiffFile, parse_page_ranges, resized
 from model.processing.file_type import FileType, identify, mislabelled
@@ -42,7 +43,7 @@ class _Request:
     found: FileType
     view: ModelView
     limits: Limits
-    max_item_tokens: int | None
+    choice: Choice
     fingerprint: str
     cache: ProcessingCache
     notes: tuple[str, ...]
@@ -50,15 +51,11 @@ class _Request:
 
 def open_attachment(
     path: str | Path,
+    choice: Choice = WHOLE,
     *,
     name: str | None = None,
     limits: Limits | None = None,
     view: ModelView | None = None,
-    pages: str | None = None,
-    fps: float | None = None,
-    max_frames: int | None = None,
-    max_item_tokens: int | None = None,
-    animation_as_video: bool = False,
     cache: ProcessingCache | None = None,
 ) -> Attachment:
     """Look into a file and return what the model will see of it.
@@ -67,15 +64,10 @@ def open_attachment(
 
     Args:
         path: of a local file, which must stay there as long as the attachment is used.
+        choice: which part of it.
         name: what the person called it; by default the file name.
         limits: the operator's; by default ``Limits()``.
         view: how the answering model sees pixels and text; by default the published GLM-4.5V.
-        pages: of a document, such as "1-5, 9"; by default all, up to the limit.
-        fps: frames per second of a video, in the place of the model's own rule.
-        max_frames: of a video, in the place of the rule's own cap.
-        max_item_tokens: the resolution, as tokens of an image, a page or a pair of frames; by
-            default as the model sees it, and for documents what fits ``limits.max_tokens``.
-        animation_as_video: take an animated GIF, PNG or WebP as a video instead of its first frame.
         cache: keeps what was made, so that the same file is not processed again in a later turn;
             by default one that this attachment has for itself.
 
@@ -94,7 +86,7 @@ def open_attachment(
             found,
             view or ModelView(),
             limits,
-            max_item_tokens,
+            choice,
             fingerprint_file(file),
             ProcessingCache() if cache is None else cache,
             _notes(shown, found),
@@ -102,11 +94,11 @@ def open_attachment(
         if found.kind == "text":
             attachment: Attachment = _open_text(request)
         elif found.kind in ("pdf", "office"):
-            attachment = _open_document(request, _opener(request), pages)
-        elif found.kind == "video" or (animation_as_video and is_animation(file, found)):
-            attachment = _open_video(request, fps, max_frames)
+            attachment = _open_document(request, _opener(request))
+        elif found.kind == "video" or (choice.animation_as_video and is_animation(file, found)):
+            attachment = _open_video(request)
         elif found.kind == "image":
-            attachment = _open_image(request, pages)
+            attachment = _open_image(request)
         else:
             advice = found.remedy or WHAT_TO_ATTACH
             raise MediaError(f"{shown} cannot be attached: it is {found.what}; {advice}")
@@ -156,13 +148,13 @@ def _open_text(request: _Request) -> Attachment:
     return TextAttachment(request.name, text, request.view, request.notes)
 
 
-def _open_image(request: _Request, pages: str | None) -> Attachment:
+def _open_image(request: _Request) -> Attachment:
     """Decode an image, unless it was before; a TIFF of several pages is a document."""
     name, limits, view = request.name, request.limits, request.view
     notes = request.notes
     with request.path.open("rb") as file, read_header(file, name, limits.max_pixels) as header:
         if header.format == "TIFF" and _moves(header):
-            return _open_document(request, lambda: TiffFile(request.path, name, limits), pages)
+            return _open_document(request, lambda: TiffFile(request.path, name, limits))
         # several pictures in a HEIC photo are takes of one scene, not an animation
         moves = header.format != "HEIF" and _moves(header)
         if moves:
@@ -172,7 +164,7 @@ def _open_image(request: _Request, pages: str | None) -> Attachment:
             lambda: finish_image(header, name, limits.max_pixels),
         )
     original = image.size
-    sent = _image_size(view, original, request.max_item_tokens, name)
+    sent = _image_size(view, original, request.choice.max_item_tokens, name)
     if sent != view.image_size(original):
         # smaller than the model would see it: done here, as its processor would not
         key = ("small image", request.fingerprint, sent)
@@ -193,12 +185,10 @@ def _opener(request: _Request) -> Callable[[], Pages]:
     return lambda: PdfFile(content, request.name, request.limits)
 
 
-def _open_document(
-    request: _Request, open_pages: Callable[[], Pages], pages: str | None
-) -> Attachment:
+def _open_document(request: _Request, open_pages: Callable[[], Pages]) -> Attachment:
     """Choose pages and the size of each, within the tokens that they share; renders nothing."""
     name, limits, view = request.name, request.limits, request.view
-    notes = request.notes
+    notes, pages = request.notes, request.choice.pages
     with open_pages() as document:
         count = document.page_count
         if pages is None or not pages.strip():
@@ -215,7 +205,7 @@ def _open_document(
             )
         headings = [view.count_tokens(page_heading(number, name)) for number in numbers]
         share = limits.max_tokens // len(numbers) - max(headings) - view.image_tokens((0, 0))
-        budget = min(request.max_item_tokens or share, share)
+        budget = min(request.choice.max_item_tokens or share, share)
         items = []
         for number, heading in zip(numbers, headings, strict=True):
             natural = document.natural_size(number)
@@ -234,15 +224,17 @@ def _open_document(
     )
 
 
-def _open_video(request: _Request, fps: float | None, max_frames: int | None) -> Attachment:
+def _open_video(request: _Request) -> Attachment:
     clip = open_clip(request.path, name=request.name, limits=request.limits)
-    frames = request.view.video_processor.sample(clip, fps, max_frames)
+    frames = request.view.video_processor.sample(
+        clip, request.choice.fps, request.choice.max_frames
+    )
     try:
         return VideoAttachment(
             clip,
             frames,
             request.view,
-            max_item_tokens=request.max_item_tokens,
+            max_item_tokens=request.choice.max_item_tokens,
             fingerprint=request.fingerprint,
             cache=request.cache,
             notes=request.notes,

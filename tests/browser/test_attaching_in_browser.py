@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
@@ -26,7 +25,7 @@ from model.backends.base import (
     SamplingOptions,
     Status,
 )
-from model.processing import Attachment, Limits
+from model.processing import WHOLE, Attachment, Choice, Limits
 
 pytestmark = pytest.mark.browser
 
@@ -57,8 +56,8 @@ class Patient(OpensFiles):
     def status(self) -> Status:
         return Status("ready", "Ready")
 
-    def open_attachment(self, path: str, **options: Any) -> Attachment:
-        attachment = super().open_attachment(path, **options)
+    def open_attachment(self, path: str, choice: Choice = WHOLE, *, limits: Limits) -> Attachment:
+        attachment = super().open_attachment(path, choice, limits=limits)
         pictures = attachment.pictures
 
         def wait_after_the_first() -> Iterator[Image.Image]:

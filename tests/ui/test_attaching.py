@@ -14,11 +14,11 @@ from PIL import Image
 from scripted_backend import END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, Finished, SamplingOptions
-from model.processing import Limits, MediaError
+from model.processing import Choice, Limits, MediaError
 from model.processing.attachment import MIXING_NOTE
 from model.processing.pdf import PdfFile
 from ui import answering, attaching
-from ui.attaching import Choice, Draft, describe_limits
+from ui.attaching import Draft, describe_limits, read_choice
 from ui.chat import Chat, ChatView, Newest, StripView
 
 SLOW_END = Finished("stop", prompt_tokens=1000, new_tokens=24, first_token_s=2.0, total_s=3.0)
@@ -189,7 +189,7 @@ def test_each_file_has_choices_of_its_own(pdf: str, tmp_path: Path) -> None:
      {"pages": " ", "fps": "nan", "max_frames": "1e999", "animation_as_video": "yes"}],
 )  # fmt: skip
 def test_nonsense_in_the_fields_is_no_choice(entered: Any) -> None:
-    assert Choice.read(entered) == Choice()
+    assert read_choice(entered) == Choice()
 
 
 def test_the_order_of_the_files_is_the_order_in_the_prompt(image: str, pdf: str) -> None:
@@ -313,9 +313,9 @@ def count_openings(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     opened: list[str] = []
     real = tab.backend.open_attachment
 
-    def watched(path: str, **more: Any) -> Any:
+    def watched(path: str, *choice: Any, **more: Any) -> Any:
         opened.append(path)
-        return real(path, **more)
+        return real(path, *choice, **more)
 
     monkeypatch.setattr(tab.backend, "open_attachment", watched)
     return opened
@@ -390,7 +390,7 @@ def test_a_file_beyond_the_operators_limit_is_refused(image: str) -> None:
 def test_a_backend_that_is_not_ready_says_so_and_the_files_stay(
     image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def loading(path: str, **more: Any) -> Any:
+    def loading(path: str, *choice: Any, **more: Any) -> Any:
         raise BackendError("loading the weights. Try again in a moment.")
 
     tab = Tab()

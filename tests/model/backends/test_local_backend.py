@@ -26,7 +26,7 @@ from model.backends.base import (
 )
 from model.backends.local import LocalBackend
 from model.engine import Engine
-from model.processing import Limits
+from model.processing import Choice, Limits
 
 BUNDLED = Path(__file__).parents[3] / "assets" / "bundled"
 
@@ -189,7 +189,9 @@ def test_a_file_s_tokens_are_those_that_it_takes_in_the_prompt(
 ) -> None:
     opened = [
         backend.open_attachment(make_pdf(tmp_path / "a.pdf"), limits=Limits()),
-        backend.open_attachment(make_clip(tmp_path / "a.mp4"), limits=Limits(), max_frames=4),
+        backend.open_attachment(
+            make_clip(tmp_path / "a.mp4"), Choice(max_frames=4), limits=Limits()
+        ),
     ]
     text = {"type": "text", "text": "Where?"}
     content = [part for attachment in opened for part in attachment.content()]
@@ -213,7 +215,8 @@ def test_a_document_is_made_to_fit_the_checkpoint_s_context(
 def test_a_page_is_drawn_once_for_all_turns(backend: LocalBackend, tmp_path: Path) -> None:
     path = make_pdf(tmp_path / "a.pdf")
     first, again = (
-        backend.open_attachment(path, limits=Limits(), pages="2").content() for _ in range(2)
+        backend.open_attachment(path, Choice(pages="2"), limits=Limits()).content()
+        for _ in range(2)
     )
     assert first[-1]["image"] is again[-1]["image"]
 

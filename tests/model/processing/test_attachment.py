@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from model.processing import (
+    Choice,
     Glm4vProcessor,
     Limits,
     MediaError,
@@ -88,7 +89,7 @@ def test_the_sent_sizes_are_those_of_the_patches(
 def test_a_page_costs_no_more_than_its_share(max_item_tokens: int | None, folder: Path) -> None:
     limits = replace(Limits(), max_tokens=2000)
     attachment = open_attachment(
-        folder / "report.pdf", limits=limits, max_item_tokens=max_item_tokens
+        folder / "report.pdf", Choice(max_item_tokens=max_item_tokens), limits=limits
     )
     assert attachment.tokens <= 2000
     if max_item_tokens:
@@ -100,7 +101,7 @@ def test_a_page_costs_no_more_than_its_share(max_item_tokens: int | None, folder
 def test_pages_are_named_in_the_prompt_and_sent_as_shown(
     folder: Path, processor: Glm4vProcessor
 ) -> None:
-    attachment = open_attachment(folder / "report.pdf", pages="3, 1", max_item_tokens=50)
+    attachment = open_attachment(folder / "report.pdf", Choice(pages="3, 1", max_item_tokens=50))
     assert [item.label for item in attachment.items] == ["Page 3", "Page 1"]
     content = attachment.content()
     assert [part["text"] for part in content[::2]] == [
@@ -144,13 +145,13 @@ def test_all_pages_up_to_the_limit_are_taken_and_a_note_says_so(folder: Path) ->
     assert attachment.page_count == 3
     assert attachment.notes == ("report.pdf has 3 pages; the first 2 are used unless you choose.",)
     with pytest.raises(MediaError, match="^3 pages of report.pdf are chosen, more than the 2"):
-        open_attachment(folder / "report.pdf", limits=few, pages="1-3")
+        open_attachment(folder / "report.pdf", Choice(pages="1-3"), limits=few)
 
 
 def test_an_image_is_sent_at_its_own_size_or_smaller_if_asked(folder: Path) -> None:
     whole = open_attachment(folder / "photo.png")
     assert whole.items[0].original_size == whole.content()[0]["image"].size == (1600, 900)
-    small = open_attachment(folder / "photo.png", max_item_tokens=200)
+    small = open_attachment(folder / "photo.png", Choice(max_item_tokens=200))
     assert small.items[0].original_size == (1600, 900)
     assert small.items[0].sent_size == small.content()[0]["image"].size
     assert small.tokens <= 202
@@ -162,7 +163,7 @@ def test_an_animation_is_its_first_frame_or_a_video(folder: Path) -> None:
     assert still.notes == ("Only the first frame of the animation moving.gif is used.",)
     assert next(still.pictures()).getpixel((9, 9)) == COLOURS[0]
     assert still.is_animation
-    moving = open_attachment(folder / "moving.gif", animation_as_video=True)
+    moving = open_attachment(folder / "moving.gif", Choice(animation_as_video=True))
     assert moving.kind == "video"
 
 
@@ -172,8 +173,8 @@ def test_other_animations_may_be_videos_too(folder: Path, suffix: str) -> None:
     with Image.open(folder / "moving.gif") as gif:
         gif.save(path, save_all=True, lossless=True)
     assert open_attachment(path).is_animation
-    moving = open_attachment(path, animation_as_video=True)
-    reference = open_attachment(folder / "moving.gif", animation_as_video=True)
+    moving = open_attachment(path, Choice(animation_as_video=True))
+    reference = open_attachment(folder / "moving.gif", Choice(animation_as_video=True))
     assert moving.kind == "video"
     assert [item.label for item in moving.items] == [item.label for item in reference.items]
     for picture, wanted in zip(moving.pictures(), reference.pictures(), strict=True):
@@ -182,14 +183,14 @@ def test_other_animations_may_be_videos_too(folder: Path, suffix: str) -> None:
 
 
 def test_a_still_image_is_no_video(folder: Path) -> None:
-    still = open_attachment(folder / "photo.png", animation_as_video=True)
+    still = open_attachment(folder / "photo.png", Choice(animation_as_video=True))
     assert (still.kind, still.is_animation) == ("image", False)
 
 
 @pytest.mark.parametrize("name", ["photo.png", "report.pdf", "moving.gif"])
 def test_pictures_made_before_are_the_ones_that_are_sent(folder: Path, name: str) -> None:
     attachment = open_attachment(
-        folder / name, animation_as_video=True, cache=ProcessingCache(max_bytes=0)
+        folder / name, Choice(animation_as_video=True), cache=ProcessingCache(max_bytes=0)
     )
     pictures = list(attachment.pictures())
     sent = []
@@ -216,7 +217,7 @@ def test_the_frames_of_a_clip_are_those_of_the_video_processor(
 ) -> None:
     from model.processing import ClipFrames, open_clip
 
-    attachment = open_attachment(folder / "clip.mp4", view=view, **options)
+    attachment = open_attachment(folder / "clip.mp4", Choice(**options), view=view)
     clip = open_clip(folder / "clip.mp4")
     frames = processor.video_processor.sample(clip, **options)
     wanted = processor.video_processor([ClipFrames(clip, frames)])
@@ -238,7 +239,7 @@ def test_frames_of_a_varying_rate_keep_their_times_to_the_last_digit(
         append_images=pictures[1:],
         duration=[330, 670, 110, 1000],
     )
-    attachment = open_attachment(tmp_path / "a.gif", animation_as_video=True)
+    attachment = open_attachment(tmp_path / "a.gif", Choice(animation_as_video=True))
     part = attachment.content()[0]
     got = processor.video_processor([part["video"]], [part["metadata"]])
     assert got["timestamps"] == [[frame.time_s for frame in attachment.frames[::2]]]
@@ -275,11 +276,15 @@ def test_the_same_file_in_the_next_turn_is_not_decoded_again(
 
 def test_other_options_and_other_content_are_made_anew(folder: Path, tmp_path: Path) -> None:
     cache = ProcessingCache()
-    wide = open_attachment(folder / "report.pdf", max_item_tokens=50, cache=cache).content()
-    small = open_attachment(folder / "report.pdf", max_item_tokens=20, cache=cache).content()
+    wide = open_attachment(folder / "report.pdf", Choice(max_item_tokens=50), cache=cache).content()
+    small = open_attachment(
+        folder / "report.pdf", Choice(max_item_tokens=20), cache=cache
+    ).content()
     assert wide[1]["image"].size != small[1]["image"].size
     (tmp_path / "report.pdf").write_bytes(pdf(1, size=(842, 595)))
-    other = open_attachment(tmp_path / "report.pdf", max_item_tokens=50, cache=cache).content()
+    other = open_attachment(
+        tmp_path / "report.pdf", Choice(max_item_tokens=50), cache=cache
+    ).content()
     assert other[1]["image"].size != wide[1]["image"].size
 
 
@@ -287,7 +292,7 @@ def test_everything_can_be_mixed_in_one_message(
     folder: Path, processor: Glm4vProcessor, view: ModelView
 ) -> None:
     attachments = [
-        open_attachment(folder / name, view=view, max_item_tokens=40)
+        open_attachment(folder / name, Choice(max_item_tokens=40), view=view)
         for name in ("clip.mp4", "photo.png", "report.pdf", "notes.md")
     ]
     parts = [part for attachment in attachments for part in attachment.content()]

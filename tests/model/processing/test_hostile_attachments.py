@@ -26,7 +26,7 @@ from attachment_files import (
 )
 from PIL import Image, ImageFile
 
-from model.processing import Limits, MediaError, ProcessingCache, open_attachment
+from model.processing import Choice, Limits, MediaError, ProcessingCache, open_attachment
 
 ROOT = Path(__file__).parents[3]
 
@@ -327,7 +327,7 @@ def test_an_animation_of_huge_frames_is_no_video(tmp_path: Path) -> None:
     with pytest.raises(
         MediaError, match="^a.gif is 9000x9000, .* more than the 35,389,440 allowed"
     ):
-        open_attachment(tmp_path / "a.gif", animation_as_video=True)
+        open_attachment(tmp_path / "a.gif", Choice(animation_as_video=True))
 
 
 def test_an_honest_progressive_photo_is_opened(tmp_path: Path) -> None:
@@ -351,7 +351,7 @@ def test_ten_thousand_pages_are_counted_not_drawn(tmp_path: Path, never_decodes:
     assert book.tokens <= Limits().max_tokens
     assert book.notes == ("book.pdf has 10,000 pages; the first 50 are used unless you choose.",)
     with pytest.raises(MediaError, match="^10,000 pages of book.pdf are chosen, more than the 50"):
-        open_attachment(tmp_path / "book.pdf", pages="1-10000")
+        open_attachment(tmp_path / "book.pdf", Choice(pages="1-10000"))
 
 
 def test_a_page_of_any_size_is_drawn_within_the_budget(tmp_path: Path) -> None:

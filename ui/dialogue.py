@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from uuid import uuid4
 
 from ui.conversation import Conversation, Turn
 
@@ -15,10 +16,12 @@ class Dialogue:
     Attributes:
         turns: all of them, in the order in which they were asked.
         at: id of the last turn on the page; "" for an empty page.
+        id: its own, given with the first question; "" before.
     """
 
     turns: tuple[Turn, ...] = ()
     at: str = ""
+    id: str = ""
 
     def turn(self, turn_id: str) -> Turn:
         """Return the turn with this id; KeyError if there is none."""
@@ -45,7 +48,7 @@ class Dialogue:
             before: id of the turn that it follows, "" for none; by default the last on the page.
         """
         turn = replace(turn, before=self.at if before is None else before)
-        return Dialogue((*self.turns, turn), turn.id)
+        return Dialogue((*self.turns, turn), turn.id, self.id or uuid4().hex)
 
     def put(self, turn: Turn) -> Dialogue:
         """Return the dialogue with a turn that has grown in the place of what it was."""

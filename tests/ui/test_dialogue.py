@@ -56,3 +56,9 @@ def test_a_turn_that_grows_keeps_its_place(two: Dialogue) -> None:
 def test_an_unknown_turn_is_an_error(two: Dialogue) -> None:
     with pytest.raises(KeyError):
         two.show("nothing")
+
+
+def test_each_conversation_has_an_id_of_its_own_from_the_first_question_on(two: Dialogue) -> None:
+    assert Dialogue().id == ""
+    assert two.id == two.back().back().ask(Turn("otherwise")).id
+    assert two.id != Dialogue().ask(Turn("one")).id != ""

@@ -13,7 +13,7 @@ from ui.conversation import Turn
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.backends.endpoint.HEARTBEAT_S", 0.02)
+    monkeypatch.setattr("model.backends.endpoint.backend.HEARTBEAT_S", 0.02)
 
 
 def grow(script: Script) -> list[Turn]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scripted_endpoint import Exchange, say
 
 from model.backends.base import AnswerDelta, AnswerWasThinking, Reply
-from model.backends.endpoint_answer import STOP_TOKENS, StopTrimmer
+from model.backends.endpoint.answer import STOP_TOKENS, StopTrimmer
 
 BOX = "<|begin_of_box|>[[1,2,3,4]]<|end_of_box|>"
 

@@ -27,15 +27,15 @@ from scripted_endpoint import (
 
 from model.backends.base import AnswerDelta, BackendError, Status, Waiting
 from model.backends.endpoint import EndpointBackend
-from model.backends.endpoint_server import check_url
+from model.backends.endpoint.server import check_url
 from model.processing import Limits
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model.backends.endpoint.HEARTBEAT_S", 0.02)
-    monkeypatch.setattr("model.backends.endpoint_server.RECONNECT_S", (0.02,))
-    monkeypatch.setattr("model.backends.endpoint_server.MODEL_PATIENCE_S", 0.3)
+    monkeypatch.setattr("model.backends.endpoint.backend.HEARTBEAT_S", 0.02)
+    monkeypatch.setattr("model.backends.endpoint.server.RECONNECT_S", (0.02,))
+    monkeypatch.setattr("model.backends.endpoint.server.MODEL_PATIENCE_S", 0.3)
 
 
 def wait_for(backend: EndpointBackend, state: str) -> Status:

@@ -16,8 +16,8 @@ from scripted_endpoint import MODEL, Exchange, Script, card, fail, say, scripted
 
 from model.backends.base import BackendError, Reply
 from model.backends.endpoint import EndpointBackend
-from model.backends.endpoint_asking import retry_delay
-from model.backends.endpoint_errors import Dropped
+from model.backends.endpoint.asking import retry_delay
+from model.backends.endpoint.errors import Dropped
 
 KEY = "sk-planted-0123456789"
 

@@ -15,8 +15,8 @@ from PIL import Image
 from scripted_endpoint import MODEL, card, fail, say, scripted_endpoint
 
 from model.backends.base import BackendError, SamplingOptions
-from model.backends.endpoint_dialects import OPENAI, SGLANG, UNKNOWN, VLLM, ZAI, detect
-from model.backends.endpoint_messages import known_context, view_of
+from model.backends.endpoint.dialects import OPENAI, SGLANG, UNKNOWN, VLLM, ZAI, detect
+from model.backends.endpoint.messages import known_context, view_of
 from model.processing import Limits, ModelView
 
 CONFIGS = Path(__file__).parents[2] / "data" / "real_configs"

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import openai
 
 from model.backends.base import BackendError, Status
-from model.backends.endpoint_dialects import DIALECTS, UNKNOWN, Dialect, detect
-from model.backends.endpoint_errors import KEY_VARIABLE, Dropped, Explainer, Gibberish
-from model.backends.endpoint_messages import known_context
+from model.backends.endpoint.dialects import DIALECTS, UNKNOWN, Dialect, detect
+from model.backends.endpoint.errors import KEY_VARIABLE, Dropped, Explainer, Gibberish
+from model.backends.endpoint.messages import known_context
 
 # How often a server is looked for that is not there (the last goes on), and one that is.
 RECONNECT_S = (1.0, 2.0, 5.0, 15.0)

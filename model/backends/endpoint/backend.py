@@ -25,9 +25,9 @@ from model.backends.base import (
     Status,
     Waiting,
 )
-from model.backends.endpoint_asking import Asker
-from model.backends.endpoint_messages import count_tokens, to_openai, view_of
-from model.backends.endpoint_server import LISTING_TIMEOUT_S, SERVER_ERRORS, Server
+from model.backends.endpoint.asking import Asker
+from model.backends.endpoint.messages import count_tokens, to_openai, view_of
+from model.backends.endpoint.server import LISTING_TIMEOUT_S, SERVER_ERRORS, Server
 from model.processing import WHOLE, Attachment, Choice, Limits, ProcessingCache, open_attachment
 
 logger = logging.getLogger(__name__)

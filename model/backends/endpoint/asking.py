@@ -12,17 +12,17 @@ from typing import Any, cast
 import openai
 
 from model.backends.base import BackendError, Event, SamplingOptions
-from model.backends.endpoint_answer import FAILED_REASONS, WITHHELD_REASONS, AnswerReader
-from model.backends.endpoint_dialects import refused_fields, request_fields, thinking_suffix
-from model.backends.endpoint_errors import (
+from model.backends.endpoint.answer import FAILED_REASONS, WITHHELD_REASONS, AnswerReader
+from model.backends.endpoint.dialects import refused_fields, request_fields, thinking_suffix
+from model.backends.endpoint.errors import (
     Dropped,
     Gibberish,
     complaint_of,
     is_retriable,
     retry_after,
 )
-from model.backends.endpoint_messages import with_suffix
-from model.backends.endpoint_server import SERVER_ERRORS, Server
+from model.backends.endpoint.messages import with_suffix
+from model.backends.endpoint.server import SERVER_ERRORS, Server
 
 logger = logging.getLogger(__name__)
 

@@ -168,6 +168,17 @@ def _open(backend: ChatBackend, draft: Draft, limits: Limits) -> Iterator[Draft]
         yield replace(draft, problem=as_sentence(error))
 
 
+def open_attached(backend: ChatBackend, path: str, choice: Choice, *, limits: Limits) -> Attached:
+    """Open a file of a message that was sent earlier.
+
+    Raises:
+        MediaError: the file cannot be used.
+        BackendError: the backend cannot say yet how it would see it.
+    """
+    *_, attached = make_pictures(backend.open_attachment(path, choice, limits=limits))
+    return replace(attached, path=path, choice=choice)
+
+
 def make_pictures(opened: Attachment) -> Iterator[Attached]:
     """Yield what the page keeps of an opened file while its pages or frames are being made.
 

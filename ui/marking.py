@@ -37,12 +37,12 @@ def mark_complete(turn: Turn, pictures: Sequence[Picture], notes: Sequence[str])
         drawings,
         to_table(targets, [picture.image.size for picture in pictures]),
     )
-    return replace(turn, targets=targets, shown=shown, notes=(*notes, *_to_sentences(result.notes)))
+    return replace(turn, targets=targets, shown=shown, notes=(*notes, *to_sentences(result.notes)))
 
 
 def give_unnamed(turn: Turn, pictures: Sequence[Picture], index: int) -> Turn:
     """Return ``turn`` read again: what belongs to no picture by name belongs to this one."""
-    before = _to_sentences(read_turn(turn, pictures).notes)
+    before = to_sentences(read_turn(turn, pictures).notes)
     notes = [note for note in turn.notes if note not in before]
     return mark_complete(replace(turn, default_image=index), pictures, notes)
 
@@ -57,7 +57,7 @@ def has_unnamed(turn: Turn, pictures: Sequence[Picture]) -> bool:
     return list_targets(first) != list_targets(last)
 
 
-def _to_sentences(notes: Sequence[str]) -> list[str]:
+def to_sentences(notes: Sequence[str]) -> list[str]:
     """Return notes so that they can be read one after the other."""
     ended = [note if note.endswith((".", "?")) else f"{note}." for note in notes]
     return [note[:1].upper() + note[1:] for note in ended]

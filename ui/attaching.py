@@ -223,6 +223,7 @@ def _describe(opened: Attachment, images: Sequence[Image.Image], pngs: Sequence[
         items=items,
         tokens=opened.tokens,
         notes=opened.notes,
+        duration_s=opened.duration_s,
     )
 
 

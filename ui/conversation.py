@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
@@ -26,6 +26,7 @@ class Picture:
         png: file with the same pixels, for the browser.
         place: what an answer may call it.
         sent_size: width and height in pixels as the model sees it; None where that is not known.
+        of: the file that it is a part of, where it belongs to a question.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Picture:
     png: str
     place: Place = Place("image")
     sent_size: tuple[int, int] | None = None
+    of: Attached | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Attached:
         pictures: its images, pages or frames, in the order in which the model sees them.
         tokens: how much of the model's context it takes.
         notes: what of it is not as it may seem, in sentences.
+        duration_s: seconds of the whole video; 0 for what has none.
     """
 
     name: str
@@ -74,6 +77,7 @@ class Attached:
     notes: tuple[str, ...] = ()
     path: str = ""
     choice: Choice = Choice()
+    duration_s: float = 0.0
 
     @classmethod
     def open_image(cls, path: str, *, max_pixels: int) -> Attached:
@@ -93,12 +97,14 @@ class Shown:
         overlay: HTML of the pictures with the targets over them; "" where there are none.
         drawings: for each picture a file with the targets drawn upon it; "" where there are none.
         table: HTML with the targets in rows; "" where there are none.
+        preview: HTML that offers to show what the answer has of HTML; "" where it has none.
     """
 
     answer: str = ""
     overlay: str = ""
     drawings: tuple[str, ...] = ()
     table: str = ""
+    preview: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,9 @@ class Turn:
     @property
     def pictures(self) -> tuple[Picture, ...]:
         """All that can be drawn upon in the question, in the order in which the model sees it."""
-        return tuple(p for attached in self.attachments for p in attached.pictures)
+        return tuple(
+            replace(p, of=attached) for attached in self.attachments for p in attached.pictures
+        )
 
 
 Conversation: TypeAlias = tuple[Turn, ...]

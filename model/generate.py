@@ -92,6 +92,8 @@ class _Generation:
         self.cache = KVCache(model.config.text_config.num_hidden_layers, capacity)
         self.finished = torch.zeros(len(input_ids), dtype=torch.bool, device=input_ids.device)
         self.generator = plan.generator(input_ids.device)
+        thoughts = [plan.thought(row) for row in input_ids]
+        self.thoughts = [thought for thought in thoughts if thought is not None]  # all or none
 
     @torch.inference_mode()
     def step(self) -> Step:
@@ -108,6 +110,9 @@ class _Generation:
         # the head may be on another device than the ids
         logits = out.logits[:, -1].to(self.ids.device)
         token = pick(logits, self.plan.sampling, self.ids, self.generator)
+        if self.thoughts:
+            chosen = zip(self.thoughts, token.tolist(), strict=True)
+            token = token.new_tensor([thought.take(token_id) for thought, token_id in chosen])
         token = token.masked_fill(self.finished, self.plan.pad_token_id)
         self.finished |= torch.isin(token, self.stop)
         self.ids = torch.cat((self.ids, token[:, None]), dim=1)

@@ -12,6 +12,7 @@ import torch
 
 from model.config import Glm4vMoeConfig
 from model.sampling import Sampling
+from model.thinking_budget import ThinkingBudget, Thought
 
 if TYPE_CHECKING:
     from model.glm4v_moe import Glm4vMoeForConditionalGeneration
@@ -89,6 +90,7 @@ class Plan:
         pad_token_id: fills up rows that ended early.
         max_new_tokens: at most so many; 0 for none.
         seed: makes sampling repeatable; None for another draw each time.
+        thinking: how long a thought may be; None for as long as it likes.
     """
 
     sampling: Sampling
@@ -96,6 +98,13 @@ class Plan:
     pad_token_id: int
     max_new_tokens: int
     seed: int | None
+    thinking: ThinkingBudget | None = None
+
+    def thought(self, prompt: torch.Tensor) -> Thought | None:
+        """Return what watches over the thought of a (T,) ``prompt``'s answer, if one does."""
+        if self.thinking is None:
+            return None
+        return Thought(self.thinking, prompt.tolist(), self.eos_token_id)
 
     def generator(self, device: torch.device) -> torch.Generator | None:
         """Return the request's own source of randomness, None if nothing is drawn."""
@@ -121,6 +130,7 @@ def make_plan(
     repetition_penalty: float | None = None,
     eos_token_id: int | Sequence[int] | None = None,
     seed: int | None = None,
+    thinking: ThinkingBudget | None = None,
 ) -> Plan:
     """Return the plan for a prompt; None means the checkpoint's default.
 
@@ -131,12 +141,17 @@ def make_plan(
         do_sample: as `Sampling`; so are the next four.
         eos_token_id: tokens that stop a row.
         seed: makes sampling repeatable.
+        thinking: how long a thought may be; None for as long as it likes.
 
     Raises:
         ValueError: a setting is out of range.
     """
     if max_new_tokens is not None and max_new_tokens < 0:
         raise ValueError(f"max_new_tokens must be 0 or more, got {max_new_tokens}")
+    if thinking is not None and thinking.written > prompt_tokens:
+        raise ValueError(
+            f"the prompt has {prompt_tokens} tokens, {thinking.written} can't be of the answer"
+        )
     defaults = model.generation_config
     given: dict[str, Any] = {
         "do_sample": do_sample,
@@ -152,4 +167,4 @@ def make_plan(
         pad = eos[0] if eos else 0
     room = model.config.text_config.max_position_embeddings - prompt_tokens
     steps = room if max_new_tokens is None else min(max_new_tokens, room)
-    return Plan(sampling, eos, pad, steps, seed)
+    return Plan(sampling, eos, pad, steps, seed, thinking)

@@ -31,7 +31,7 @@ class Token(NamedTuple):
     Attributes:
         id: the token; the one that ends the answer is yielded too.
         logprob: natural logarithm of the probability that the network gave it, before penalties
-            and temperature.
+            and temperature; so too where another one was picked and this one closes a thought.
         close_logprob: if it is a number, that of it or a number at most `CLOSE` away; else
             ``logprob``.
     """
@@ -72,6 +72,7 @@ class Request:
         self.is_cancelled = False
         self._wake = wake
         self._generator = plan.generator(prompt.ids.device)
+        self._thought = plan.thought(prompt.ids[0])
         self._out: queue.SimpleQueue[Token | Exception | None] = queue.SimpleQueue()
         self._has_output = threading.Event()  # since the first token, or the end
 
@@ -170,8 +171,11 @@ class Request:
     def take(self, logits: Tensor) -> bool:
         """Pick the next token from (1, V) ``logits`` and hand it on; True if it is the last."""
         token = pick(logits, self.plan.sampling, self.ids, self._generator)
-        self.ids = torch.cat((self.ids, token[:, None]), dim=1)
         chosen = int(token)
+        if self._thought is not None:
+            chosen = self._thought.take(chosen)
+            token = token.new_tensor([chosen])
+        self.ids = torch.cat((self.ids, token[:, None]), dim=1)
         logprobs = logits[0].float().log_softmax(dim=-1)
         logprob = float(logprobs[chosen])
         self._out.put(Token(chosen, logprob, self._close_logprob(chosen, logprobs)))

@@ -2,45 +2,63 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from model.backends.base import ChatBackend, SamplingOptions
 from ui.settings import PageSettings
-from ui.wiring import PRIVATE
+from ui.wiring import AT_ONCE, PRIVATE
 
+SCRIPT = Path(__file__).parents[1] / "assets" / "preferences" / "panel.js"
 # A longer one is cut: the question needs room beside it.
 MAX_SYSTEM_CHARACTERS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A number of ``SamplingOptions`` that may be entered.
-
-    Attributes:
-        low: the least that makes sense; ``high`` is the most.
-    """
+    """A number of ``SamplingOptions`` that may be entered, from ``low`` to ``high``."""
 
     name: str
     label: str
+    hint: str
     low: float
     high: float
     is_whole: bool = False
 
+    @property
+    def refusal(self) -> str:
+        """What is said of anything else."""
+        text = "Enter a whole number from {low} to {high}." if self.is_whole else RANGE
+        return text.format(low=f"{self.low:,.10g}", high=f"{self.high:,.10g}")
 
+
+RANGE = "Enter a number from {low} to {high}."
 FIELDS = (
-    Field("temperature", "Temperature", 0, 2),
-    Field("top_p", "Top-p", 0.01, 1),
-    Field("top_k", "Top-k", 0, 1000, is_whole=True),
-    Field("repetition_penalty", "Repetition penalty", 0.5, 2),
-    Field("seed", "Seed", 0, 2**32 - 1, is_whole=True),
-    Field("max_new_tokens", "Longest answer in tokens", 1, 131_072, is_whole=True),
-    Field("thinking_budget", "Longest thought in tokens", 1, 131_072, is_whole=True),
+    Field("temperature", "Temperature", "0 always takes the likeliest word", 0, 2),
+    Field("top_p", "Top-p", "Drops words less likely than the rest", 0.01, 1),
+    Field("top_k", "Top-k", "Picks among so many words; 0 for all", 0, 1000, is_whole=True),
+    Field("repetition_penalty", "Repetition penalty", "Above 1 repeats less", 0.5, 2),
+    Field("seed", "Seed", "The same one repeats an answer", 0, 2**32 - 1, is_whole=True),
+    Field("max_new_tokens", "Longest answer", "In tokens, thought included", 1, 131_072, True),
+    Field("thinking_budget", "Longest thought", "In tokens; then it answers", 1, 131_072, True),
 )
+TEXTS = {
+    "title": "Settings of answers",
+    "changed": "(changed: {names})",
+    "system": "System prompt",
+    "system_example": "For example: Answer in one sentence.",
+    "unknown": "the model's own",
+    "reset": "Reset",
+    "kept": "Empty fields are as the model has them. All of this stays in this browser.",
+}
+# what None means where no checkpoint says so
+RANDOM, NO_LIMIT = "random", "no limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +107,24 @@ def _read_number(entered: Any, field: Field) -> Any:
     return round(number) if field.is_whole else number
 
 
+def describe_backend(backend: ChatBackend, options: SamplingOptions) -> dict[str, Any]:
+    """Return what the fold shows of a backend, for the browser.
+
+    Args:
+        options: those of the page, which go before the backend's own.
+    """
+    defaults = {"seed": RANDOM, "thinking_budget": NO_LIMIT}
+    for field in FIELDS:
+        number = getattr(options, field.name)
+        number = getattr(backend.defaults, field.name) if number is None else number
+        if number is not None:
+            defaults[field.name] = f"{number:.10g}"
+    return {"defaults": defaults, "budget": backend.abilities.thinking_budget}
+
+
 def build_preferences(
     backend: ChatBackend, settings: PageSettings, thinking: gr.Checkbox, own: gr.State
-) -> gr.JSON:
+) -> gr.HTML:
     """Put the fold of settings on the page.
 
     Args:
@@ -99,10 +132,30 @@ def build_preferences(
         own: the visitor's own backend, or None in it: then ``backend`` answers.
 
     Returns:
-        What was entered, an input of the handlers that ask the model: see ``read_preferences``.
+        A component whose value is what was entered: see ``read_preferences``.
     """
-    entered = gr.JSON(visible="hidden")
-    thinking.change(
+    entered = gr.HTML(
+        {},
+        html_template="",
+        js_on_load=SCRIPT.read_text(encoding="utf-8"),
+        apply_default_css=False,
+        elem_id="preferences",
+        texts=TEXTS,
+        fields=[{**asdict(field), "refusal": field.refusal} for field in FIELDS],
+        most=MAX_SYSTEM_CHARACTERS,
+        known={},
+    )
+
+    def describe(own: ChatBackend | None) -> gr.HTML:
+        return gr.HTML(known=describe_backend(own or backend, settings.options))
+
+    for event in (entered.describe, own.change):
+        event(describe, own, entered, **AT_ONCE)
+    is_on = json.dumps(settings.thinking)
+    entered.restore(
+        None, entered, thinking, js=f"(entered) => entered?.thinking ?? {is_on}", **PRIVATE
+    )
+    thinking.input(
         None,
         [thinking, entered],
         entered,

@@ -7,10 +7,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_backend import ScriptedBackend
 
-from model.backends.base import SamplingOptions
+from model.backends.base import Abilities, SamplingOptions
 from ui import PageSettings
-from ui.preferences import FIELDS, MAX_SYSTEM_CHARACTERS, Preferences, read_preferences
+from ui.preferences import (
+    FIELDS,
+    MAX_SYSTEM_CHARACTERS,
+    Preferences,
+    describe_backend,
+    read_preferences,
+)
 
 SETTINGS = PageSettings(thinking=False, options=SamplingOptions(temperature=0.3, seed=7))
 
@@ -63,3 +70,23 @@ def test_whatever_the_browser_sends_is_read_as_preferences_in_range(entered: Any
     for field in FIELDS:
         number = getattr(read.options, field.name)
         assert number is None or field.low <= number <= field.high
+
+
+def test_the_fold_shows_what_empty_means_with_this_backend() -> None:
+    backend = ScriptedBackend()
+    backend.abilities = Abilities(thinking_budget=False)
+    shown = describe_backend(backend, SamplingOptions(top_p=0.9))
+    assert shown["budget"] is False
+    # the page's own setting goes before the backend's; what neither knows is left out
+    assert shown["defaults"] == {
+        "temperature": "1",
+        "top_p": "0.9",
+        "seed": "random",
+        "thinking_budget": "no limit",
+    }
+
+
+def test_a_field_says_what_it_takes() -> None:
+    refusals = {field.name: field.refusal for field in FIELDS}
+    assert refusals["temperature"] == "Enter a number from 0 to 2."
+    assert refusals["top_k"] == "Enter a whole number from 0 to 1,000."

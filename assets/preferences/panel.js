@@ -1,0 +1,149 @@
+// The fold of settings: fields are built once, what is entered is kept in this browser.
+
+const KEY = "sightline.preferences";
+const { texts, fields, most } = props;
+
+const read = () => {
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEY));
+    return kept && typeof kept === "object" && !Array.isArray(kept) ? kept : {};
+  } catch {
+    return {};
+  }
+};
+
+const keep = (entered) => {
+  try {
+    if (Object.keys(entered).length) localStorage.setItem(KEY, JSON.stringify(entered));
+    else localStorage.removeItem(KEY);
+  } catch {
+    // a browser that keeps nothing: they hold until the page is left
+  }
+};
+
+const make = (tag, attributes = {}, ...children) => {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+};
+
+const system = make("textarea", {
+  id: "preference-system",
+  rows: 3,
+  maxlength: most,
+  placeholder: texts.system_example,
+});
+const inputs = new Map();
+const labels = new Map();
+const problems = new Map();
+
+const changed = make("small");
+const grid = make("div", { class: "fields" });
+for (const field of fields) {
+  const id = `preference-${field.name}`;
+  const input = make("input", {
+    id,
+    type: "number",
+    min: field.low,
+    max: field.high,
+    step: field.is_whole ? 1 : "any",
+    autocomplete: "off",
+    "aria-describedby": `${id}-hint ${id}-problem`,
+  });
+  const problem = make("p", { id: `${id}-problem`, class: "problem", role: "alert" });
+  inputs.set(field, input);
+  problems.set(field, problem);
+  labels.set(field.name, field.label);
+  const hint = make("small", { id: `${id}-hint` }, field.hint);
+  grid.append(
+    make("div", { "data-field": field.name }, make("label", { for: id }, field.label), input, hint, problem),
+  );
+}
+const reset = make("button", { type: "button" }, texts.reset);
+const summary = make("summary", {}, texts.title, " ", changed);
+const fold = make(
+  "details",
+  {},
+  summary,
+  make(
+    "div",
+    { class: "inside" },
+    make("label", { for: system.id }, texts.system),
+    system,
+    grid,
+    make("div", { class: "ending" }, reset, make("small", {}, texts.kept)),
+  ),
+);
+element.replaceChildren(fold);
+
+const problemOf = (field, input) => {
+  if (input.validity.badInput) return field.refusal;
+  if (input.value === "") return "";
+  const number = input.valueAsNumber;
+  const fits = number >= field.low && number <= field.high;
+  return fits && (!field.is_whole || Number.isInteger(number)) ? "" : field.refusal;
+};
+
+const isOffered = (field) => field.name !== "thinking_budget" || Boolean(props.known?.budget);
+
+const showChanges = () => {
+  const names = Object.keys(props.value ?? {});
+  const shown = fields.filter((field) => names.includes(field.name) && isOffered(field));
+  const list = [...(names.includes("system") ? [texts.system] : []), ...shown.map((f) => f.label)];
+  changed.textContent = list.length ? texts.changed.replace("{names}", list.join(", ")) : "";
+};
+
+const enter = () => {
+  const entered = {};
+  if (typeof props.value?.thinking === "boolean") entered.thinking = props.value.thinking;
+  if (system.value.trim()) entered.system = system.value;
+  for (const [field, input] of inputs) {
+    const problem = problemOf(field, input);
+    problems.get(field).textContent = problem;
+    input.toggleAttribute("aria-invalid", false);
+    if (problem) input.setAttribute("aria-invalid", "true");
+    else if (input.value !== "") entered[field.name] = input.valueAsNumber;
+  }
+  props.value = entered;
+  keep(entered);
+  showChanges();
+};
+
+const describe = () => {
+  for (const [field, input] of inputs) {
+    input.placeholder = props.known?.defaults?.[field.name] ?? texts.unknown;
+    input.closest("[data-field]").hidden = !isOffered(field);
+  }
+  showChanges();
+};
+
+const fill = (entered) => {
+  system.value = typeof entered.system === "string" ? entered.system : "";
+  for (const [field, input] of inputs) input.value = entered[field.name] ?? "";
+};
+
+fold.addEventListener("input", enter);
+fold.addEventListener("toggle", () => fold.open && trigger("describe"));
+document.addEventListener("sightline:status", () => element.isConnected && trigger("describe"));
+reset.addEventListener("click", () => {
+  props.value = {};
+  fill({});
+  enter();
+  trigger("restore");
+  system.focus();
+});
+// the switch beside the message box is a part of the value too
+watch("value", () => {
+  keep(props.value ?? {});
+  showChanges();
+});
+watch("known", describe);
+
+const kept = read();
+fill(kept);
+if (typeof kept.thinking === "boolean") props.value = { thinking: kept.thinking };
+enter();
+describe();
+trigger("restore");
+trigger("describe");

@@ -38,11 +38,19 @@ class Refused(Exception):
 
 
 def answer(
-    backend: ChatBackend, conversation: Conversation, *, thinking: bool, options: SamplingOptions
+    backend: ChatBackend,
+    conversation: Conversation,
+    *,
+    thinking: bool,
+    options: SamplingOptions,
+    system: str = "",
 ) -> Generator[tuple[Turn, Reply], None, None]:
     """Let the last turn of ``conversation`` be answered; yield it as it grows, then once complete.
 
     A failure after the first piece ends in a turn with the state "failed" that keeps what came.
+
+    Args:
+        system: what the model is told before the conversation; "" for nothing.
 
     Raises:
         Refused: the backend refused the question before the first piece.
@@ -51,7 +59,7 @@ def answer(
     reply = Reply()
     pictures = pictures_in_question(conversation)
     started = shown = time.monotonic()
-    messages = to_messages(conversation)
+    messages = to_messages(conversation, system)
     stream = backend.stream(messages, enable_thinking=thinking, options=options)
     with closing(stream):
         try:

@@ -1,40 +1,46 @@
-"""The chat: what happens when somebody sends, stops, clears, or calls ``/chat``."""
+"""The chat: what happens when somebody attaches, sends, stops or clears."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from grounding import strip_markers
-from model.backends.base import BackendError, ChatBackend, SamplingOptions
-from model.processing import Choice, Limits, MediaError, check_message, mixing_note
-from ui.answering import Refused, answer, as_sentence
+from model.backends.base import ChatBackend
+from model.processing import Choice
+from ui.answering import Refused, answer
 from ui.arranging import to_value
-from ui.attaching import MAX_FILES, MEGABYTE, Draft, Drafts, open_files, read_choice
-from ui.conversation import Conversation, Turn, pictures_in_question
+from ui.attaching import MAX_FILES, MEGABYTE, Drafts
+from ui.conversation import Conversation, pictures_in_question
+from ui.dialogue import Dialogue
 from ui.estimate import estimate
-from ui.findings import describe_attachments, describe_turn, describe_usage
 from ui.log import show
 from ui.markdown import to_markdown
 from ui.marking import mark_complete
+from ui.message import check_given, find_problem, make_turn, open_given, read_choices, refuse_files
+from ui.preferences import Preferences, read_preferences
+from ui.records import to_record
+from ui.settings import PageSettings
 from ui.strip import to_html
 
 # what a component's value is left to be, and what is being typed into it
 KEEP = gr.skip()
 REFUSED = "Nothing was sent. Send again to ask about the rest."
+# The browser keeps an answer that grows this often.
+RECORD_INTERVAL_S = 2.0
 
 
 class ChatView(NamedTuple):
-    """What the chat tab shows after a step."""
+    """What the chat tab shows after a step, and what the browser is to keep of it."""
 
     prompt: Any  # {"text", "files"}, or KEEP
     log: list[dict[str, Any]]
-    conversation: Conversation
+    dialogue: Dialogue
     notice: str  # Markdown; "" for none
+    record: Any = KEEP  # as ``to_record`` makes it
 
 
 @dataclass
@@ -51,79 +57,26 @@ class StripView(NamedTuple):
     drafts: Drafts  # those that are complete
 
 
-def _check_message(text: str, files: list[str]) -> None:
-    """Raise ``Refused`` for what can be told without opening a file."""
-    if not text and not files:
-        raise Refused("Type a question or attach a file first.")
-    if len(files) > MAX_FILES:
-        raise Refused(f"{len(files)} files are attached; a message takes up to {MAX_FILES}.")
-
-
-def _problem_together(drafts: Drafts, limits: Limits) -> str:
-    """Return why the files are too much for one message, in a sentence; "" if they are not."""
-    try:
-        check_message([draft.opened for draft in drafts if draft.opened is not None], limits)
-    except MediaError as error:
-        return as_sentence(error)
-    return ""
-
-
-def _make_turn(text: str, drafts: Drafts, limits: Limits) -> Turn:
-    """Return the question; ``Refused`` names the files that cannot be sent."""
-    problems = [draft.problem for draft in drafts if draft.problem]
-    if problems:
-        raise Refused(" ".join(problems))
-    if problem := _problem_together(drafts, limits):
-        raise Refused(problem)
-    return Turn(text, tuple(draft.attached for draft in drafts if draft.attached is not None))
-
-
-def _refuse(files: list[str], problem: str) -> Drafts:
-    return tuple(
-        Draft(file, "other", Choice(), problem=f"{Path(file).name}: {problem}") for file in files
-    )
-
-
-def _read_choices(entered: Any) -> dict[str, Choice]:
-    """Return what was entered on the page about each file."""
-    choices = entered.items() if isinstance(entered, Mapping) else ()
-    return {str(path): read_choice(choice) for path, choice in choices}
-
-
-def _read_history(history: list[dict[str, str]] | None) -> Conversation:
-    """Return earlier turns given over HTTP; an answer belongs to the question before it."""
-    turns: list[Turn] = []
-    for message in history or []:
-        if message.get("role") == "user" and isinstance(message.get("content"), str):
-            turns.append(Turn(message["content"], state="done"))
-        elif (
-            message.get("role") == "assistant" and turns and isinstance(message.get("content"), str)
-        ):
-            turns[-1] = replace(turns[-1], answer=message["content"])
-        else:
-            raise Refused(
-                'history must be [{"role": "user", "content": text}, {"role": "assistant", '
-                f'"content": text}}, ...], beginning with the user; got {str(message)[:80]}.'
-            )
-    return tuple(turns)
-
-
 class Chat:
-    """Handlers of the chat tab: plain values in, plain values out, nothing kept in between."""
+    """Handlers of the chat tab: plain values in, plain values out, nothing kept in between.
 
-    def __init__(self, backend: ChatBackend, options: SamplingOptions, limits: Limits) -> None:
+    Where they take ``own``, that is the visitor's own backend; None is the page's.
+    """
+
+    def __init__(self, backend: ChatBackend, settings: PageSettings) -> None:
         self._backend = backend
-        self._options = options
-        self._limits = limits
+        self._settings = settings
+        self._limits = settings.limits
 
     def attach(
         self,
         message: dict[str, Any],
         drafts: Drafts,
-        conversation: Conversation,
+        dialogue: Dialogue,
         choices: Any,
         newest: Newest,
         version: int,
+        own: ChatBackend | None = None,
     ) -> Iterator[StripView]:
         """Yield the strip while the files in the message box are opened, one after the other.
 
@@ -132,15 +85,21 @@ class Chat:
         Args:
             choices: what was entered about each file, {path: what ``read_choice`` takes}.
         """
+        backend = own or self._backend
         files, surplus = message["files"][:MAX_FILES], message["files"][MAX_FILES:]
-        refused = _refuse(surplus, f"a message takes up to {MAX_FILES} files; remove one.")
+        refused = refuse_files(surplus, f"a message takes up to {MAX_FILES} files; remove one.")
+
+        def show_strip(shown: Drafts, refused: Drafts) -> StripView:
+            return self._show_strip(shown, refused, dialogue.path, backend.context_length)
+
         try:
-            for opened in self._open(files, _read_choices(choices), drafts):
-                yield self._show_strip(opened, refused, conversation)
+            known, wanted = drafts, read_choices(choices)
+            for opened in open_given(backend, files, wanted, known, limits=self._limits):
+                yield show_strip(opened, refused)
                 if newest.version > version:
                     return
         except Refused as problem:
-            yield self._show_strip((), _refuse(files, str(problem)) + refused, conversation)
+            yield show_strip((), refuse_files(files, str(problem)) + refused)
 
     def note_version(self, newest: Newest, version: int) -> None:
         """Take note of the version that the browser has now; older ones may arrive late."""
@@ -150,41 +109,47 @@ class Chat:
         self,
         message: dict[str, Any],
         drafts: Drafts,
-        conversation: Conversation,
-        thinking: bool,
+        dialogue: Dialogue,
+        preferences: Any = None,
         choices: Any = None,
+        own: ChatBackend | None = None,
     ) -> Iterator[ChatView]:
-        """Yield the page as the answer grows; if there is none, the message stays to be mended."""
+        """Yield the page as the answer grows; if there is none, the message stays to be mended.
+
+        Args:
+            preferences: what ``read_preferences`` takes.
+            choices: what was entered about each file, {path: what ``read_choice`` takes}.
+        """
         text, files = message["text"].strip(), message["files"]
+        backend = own or self._backend
         back = message
         try:
-            _check_message(text, files)
-            *_, drafts = self._open(files, _read_choices(choices), drafts)
+            check_given(text, files)
+            wanted = read_choices(choices)
+            *_, drafts = open_given(backend, files, wanted, drafts, limits=self._limits)
             # another choice of pages or frames may mend a file
             kept = [d.path for d in drafts if d.attached or d.choice != Choice()]
             back = {**message, "files": kept}
-            running = (*conversation, _make_turn(text, drafts, self._limits))
+            asked = dialogue.ask(make_turn(text, drafts, self._limits))
             back = message
-            yield ChatView({"text": "", "files": []}, show(running), running, "")
-            for grown, _ in answer(
-                self._backend, running, thinking=thinking, options=self._options
-            ):
-                running = (*conversation, grown)
-                yield ChatView(KEEP, show(running), running, "")
+            yield ChatView({"text": "", "files": []}, show(asked.path), asked, "", to_record(asked))
+            yield from self._answer(backend, asked, read_preferences(preferences, self._settings))
         except Refused as problem:
             notice = str(problem)
             if len(back["files"]) < len(files):
                 notice = f"{notice} {REFUSED}"
-            yield ChatView(back, show(conversation), conversation, to_markdown(notice))
+            yield ChatView(
+                back, show(dialogue.path), dialogue, to_markdown(notice), to_record(dialogue)
+            )
 
-    def settle(self, conversation: Conversation) -> tuple[Any, Any]:
-        """Mark an answer that was stopped as such; return log and conversation, or leave them."""
-        if not conversation or conversation[-1].state != "running":
-            return KEEP, KEEP
-        turn = replace(conversation[-1], state="stopped")
-        turn = mark_complete(turn, pictures_in_question(conversation), ("Stopped.",))
-        conversation = (*conversation[:-1], turn)
-        return show(conversation), conversation
+    def settle(self, dialogue: Dialogue) -> tuple[Any, Any, Any]:
+        """Mark an answer that was stopped as such; return log, dialogue, record, or leave them."""
+        path = dialogue.path
+        if not path or path[-1].state != "running":
+            return KEEP, KEEP, KEEP
+        turn = replace(path[-1], state="stopped")
+        dialogue = dialogue.put(mark_complete(turn, pictures_in_question(path), ("Stopped.",)))
+        return show(dialogue.path), dialogue, to_record(dialogue)
 
     def refuse(self, event: gr.EventData) -> str:
         """Return a notice about files that the browser kept back because of their size."""
@@ -201,85 +166,34 @@ class Chat:
         return {"text": chosen.value["text"], "files": [f["path"] for f in chosen.value["files"]]}
 
     def clear(self) -> ChatView:
-        """Return the page as it is before the first question."""
-        return ChatView({"text": "", "files": []}, [], (), "")
+        """Return the page as it is before the first question; what the browser keeps, it keeps."""
+        return ChatView({"text": "", "files": []}, [], Dialogue(), "")
 
-    def call(
-        self,
-        message: dict[str, Any],
-        history: list[dict[str, str]] | None,
-        thinking: bool,
-        pages: str | None = None,
-        fps: float | None = None,
-        max_frames: float | None = None,
-        max_item_tokens: float | None = None,
-        animation_as_video: bool = False,
-    ) -> Generator[dict[str, Any], None, None]:
-        """Answer a message about files, or none; the result grows until the answer is complete.
+    def _answer(
+        self, backend: ChatBackend, dialogue: Dialogue, preferences: Preferences
+    ) -> Iterator[ChatView]:
+        """Yield the page as the last answer on it grows."""
+        recorded = time.monotonic()
+        for turn, _ in answer(
+            backend,
+            dialogue.path,
+            thinking=preferences.thinking,
+            options=preferences.options,
+            system=preferences.system,
+        ):
+            dialogue = dialogue.put(turn)
+            now, record = time.monotonic(), KEEP
+            if turn.state != "running" or now - recorded >= RECORD_INTERVAL_S:
+                recorded, record = now, to_record(dialogue)
+            yield ChatView(KEEP, show(dialogue.path), dialogue, "", record)
 
-        Args:
-            message: {"text": the question, "files": up to 10 images, documents, videos}.
-            history: earlier turns, [{"role": "user" or "assistant", "content": text}, ...].
-            thinking: let the model think before it answers.
-            pages: of each document, such as "1-5, 9"; by default the first ones that fit.
-            fps: frames per second of each video; by default as the checkpoint says.
-            max_frames: the most frames of each video; by default as the checkpoint says.
-            max_item_tokens: the most tokens of each image, page or pair of frames, which is its
-                resolution; by default as the checkpoint says.
-            animation_as_video: take animated images as videos instead of their first frames.
-
-        Returns:
-            {"answer", "thinking", "boxes", "points", "actions", "image_names", "image_sizes",
-            "attachments", "notes", "usage"}; coordinates in pixels of the images and pages sent
-            ("xyxy") and in thousandths of them ("norm").
-        """
-        text, files = message["text"].strip(), message["files"]
-        try:
-            _check_message(text, files)
-            earlier = _read_history(history)
-            choice = read_choice(
-                {
-                    "pages": pages,
-                    "fps": fps,
-                    "max_frames": max_frames,
-                    "max_item_tokens": max_item_tokens,
-                    "animation_as_video": animation_as_video,
-                }
-            )
-            *_, drafts = self._open(files, dict.fromkeys(files, choice))
-            turn = _make_turn(text, drafts, self._limits)
-            notes = [note for attached in turn.attachments for note in attached.notes]
-            mixed = mixing_note([draft.opened for draft in drafts if draft.opened is not None])
-            for grown, reply in answer(
-                self._backend, (*earlier, turn), thinking=thinking, options=self._options
-            ):
-                yield {
-                    "answer": strip_markers(grown.answer),
-                    "thinking": grown.thinking,
-                    **describe_turn(grown),
-                    "attachments": describe_attachments(grown.attachments),
-                    "notes": [*filter(None, [mixed]), *notes, *grown.notes],
-                    "usage": describe_usage(reply),
-                }
-            if grown.state == "failed":
-                raise Refused(grown.notes[0])
-        except Refused as problem:
-            raise gr.Error(str(problem), print_exception=False) from problem
-
-    def _open(
-        self, files: list[str], choices: Mapping[str, Choice], known: Drafts = ()
-    ) -> Iterator[Drafts]:
-        try:
-            yield from open_files(self._backend, files, choices, known, limits=self._limits)
-        except BackendError as error:
-            raise Refused(as_sentence(error)) from error
-
-    def _show_strip(self, drafts: Drafts, refused: Drafts, conversation: Conversation) -> StripView:
+    def _show_strip(
+        self, drafts: Drafts, refused: Drafts, conversation: Conversation, context: int | None
+    ) -> StripView:
         """Show the files; those ``refused`` are not kept: it is no fault of theirs."""
         tokens = sum(draft.attached.tokens for draft in drafts if draft.attached is not None)
-        total = estimate(tokens, conversation, self._backend.context_length)
+        total = estimate(tokens, conversation, context)
         ready = tuple(draft for draft in drafts if draft.is_complete)
         return StripView(
-            to_value(to_html(drafts + refused, total, _problem_together(drafts, self._limits))),
-            ready,
+            to_value(to_html(drafts + refused, total, find_problem(drafts, self._limits))), ready
         )

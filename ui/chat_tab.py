@@ -6,13 +6,17 @@ from html import escape
 from typing import Any, NamedTuple
 
 import gradio as gr
+from gradio.components import Component
 from gradio.components.chatbot import ExampleMessage
 
 from model.backends.base import ChatBackend
 from ui import arranging
 from ui.attaching import describe_limits
 from ui.chat import Chat, Newest
+from ui.chat_http import ChatCall
+from ui.dialogue import Dialogue
 from ui.markdown import LATEX_DELIMITERS
+from ui.preferences import build_preferences
 from ui.settings import PageSettings
 from ui.unnamed import make_choice, wire_choice
 from ui.wiring import AT_ONCE, PRIVATE, engine
@@ -33,24 +37,31 @@ class _Attaching(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    conversation: gr.State
+    own: gr.State  # the visitor's own backend; None is the page's
+    dialogue: gr.State
+    record: gr.JSON  # what the browser is to keep of it
     log: gr.Chatbot
     unnamed: gr.Dropdown
     notice: gr.Markdown
     prompt: gr.MultimodalTextbox
     attaching: _Attaching
     thinking: gr.Checkbox
+    preferences: Component
     clear: gr.Button
 
 
-def build_chat_tab(backend: ChatBackend, settings: PageSettings) -> None:
-    """Lay the chat out and wire it; call inside a tab."""
-    chat = Chat(backend, settings.options, settings.limits)
-    parts = _lay_out(settings)
+def build_chat_tab(backend: ChatBackend, settings: PageSettings, own: gr.State) -> None:
+    """Lay the chat out and wire it; call inside a tab.
+
+    Args:
+        own: the visitor's own backend, or None in it: then ``backend`` answers.
+    """
+    chat = Chat(backend, settings)
+    parts = _lay_out(backend, settings, own)
     _wire(chat, parts, settings)
     _wire_attaching(chat, parts)
     gr.Button(visible=False).click(
-        chat.call,
+        ChatCall(backend, settings.options, settings.limits).call,
         [
             gr.MultimodalTextbox(visible=False),
             gr.JSON(visible=False),
@@ -65,8 +76,9 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings) -> None:
     )
 
 
-def _lay_out(settings: PageSettings) -> _Parts:
-    conversation = gr.State(())
+def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Parts:
+    dialogue = gr.State(Dialogue())
+    record = gr.JSON(visible="hidden")
     log = gr.Chatbot(
         label="Conversation",
         show_label=False,
@@ -104,7 +116,20 @@ def _lay_out(settings: PageSettings) -> _Parts:
         )
         clear = gr.Button("New conversation", size="sm", scale=0, min_width=150)
     attaching = _lay_out_attaching(settings)
-    return _Parts(conversation, log, unnamed, notice, prompt, attaching, thinking, clear)
+    preferences = build_preferences(backend, settings, thinking, own)
+    return _Parts(
+        own,
+        dialogue,
+        record,
+        log,
+        unnamed,
+        notice,
+        prompt,
+        attaching,
+        thinking,
+        preferences,
+        clear,
+    )
 
 
 def _lay_out_attaching(settings: PageSettings) -> _Attaching:
@@ -124,8 +149,9 @@ def _lay_out_attaching(settings: PageSettings) -> _Attaching:
 
 
 def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
-    prompt, log, conversation = parts.prompt, parts.log, parts.conversation
+    prompt, log, dialogue = parts.prompt, parts.log, parts.dialogue
     attaching = parts.attaching
+    view = [prompt, log, dialogue, parts.notice, parts.record]
     # before the question: the browser starts the events of a trigger one after the other
     prompt.submit(
         lambda: (_show_button(stop=True), gr.Dropdown(visible=False)),
@@ -138,11 +164,12 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
         [
             prompt,
             attaching.drafts,
-            conversation,
-            parts.thinking,
+            dialogue,
+            parts.preferences,
             attaching.choices,
+            parts.own,
         ],
-        [prompt, log, conversation, parts.notice],
+        view,
         show_progress="minimal",
         show_progress_on=log,
         **PRIVATE,
@@ -158,23 +185,21 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     # a refused message comes back with fewer files and the same text, which is no change to Gradio
     sent.then(**_list_files(parts))
     # also after a stop: Gradio reports a cancelled event as complete once its generator is closed
-    sent.then(chat.settle, conversation, [log, conversation], **in_turn).then(
+    sent.then(chat.settle, dialogue, [log, dialogue, parts.record], **in_turn).then(
         lambda: _show_button(stop=False), None, prompt, **AT_ONCE
     ).then(None, [prompt, attaching.version], attaching.version, js=arranging.SETTLE, **PRIVATE)
     prompt.stop(None, cancels=[sent])
     parts.clear.click(None, cancels=[sent])
-    cleared = parts.clear.click(
-        chat.clear, None, [prompt, log, conversation, parts.notice], **in_turn
-    )
+    cleared = parts.clear.click(chat.clear, None, view, **in_turn)
     cleared.then(**_list_files(parts))
     cleared.then(None, None, attaching.choices, js="() => null", **PRIVATE)
     # the chat has a clear button of its own, which knows nothing of the conversation behind it; the
     # next message, which may be half written, stays
     log.clear(None, cancels=[sent])
-    log.clear(lambda: chat.clear()[1:], None, [log, conversation, parts.notice], **in_turn)
+    log.clear(lambda: chat.clear()[1:], None, view[1:], **in_turn)
     log.example_select(chat.take_example, None, prompt, **AT_ONCE)
     ends = [sent.then, cleared.then, log.clear]
-    wire_choice(parts.unnamed, conversation, log, after=ends)
+    wire_choice(parts.unnamed, dialogue, log, parts.record, after=ends)
 
 
 def _wire_attaching(chat: Chat, parts: _Parts) -> None:
@@ -192,7 +217,15 @@ def _wire_attaching(chat: Chat, parts: _Parts) -> None:
     version.change(chat.note_version, [attaching.newest, version], None, **AT_ONCE)
     version.change(
         chat.attach,
-        [prompt, attaching.drafts, parts.conversation, choices, attaching.newest, version],
+        [
+            prompt,
+            attaching.drafts,
+            parts.dialogue,
+            choices,
+            attaching.newest,
+            version,
+            parts.own,
+        ],
         [strip, attaching.drafts],
         show_progress="hidden",
         trigger_mode="always_last",

@@ -171,9 +171,15 @@ def to_place(kind: str, label: str) -> Place:
     return Place("image")
 
 
-def to_messages(conversation: Conversation) -> list[Message]:
-    """Return the conversation as a backend takes it: earlier answers without their thoughts."""
+def to_messages(conversation: Conversation, system: str = "") -> list[Message]:
+    """Return the conversation as a backend takes it: earlier answers without their thoughts.
+
+    Args:
+        system: what the model is told before it; "" for nothing.
+    """
     messages: list[Message] = []
+    if system:
+        messages.append({"role": "system", "content": [{"type": "text", "text": system}]})
     for turn in conversation:
         content = [part for attached in turn.attachments for part in attached.content]
         if turn.text:

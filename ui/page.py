@@ -33,11 +33,12 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
         if settings.about:
             with gr.Accordion(settings.summary or "About this model", open=False, elem_id="about"):
                 gr.Markdown(settings.about)
+        own = gr.State(None)  # a visitor's own backend
         with gr.Tabs():
             with gr.Tab("Grounding", id="grounding", elem_id="grounding"):
                 build_locate_tab(backend, settings)
             with gr.Tab("Chat", id="chat", elem_id="chat"):
-                build_chat_tab(backend, settings)
+                build_chat_tab(backend, settings, own)
             with gr.Tab("Agent", id="agent", elem_id="agent"):
                 build_agent_tab(backend, settings)
         build_parse_endpoint()

@@ -23,7 +23,7 @@ from grounding import CONVENTIONS
 from model.backends.base import ChatBackend
 from ui.answering import Refused
 from ui.attaching import MAX_FILES
-from ui.chat import Chat
+from ui.chat_http import ChatCall
 from ui.locate import Locate
 from ui.parsing import read_reply
 from ui.received import receive_file
@@ -73,7 +73,7 @@ class Tools:
 
     def __init__(self, backend: ChatBackend, settings: PageSettings) -> None:
         self._locate = Locate(backend, settings.options, settings.limits)
-        self._chat = Chat(backend, settings.options, settings.limits)
+        self._chat = ChatCall(backend, settings.options, settings.limits)
         self._settings = settings
         # as many as on the page; more wait, in the order in which they came
         places = settings.max_conversations + WAITING_AT_BACKEND

@@ -7,9 +7,11 @@ from typing import Any
 
 import gradio as gr
 
-from ui.conversation import Conversation, pictures_in_question
+from ui.conversation import pictures_in_question
+from ui.dialogue import Dialogue
 from ui.log import show
 from ui.marking import give_unnamed, has_unnamed
+from ui.records import to_record
 from ui.wiring import AT_ONCE
 
 # the first picture, as the rules of reading have it
@@ -28,8 +30,9 @@ def make_choice() -> gr.Dropdown:
 
 def wire_choice(
     choice: gr.Dropdown,
-    conversation: gr.State,
+    dialogue: gr.State,
     log: gr.Chatbot,
+    record: gr.JSON,
     *,
     after: Sequence[Any],
 ) -> None:
@@ -39,16 +42,17 @@ def wire_choice(
         after: events after which the newest answer is another one.
     """
     for event in after:
-        event(offer, conversation, choice, **AT_ONCE)
-    choice.input(choose, [choice, conversation], [log, conversation], **AT_ONCE)
+        event(offer, dialogue, choice, **AT_ONCE)
+    choice.input(choose, [choice, dialogue], [log, dialogue, record], **AT_ONCE)
 
 
-def offer(conversation: Conversation) -> gr.Dropdown:
+def offer(dialogue: Dialogue) -> gr.Dropdown:
     """Return the select for the newest answer."""
-    pictures = pictures_in_question(conversation)
-    if not conversation or not has_unnamed(conversation[-1], pictures):
+    path = dialogue.path
+    pictures = pictures_in_question(path)
+    if not path or not has_unnamed(path[-1], pictures):
         return gr.Dropdown(visible=False)
-    chosen = conversation[-1].default_image
+    chosen = path[-1].default_image
     return gr.Dropdown(
         choices=[(picture.name, index) for index, picture in enumerate(pictures)],
         value=DEFAULT_IMAGE if chosen is None else chosen,
@@ -56,10 +60,10 @@ def offer(conversation: Conversation) -> gr.Dropdown:
     )
 
 
-def choose(index: int, conversation: Conversation) -> tuple[Any, Any]:
-    """Return log and conversation with the newest answer read again, or leave them."""
-    if not conversation or conversation[-1].state == "running":
-        return gr.skip(), gr.skip()
-    pictures = pictures_in_question(conversation)
-    conversation = (*conversation[:-1], give_unnamed(conversation[-1], pictures, index))
-    return show(conversation), conversation
+def choose(index: int, dialogue: Dialogue) -> tuple[Any, Any, Any]:
+    """Return log, dialogue and record with the newest answer read again, or leave them."""
+    path = dialogue.path
+    if not path or path[-1].state == "running":
+        return gr.skip(), gr.skip(), gr.skip()
+    dialogue = dialogue.put(give_unnamed(path[-1], pictures_in_question(path), index))
+    return show(dialogue.path), dialogue, to_record(dialogue)

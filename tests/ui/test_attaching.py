@@ -20,6 +20,9 @@ from model.processing.pdf import PdfFile
 from ui import answering, attaching
 from ui.attaching import Draft, describe_limits, read_choice
 from ui.chat import Chat, ChatView, Newest, StripView
+from ui.chat_http import ChatCall
+from ui.dialogue import Dialogue
+from ui.settings import PageSettings
 
 SLOW_END = Finished("stop", prompt_tokens=1000, new_tokens=24, first_token_s=2.0, total_s=3.0)
 
@@ -50,10 +53,11 @@ class Tab:
 
     def __init__(self, *script: Any, limits: Limits | None = None) -> None:
         self.backend = ScriptedBackend(script or (END,))
-        self.chat = Chat(self.backend, SamplingOptions(), limits or Limits())
+        self.chat = Chat(self.backend, PageSettings(limits=limits or Limits()))
+        self.call = ChatCall(self.backend, SamplingOptions(), limits or Limits())
         self.choices: Any = None  # {path: {field of Choice: what was entered}}
         self.drafts: tuple[Draft, ...] = ()
-        self.conversation: Any = ()
+        self.dialogue = Dialogue()
         self.newest = Newest()
 
     def attach(self, *files: str) -> list[StripView]:
@@ -63,7 +67,7 @@ class Tab:
 
     def opening(self, *files: str) -> Iterator[StripView]:
         message = {"text": "", "files": list(files)}
-        state = (self.drafts, self.conversation, self.choices, self.newest, self.newest.version)
+        state = (self.drafts, self.dialogue, self.choices, self.newest, self.newest.version)
         return self.chat.attach(message, *state)
 
     def strip(self, *files: str) -> str:
@@ -71,9 +75,9 @@ class Tab:
 
     def send(self, *files: str) -> ChatView:
         message = {"text": "what is it?", "files": list(files)}
-        state = (self.drafts, self.conversation, False)
+        state = (self.drafts, self.dialogue, None)
         view = list(self.chat.send(message, *state, self.choices))[-1]
-        self.conversation = view.conversation
+        self.dialogue = view.dialogue
         return view
 
 
@@ -179,7 +183,7 @@ def test_each_file_has_choices_of_its_own(pdf: str, tmp_path: Path) -> None:
     tab = Tab()
     tab.choices = {pdf: {"pages": "1"}, other: {"pages": "2-3", "fps": "9", "unknown": []}}
     tab.send(pdf, other)
-    items = [[item.label for item in a.items] for a in tab.conversation[-1].attachments]
+    items = [[item.label for item in a.items] for a in tab.dialogue.path[-1].attachments]
     assert items == [["Page 1"], ["Page 2", "Page 3"]]
 
 
@@ -375,7 +379,7 @@ def test_a_file_that_another_choice_would_mend_stays_in_the_message(tmp_path: Pa
     pdf = make_pdf(tmp_path / "a.pdf")
     tab = Tab()
     choices = {pdf: {"pages": "99"}}
-    *_, view = tab.chat.send({"text": "what is it?", "files": [pdf]}, (), (), False, choices)
+    *_, view = tab.chat.send({"text": "what is it?", "files": [pdf]}, (), Dialogue(), None, choices)
     assert view.notice == "a.pdf has pages 1 to 3, so there is no page 99; choose again."
     assert view.prompt == {"text": "what is it?", "files": [pdf]}
     assert tab.backend.questions == []
@@ -436,7 +440,7 @@ def test_the_mix_of_images_and_videos_is_noted_once(image: str, pdf: str, clip: 
 def test_a_box_is_drawn_on_the_page_that_the_answer_names(image: str, pdf: str) -> None:
     tab = Tab(AnswerDelta("On image 3: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
     view = tab.send(image, pdf)
-    turn = tab.conversation[-1]
+    turn = tab.dialogue.path[-1]
     assert [bool(file) for file in turn.shown.drawings] == [False, False, True, False]
     page = turn.pictures[2].image
     drawn = Image.open(turn.shown.drawings[2])
@@ -449,7 +453,7 @@ def test_an_answer_about_a_video_is_not_drawn_on_an_earlier_image(image: str, cl
     tab = Tab(AnswerDelta("<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
     tab.send(image)
     tab.send(clip)
-    turn = tab.conversation[-1]
+    turn = tab.dialogue.path[-1]
     assert {picture.place.kind for picture in turn.pictures} == {"frame"}
     assert [target.image_index for target in turn.targets] == [0]
 
@@ -457,7 +461,7 @@ def test_an_answer_about_a_video_is_not_drawn_on_an_earlier_image(image: str, cl
 def test_a_box_is_drawn_on_the_frame_of_the_time_that_the_answer_names(clip: str) -> None:
     tab = Tab(AnswerDelta("At 0:01 <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
     tab.send(clip)
-    turn = tab.conversation[-1]
+    turn = tab.dialogue.path[-1]
     (target,) = turn.targets
     assert turn.pictures[target.image_index].place.time_s == 1.0
     assert [i for i, file in enumerate(turn.shown.drawings) if file] == [target.image_index]
@@ -513,7 +517,7 @@ def test_over_http_an_animation_may_be_a_video(tmp_path: Path) -> None:
     message = {"text": "?", "files": [make_animation(tmp_path / "moving.png")]}
     tab = Tab()
     kinds = [
-        list(tab.chat.call(message, None, False, animation_as_video=switch))[-1]["attachments"][0]
+        list(tab.call.call(message, None, False, animation_as_video=switch))[-1]["attachments"][0]
         for switch in (False, True)
     ]
     assert [attached["kind"] for attached in kinds] == ["image", "video"]
@@ -522,7 +526,7 @@ def test_over_http_an_animation_may_be_a_video(tmp_path: Path) -> None:
 def test_over_http_the_same_files_and_choices_are_taken(image: str, pdf: str, clip: str) -> None:
     tab = Tab(AnswerDelta("On image 2: [[100,200,300,400]]"), END)
     message = {"text": "?", "files": [image, pdf, clip]}
-    reply = list(tab.chat.call(message, None, False, pages="2", max_frames=2))[-1]
+    reply = list(tab.call.call(message, None, False, pages="2", max_frames=2))[-1]
     assert [(a["name"], a["kind"]) for a in reply["attachments"]] == [
         ("screen.png", "image"),
         ("report.pdf", "document"),

@@ -18,15 +18,16 @@ from model.backends.base import (
     AnswerWasThinking,
     BackendError,
     Finished,
-    SamplingOptions,
     ThinkingDelta,
     TokenProbability,
     Waiting,
 )
-from model.processing import Limits
 from ui import answering
 from ui.chat import KEEP, Chat, ChatView
+from ui.dialogue import Dialogue
+from ui.settings import PageSettings
 
+EMPTY = Dialogue()
 WHITE = (255, 255, 255)
 BOXED = AnswerDelta("Here: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
 
@@ -44,17 +45,17 @@ def screenshot(tmp_path: Path) -> str:
     return str(path)
 
 
-def send(chat: Chat, text: str, files: list[str], conversation: Any = ()) -> list[ChatView]:
-    return list(chat.send({"text": text, "files": files}, (), conversation, True))
+def send(chat: Chat, text: str, files: list[str], dialogue: Dialogue = EMPTY) -> list[ChatView]:
+    return list(chat.send({"text": text, "files": files}, (), dialogue))
 
 
 def start(chat: Chat, text: str) -> Iterator[ChatView]:
-    return chat.send({"text": text, "files": []}, (), (), True)
+    return chat.send({"text": text, "files": []}, (), EMPTY)
 
 
 def chat_with(*script: Any) -> tuple[Chat, ScriptedBackend]:
     backend = ScriptedBackend(script)
-    return Chat(backend, SamplingOptions(), Limits()), backend
+    return Chat(backend, PageSettings()), backend
 
 
 def texts(view: ChatView) -> list[str]:
@@ -101,14 +102,14 @@ def test_a_box_is_as_sure_as_the_tokens_of_its_numbers(screenshot: str) -> None:
     pieces = ("Here: <|begin_of_box|>[[", "100,200,300,400", "]]<|end_of_box|>")
     tokens = tuple(TokenProbability(piece, math.log(0.25)) for piece in pieces)
     chat, _ = chat_with(BOXED, replace(END, tokens=tokens))
-    (target,) = send(chat, "where?", [screenshot])[-1].conversation[-1].targets
+    (target,) = send(chat, "where?", [screenshot])[-1].dialogue.path[-1].targets
     assert target.score == pytest.approx(0.25)
 
 
 def test_coordinates_count_as_the_model_at_the_other_end_counts(screenshot: str) -> None:
     chat, backend = chat_with(AnswerDelta('[{"box_2d": [100, 200, 300, 400]}]'), END)
     backend.model_name = "google/gemini-3-pro"  # y first
-    (target,) = send(chat, "where?", [screenshot])[-1].conversation[-1].targets
+    (target,) = send(chat, "where?", [screenshot])[-1].dialogue.path[-1].targets
     assert target.box == pytest.approx((40, 10, 80, 30))
 
 
@@ -117,7 +118,7 @@ def test_a_box_is_drawn_on_the_image_under_the_answer(screenshot: str) -> None:
     last = send(chat, "where?", [screenshot])[-1]
     assert texts(last)[-1] == "Here: [[\\[100,200,300,400\\]](#target-1)]"
     assert "<sightline-overlay" in last.log[-1]["content"][0]["value"]
-    drawn = Image.open(last.conversation[-1].shown.drawings[0]).convert("RGB")
+    drawn = Image.open(last.dialogue.path[-1].shown.drawings[0]).convert("RGB")
     assert drawn.size == (200, 100)
     assert drawn.getpixel((20, 30)) != WHITE  # left edge
     assert drawn.getpixel((40, 30)) == WHITE  # middle
@@ -126,21 +127,21 @@ def test_a_box_is_drawn_on_the_image_under_the_answer(screenshot: str) -> None:
 
 def test_a_box_in_the_thought_is_not_drawn(screenshot: str) -> None:
     chat, _ = chat_with(ThinkingDelta("maybe [[100,200,300,400]]"), AnswerDelta("No."), END)
-    assert send(chat, "where?", [screenshot])[-1].conversation[-1].targets == ()
+    assert send(chat, "where?", [screenshot])[-1].dialogue.path[-1].targets == ()
 
 
 def test_a_follow_up_question_is_about_the_last_images(screenshot: str) -> None:
     chat, backend = chat_with(BOXED, END)
     first = send(chat, "where?", [screenshot])[-1]
-    second = send(chat, "and now?", [], first.conversation)[-1]
-    assert len(second.conversation[-1].targets) == 1
+    second = send(chat, "and now?", [], first.dialogue)[-1]
+    assert len(second.dialogue.path[-1].targets) == 1
     assert [message["role"] for message in backend.questions[-1]] == ["user", "assistant", "user"]
 
 
 def test_thoughts_stay_out_of_the_next_prompt_and_answers_go_in_as_written() -> None:
     chat, backend = chat_with(ThinkingDelta("secret"), BOXED, END)
     first = send(chat, "one", [])[-1]
-    send(chat, "two", [], first.conversation)
+    send(chat, "two", [], first.dialogue)
     assert "secret" not in str(backend.questions[-1])
     assert backend.questions[-1][1]["content"] == [{"type": "text", "text": BOXED.text}]
 
@@ -172,25 +173,25 @@ def test_an_attachment_that_cannot_be_read_is_named_and_the_rest_is_kept(
 
 def test_a_refused_message_returns_to_the_prompt_and_leaves_the_history() -> None:
     chat, _ = chat_with(AnswerDelta("fine"), END)
-    before = send(chat, "hello", [])[-1].conversation
+    before = send(chat, "hello", [])[-1].dialogue
     chat, _ = chat_with(BackendError("the prompt has 9,000 tokens and the limit is 8,192"))
     last = send(chat, "long", [], before)[-1]
     assert last.prompt == {"text": "long", "files": []}
-    assert last.conversation == before
+    assert last.dialogue == before
     assert last.notice == "The prompt has 9,000 tokens and the limit is 8,192."
 
 
 def test_a_failure_half_way_keeps_what_came_and_says_so() -> None:
     chat, _ = chat_with(AnswerDelta("half"), BackendError("the device is lost"))
     last = send(chat, "?", [])[-1]
-    assert last.conversation[-1].state == "failed"
+    assert last.dialogue.path[-1].state == "failed"
     assert texts(last)[1:] == ["half", "*The device is lost.*"]
 
 
 def test_a_bug_half_way_is_not_shown_as_an_answer(caplog: pytest.LogCaptureFixture) -> None:
     chat, _ = chat_with(AnswerDelta("half"), RuntimeError("internal"))
     last = send(chat, "?", [])[-1]
-    assert last.conversation[-1].state == "failed"
+    assert last.dialogue.path[-1].state == "failed"
     assert "internal" not in str(last.log)
     assert "internal" in caplog.text
 
@@ -233,24 +234,23 @@ def test_stopping_marks_the_answer_and_ends_its_thought() -> None:
     chat, _ = chat_with(ThinkingDelta("hm"), ThinkingDelta("hm"), END)
     views = start(chat, "?")
     next(views)
-    conversation = next(views).conversation
-    log, settled = chat.settle(conversation)
-    assert settled[-1].state == "stopped"
+    log, settled, record = chat.settle(next(views).dialogue)
+    assert settled.path[-1].state == "stopped"
     assert log[1]["metadata"]["status"] == "done"
     assert log[-1]["content"][0]["text"] == "*Stopped.*"
 
 
 def test_settling_a_complete_answer_changes_nothing() -> None:
     chat, _ = chat_with(AnswerDelta("yes"), END)
-    assert chat.settle(send(chat, "?", [])[-1].conversation) == (KEEP, KEEP)
+    assert chat.settle(send(chat, "?", [])[-1].dialogue) == (KEEP, KEEP, KEEP)
 
 
 def test_two_conversations_do_not_meet() -> None:
     chat, backend = chat_with(AnswerDelta("yes"), AnswerDelta("!"), END)
     one, two = start(chat, "mine"), start(chat, "yours")
     last_one, last_two = list(zip(one, two, strict=True))[-1]
-    assert [turn.text for turn in last_one.conversation] == ["mine"]
-    assert [turn.text for turn in last_two.conversation] == ["yours"]
+    assert [turn.text for turn in last_one.dialogue.path] == ["mine"]
+    assert [turn.text for turn in last_two.dialogue.path] == ["yours"]
 
 
 def test_tags_of_user_and_model_reach_the_page_escaped() -> None:
@@ -264,37 +264,3 @@ def test_code_keeps_its_indentation() -> None:
     chat, _ = chat_with(AnswerDelta(code), END)
     blocks = gr.Chatbot().postprocess(send(chat, "?", [])[-1].log)
     assert blocks.root[-1].content[0].text == code
-
-
-def call(chat: Chat, text: str, files: list[str], history: Any = None) -> dict[str, Any]:
-    return list(chat.call({"text": text, "files": files}, history, True))[-1]
-
-
-def test_the_http_answer_has_boxes_in_pixels_and_thousandths(screenshot: str) -> None:
-    chat, _ = chat_with(ThinkingDelta("hm"), BOXED, END)
-    reply = call(chat, "where?", [screenshot])
-    assert reply["thinking"] == "hm"
-    assert reply["answer"] == "Here: [[100,200,300,400]]"
-    assert reply["boxes"][0]["xyxy"] == [20, 20, 60, 40]
-    assert reply["boxes"][0]["norm"] == [100, 200, 300, 400]
-    assert reply["usage"]["finish_reason"] == "stop"
-
-
-def test_history_over_http_reaches_the_model() -> None:
-    chat, backend = chat_with(AnswerDelta("yes"), END)
-    history = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
-    call(chat, "c", [], history)
-    assert [m["content"][0]["text"] for m in backend.questions[0]] == ["a", "b", "c"]
-
-
-@pytest.mark.parametrize("script", [[BackendError("no")], [AnswerDelta("x"), BackendError("no")]])
-def test_a_failure_over_http_is_an_error_with_its_message(script: list[Any]) -> None:
-    chat, _ = chat_with(*script)
-    with pytest.raises(gr.Error, match="No."):
-        call(chat, "?", [])
-
-
-def test_a_malformed_history_is_refused() -> None:
-    chat, _ = chat_with(END)
-    with pytest.raises(gr.Error, match="history must be"):
-        call(chat, "?", [], [{"role": "assistant", "content": "b"}])

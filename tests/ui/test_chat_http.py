@@ -1,0 +1,68 @@
+"""``/chat``, called as Gradio calls it: a question and its history in, an answer out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image
+from scripted_backend import END, ScriptedBackend
+
+from model.backends.base import AnswerDelta, BackendError, SamplingOptions, ThinkingDelta
+from model.processing import Limits
+from ui.chat_http import ChatCall
+
+BOXED = AnswerDelta("Here: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
+
+
+@pytest.fixture(autouse=True)
+def files_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+
+
+@pytest.fixture
+def screenshot(tmp_path: Path) -> str:
+    path = tmp_path / "screen.png"
+    Image.new("RGB", (200, 100), "white").save(path)
+    return str(path)
+
+
+def chat_with(*script: Any) -> tuple[ChatCall, ScriptedBackend]:
+    backend = ScriptedBackend(script)
+    return ChatCall(backend, SamplingOptions(), Limits()), backend
+
+
+def call(chat: ChatCall, text: str, files: list[str], history: Any = None) -> dict[str, Any]:
+    return list(chat.call({"text": text, "files": files}, history, True))[-1]
+
+
+def test_the_http_answer_has_boxes_in_pixels_and_thousandths(screenshot: str) -> None:
+    chat, _ = chat_with(ThinkingDelta("hm"), BOXED, END)
+    reply = call(chat, "where?", [screenshot])
+    assert reply["thinking"] == "hm"
+    assert reply["answer"] == "Here: [[100,200,300,400]]"
+    assert reply["boxes"][0]["xyxy"] == [20, 20, 60, 40]
+    assert reply["boxes"][0]["norm"] == [100, 200, 300, 400]
+    assert reply["usage"]["finish_reason"] == "stop"
+
+
+def test_history_over_http_reaches_the_model() -> None:
+    chat, backend = chat_with(AnswerDelta("yes"), END)
+    history = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    call(chat, "c", [], history)
+    assert [m["content"][0]["text"] for m in backend.questions[0]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("script", [[BackendError("no")], [AnswerDelta("x"), BackendError("no")]])
+def test_a_failure_over_http_is_an_error_with_its_message(script: list[Any]) -> None:
+    chat, _ = chat_with(*script)
+    with pytest.raises(gr.Error, match="No."):
+        call(chat, "?", [])
+
+
+def test_a_malformed_history_is_refused() -> None:
+    chat, _ = chat_with(END)
+    with pytest.raises(gr.Error, match="history must be"):
+        call(chat, "?", [], [{"role": "assistant", "content": "b"}])

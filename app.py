@@ -19,6 +19,7 @@ from model.backends.base import ChatBackend
 from model.backends.local import LocalBackend
 from model.processing import Limits
 from ui import PageSettings, build_ui, read_examples
+from ui.files import start_cleaning, use_own_folder
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
@@ -274,7 +275,9 @@ def main() -> None:
         agent_by_instruction=is_bundled,  # it finds what it is told, and does not plan
         browser_origins=browser_origins,
     )
+    use_own_folder()
     page = build_ui(backend, page_settings)
+    start_cleaning()
     page.launch(
         server_name=settings.host,
         server_port=settings.port,

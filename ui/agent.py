@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from gradio.utils import get_upload_folder
 
 from agent import Run, Step, read_plan, to_html, to_json
 from agent.browser import BrowserError, LivePage
@@ -23,6 +19,7 @@ from model.processing import MediaError, open_image
 from ui.agent_view import AgentView, Shown, fail, show_said, show_screen, view
 from ui.answering import MIN_INTERVAL_S, Refused, as_sentence
 from ui.conversation import explain_ending
+from ui.files import save
 from ui.markdown import to_markdown
 
 logger = logging.getLogger(__name__)
@@ -170,8 +167,8 @@ def export(shown: Shown | None) -> list[str]:
     if shown is None or not shown.run.steps:
         return []
     return [
-        _save("agent-run.html", to_html(shown.run)),
-        _save("agent-run.json", to_json(shown.run)),
+        save("agent-run.html", to_html(shown.run).encode()),
+        save("agent-run.json", to_json(shown.run).encode()),
     ]
 
 
@@ -203,13 +200,3 @@ def _add(run: Run, step: Step, *, is_last: bool) -> Run:
     if is_last and step.action:
         state = "done"
     return replace(run, steps=(*run.steps, step), state=state)
-
-
-def _save(name: str, text: str) -> str:
-    """Write a file that the page may serve; Gradio removes it with its other temporary ones."""
-    content = text.encode("utf-8")
-    folder = Path(get_upload_folder()) / hashlib.sha256(content).hexdigest()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    path.write_bytes(content)
-    return str(path)

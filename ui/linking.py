@@ -1,4 +1,4 @@
-"""The answer as the page shows it: links on the words that name a target."""
+"""The answer as the page shows it: links on the words that name a target, a time or a page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from grounding import strip_markers
 from ui.markdown import LINK_CLOSES, LINK_OPENS, to_markdown
+from ui.media_links import Mention
 from ui.targets import Target
 
 # A link runs neither across paragraphs nor over what may be the edge of code or of a formula.
@@ -15,24 +16,34 @@ _NO_WORDS = re.compile(r"\n[ \t]*\n|[`$]|~~~")
 _NOT_OURS = str.maketrans({LINK_OPENS: "\ufffd", LINK_CLOSES: "\ufffd"})
 
 
-def to_linked_markdown(answer: str, targets: Sequence[Target]) -> str:
+def to_linked_markdown(
+    answer: str, targets: Sequence[Target], mentions: Sequence[Mention] = ()
+) -> str:
     """Return ``answer`` as Markdown in which the coordinates of target N link to ``#target-N``.
 
     Args:
         answer: the model's own text, box markers included: what the targets' spans count in.
         targets: those that the page can point at.
+        mentions: other words that link, in order; those that reach into a target's do not.
     """
     answer = answer.translate(_NOT_OURS)
     pieces: list[str] = []
     links: list[tuple[str, str]] = []
     end = 0
-    for start, stop, number in _segments(targets):
+    for start, stop, address in _add(mentions, _segments(targets)):
         words = strip_markers(answer[start:stop])
         if words.strip() and not _NO_WORDS.search(words):
             pieces += [answer[end:start], f"{LINK_OPENS}{len(links)}{LINK_CLOSES}"]
-            links.append((words, f"#target-{number}"))
+            links.append((words, address))
             end = stop
     return to_markdown(strip_markers("".join([*pieces, answer[end:]])), links)
+
+
+def _add(mentions: Sequence[Mention], segments: Sequence[tuple[int, int, int]]) -> list[Mention]:
+    """Return the segments and those mentions that keep clear of them, in order."""
+    linked = [Mention(start, end, f"#target-{number}") for start, end, number in segments]
+    free = [m for m in mentions if not any(m.start < s.end and s.start < m.end for s in linked)]
+    return sorted([*linked, *free])
 
 
 def _segments(targets: Sequence[Target]) -> list[tuple[int, int, int]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ui.conversation import Picture, Shown, Turn, draw_targets, read_turn
+from ui.conversation import Attached, Picture, Shown, Turn, draw_targets, read_turn
 from ui.findings import to_table
 from ui.linking import to_linked_markdown
+from ui.media_links import find_mentions
 from ui.overlay import to_html
-from ui.targets import list_targets
+from ui.targets import Target, list_targets
 
 
 def mark(turn: Turn, pictures: Sequence[Picture]) -> Turn:
@@ -17,7 +18,7 @@ def mark(turn: Turn, pictures: Sequence[Picture]) -> Turn:
     targets = list_targets(read_turn(turn, pictures))
     placed = [target for target in targets if target.at is not None]
     overlay = to_html(pictures, placed, answer=turn.answer, is_complete=False) if placed else ""
-    shown = Shown(to_linked_markdown(turn.answer, placed), overlay)
+    shown = Shown(_link(turn.answer, placed, pictures), overlay)
     return replace(turn, targets=targets, shown=shown)
 
 
@@ -32,7 +33,7 @@ def mark_complete(turn: Turn, pictures: Sequence[Picture], notes: Sequence[str])
     placed = [target for target in targets if target.at is not None]
     drawings = draw_targets(result, pictures)
     shown = Shown(
-        to_linked_markdown(turn.answer, placed),
+        _link(turn.answer, placed, pictures),
         to_html(pictures, targets, drawings, answer=turn.answer) if placed else "",
         drawings,
         to_table(targets, [picture.image.size for picture in pictures]),
@@ -55,6 +56,14 @@ def has_unnamed(turn: Turn, pictures: Sequence[Picture]) -> bool:
         read_turn(replace(turn, default_image=i), pictures) for i in (0, len(pictures) - 1)
     )
     return list_targets(first) != list_targets(last)
+
+
+def _link(answer: str, placed: Sequence[Target], pictures: Sequence[Picture]) -> str:
+    files: list[Attached] = []
+    for picture in pictures:
+        if picture.of is not None and not any(picture.of is file for file in files):
+            files.append(picture.of)
+    return to_linked_markdown(answer, placed, find_mentions(answer, files))
 
 
 def to_sentences(notes: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,9 @@ from model.outputs import Glm4vMoeCausalLMOutputWithPast, Glm4vMoeModelOutputWit
 from model.positions import IMAGE, VIDEO, mrope_positions, token_types_of
 from model.vision import Glm4vMoeVisionModel
 from model.weights import initialize
+
+if TYPE_CHECKING:
+    from model.checkpoint.progress import Progress
 
 
 class Glm4vMoeModel(nn.Module):
@@ -219,6 +222,7 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
         dtype: str | torch.dtype = "auto",
         device_map: str | dict[str, Any] | None = None,
         offload_folder: str | Path | None = None,
+        progress: Progress | None = None,
     ) -> Glm4vMoeForConditionalGeneration:
         """Load a checkpoint from a folder or the hub, in evaluation mode.
 
@@ -227,7 +231,12 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
         from model.checkpoint import load_pretrained
 
         return load_pretrained(
-            cls, path_or_hub_id, dtype=dtype, device_map=device_map, offload_folder=offload_folder
+            cls,
+            path_or_hub_id,
+            dtype=dtype,
+            device_map=device_map,
+            offload_folder=offload_folder,
+            progress=progress,
         )
 
     def save_pretrained(self, path: str | Path, max_shard_size: str | int = "5GB") -> None:

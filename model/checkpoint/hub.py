@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import huggingface_hub
 from huggingface_hub.errors import (
@@ -15,6 +16,7 @@ from huggingface_hub.errors import (
 )
 
 from model.checkpoint.errors import CheckpointError
+from model.checkpoint.progress import ByteCount, Progress, counting_bar
 
 # Never *.bin or *.py: nothing that is downloaded is executed.
 DESCRIPTION_FILES = ("*.json", "*.jinja", "*.txt")
@@ -23,7 +25,9 @@ WEIGHT_FILES = ("*.safetensors",)
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
-def find_folder(path_or_hub_id: str | Path, *, with_weights: bool) -> Path:
+def find_folder(
+    path_or_hub_id: str | Path, *, with_weights: bool, progress: Progress | None = None
+) -> Path:
     """Return the checkpoint's folder, downloading a hub id into the hub's cache.
 
     A download shows its progress, keeps what is already there and goes on where it was interrupted.
@@ -31,6 +35,7 @@ def find_folder(path_or_hub_id: str | Path, *, with_weights: bool) -> Path:
     Args:
         path_or_hub_id: a folder, or an id such as ``zai-org/GLM-4.5V``.
         with_weights: False fetches config, tokenizer and templates only (a few MB).
+        progress: told how much of what is not here yet has been downloaded.
 
     Raises:
         CheckpointError: no such folder, or the repository can't be had.
@@ -45,12 +50,27 @@ def find_folder(path_or_hub_id: str | Path, *, with_weights: bool) -> Path:
         raise CheckpointError(
             f"{name} is neither a folder on this machine nor a hub id such as zai-org/GLM-4.5V"
         )
-    return _download(name, [*DESCRIPTION_FILES, *(WEIGHT_FILES if with_weights else ())])
+    patterns = [*DESCRIPTION_FILES, *(WEIGHT_FILES if with_weights else ())]
+    return _download(name, patterns, progress)
 
 
-def _download(hub_id: str, patterns: list[str]) -> Path:
+def _bytes_to_download(hub_id: str, patterns: list[str]) -> int:
+    """Return the size of what is not here yet; 0 if it can't be known."""
     try:
-        return Path(huggingface_hub.snapshot_download(hub_id, allow_patterns=patterns))
+        files = huggingface_hub.snapshot_download(hub_id, allow_patterns=patterns, dry_run=True)
+    # whatever is wrong, the download itself meets it too and tells; older libraries have no dry run
+    except Exception:
+        return 0
+    return sum(file.file_size or 0 for file in files if file.will_download)
+
+
+def _download(hub_id: str, patterns: list[str], progress: Progress | None) -> Path:
+    options: dict[str, Any] = {}
+    if progress is not None and (total := _bytes_to_download(hub_id, patterns)):
+        options["tqdm_class"] = counting_bar(ByteCount("downloading", total, progress))
+    try:
+        folder = huggingface_hub.snapshot_download(hub_id, allow_patterns=patterns, **options)
+        return Path(folder)
     except GatedRepoError as error:
         raise CheckpointError(
             f"{hub_id} asks its users to accept terms: do so on https://huggingface.co/{hub_id}, "

@@ -18,6 +18,7 @@ from model.checkpoint.hub import find_folder
 from model.checkpoint.match import Match, match_checkpoint
 from model.checkpoint.names import is_ignored, model_tensors
 from model.checkpoint.placement import DISK, Device, DeviceMap, plan_placement
+from model.checkpoint.progress import Progress
 from model.checkpoint.shards import Entry, read_folder, refuse_quantised
 from model.checkpoint.stream import holds_same_values, stream_shards
 from model.config import Glm4vMoeConfig
@@ -38,6 +39,7 @@ def load_pretrained(
     dtype: str | torch.dtype = "auto",
     device_map: Device | DeviceMap | None = None,
     offload_folder: str | Path | None = None,
+    progress: Progress | None = None,
 ) -> ModelT:
     """Return the checkpoint's model, in evaluation mode.
 
@@ -54,6 +56,7 @@ def load_pretrained(
             then disk, as they have room; ``"disk"``; or a mapping of module name -> device.
         offload_folder: where parts on disk are kept, in a new folder that is removed with the
             model; None for the system's temporary folder.
+        progress: told, in several threads, how far downloading and then loading are.
 
     Raises:
         CheckpointError: the checkpoint is absent, incomplete, damaged, another model's or
@@ -66,14 +69,14 @@ def load_pretrained(
     parameter_dtype = resolve_dtype(dtype, config)
     state_dtype(config, parameter_dtype)
 
-    folder = find_folder(path_or_hub_id, with_weights=True)
+    folder = find_folder(path_or_hub_id, with_weights=True, progress=progress)
     entries = read_folder(folder)
     refuse_quantised(folder, entries)
     with torch.device("meta"):
         model = model_class(config).eval()
     model.generation_config = generation_config
     match = _match(model, folder, entries, config)
-    num_bytes = _fill(model, match, parameter_dtype, device_map, offload_folder)
+    num_bytes = _fill(model, match, parameter_dtype, device_map, offload_folder, progress)
     LOG.info("loaded %s: %.2f GB in %.1f s", folder, num_bytes / 1e9, time.perf_counter() - started)
     return model
 
@@ -123,6 +126,7 @@ def _fill(
     parameter_dtype: torch.dtype,
     device_map: Device | DeviceMap | None,
     offload_folder: str | Path | None,
+    progress: Progress | None,
 ) -> int:
     """Place ``model``, read its tensors and make it runnable; return its bytes."""
     tensors, aliases = model_tensors(model)
@@ -135,6 +139,6 @@ def _fill(
     disk_folder = make_offload_folder(offload_folder, model) if has_disk_parts else None
     check_room(tensors, placement, dtypes, disk_folder)
     targets = allocate(model, tensors, placement, dtypes, disk_folder)
-    stream_shards(match.reads, targets)
+    stream_shards(match.reads, targets, progress)
     dispatch(model, targets, aliases, placement, disk_folder)
     return sum(tensor.numel() * dtypes[name].itemsize for name, tensor in tensors.items())

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from model.checkpoint.errors import CheckpointError
 from model.checkpoint.names import Slot
+from model.checkpoint.progress import ByteCount, Progress
 from model.checkpoint.shards import FLOAT_DTYPES, Entry
 
 # Large enough that the calls cost nothing, small enough that a piece stays in a CPU's last cache.
@@ -114,8 +115,14 @@ def open_raw(path: Path) -> FileIO:
     return FileIO(path, "rb")
 
 
-def stream_shards(reads: Sequence[tuple[Entry, Slot]], targets: Mapping[str, Target]) -> None:
+def stream_shards(
+    reads: Sequence[tuple[Entry, Slot]],
+    targets: Mapping[str, Target],
+    progress: Progress | None = None,
+) -> None:
     """Fill ``targets`` (model tensor name -> target), every shard once and front to back."""
+    total = sum(entry.num_bytes for entry, _ in reads)
+    count = ByteCount("loading", total, progress) if progress is not None else None
     shards: dict[Path, list[tuple[Entry, Slot]]] = {}
     for entry, slot in reads:
         shards.setdefault(entry.file, []).append((entry, slot))
@@ -124,6 +131,8 @@ def stream_shards(reads: Sequence[tuple[Entry, Slot]], targets: Mapping[str, Tar
         with open_raw(shard) as file:
             for entry, slot in sorted(shards[shard], key=lambda read: read[0].offset):
                 targets[slot.target].fill(file, entry, slot.start)
+                if count is not None:
+                    count.add(entry.num_bytes)
 
     threads = min(MAX_THREADS, os.cpu_count() or 1, max(1, len(shards)))
     with ThreadPoolExecutor(threads) as pool:

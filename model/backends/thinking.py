@@ -26,12 +26,16 @@ class ThinkingSplitter:
     a missing opening tag is noticed at the closing one (``AnswerWasThinking``).
     """
 
-    def __init__(self, *, inside: bool = False) -> None:
-        """``inside``: the prompt already ends with an opening tag."""
+    def __init__(self, *, inside: bool = False, begun: bool = False) -> None:
+        """
+        Args:
+            inside: the prompt already ends with an opening tag, or within a thought.
+            begun: the thought goes on there, so that blanks at its beginning belong to it.
+        """
         self._place = "thinking" if inside else "start"  # start -> thinking -> answer
         self._closed = False
         self._held = ""  # text that may still turn out to be a tag, or blanks at an edge
-        self._at_edge = True  # nothing but blanks since the thought or the answer began
+        self._at_edge = not begun  # nothing but blanks since the thought or the answer began
 
     def push(self, text: str) -> list[Event]:
         """Take the next piece; return the events that are certain by now."""

@@ -14,6 +14,7 @@ from model.backends.base import (
     ThinkingDelta,
     TokenProbability,
 )
+from model.backends.endpoint.opening import Opening, Seam
 from model.backends.thinking import CLOSING_TAG, OPENING_TAG, ThinkingSplitter
 
 # Each of them ends an answer of a GLM model; servers that keep special tokens may send it.
@@ -60,9 +61,14 @@ class AnswerReader:
     over: chunks are data, not trusted to have the protocol's form.
     """
 
-    def __init__(self, *, enable_thinking: bool) -> None:
+    def __init__(self, *, enable_thinking: bool, opening: Opening | None = None) -> None:
+        """``opening``: what the answer goes on with, if it does."""
         self._enable_thinking = enable_thinking
-        self._trimmer, self._splitter = StopTrimmer(), ThinkingSplitter()
+        self._opening = opening
+        self._seam = Seam(opening) if opening is not None else None
+        is_thought = opening is not None and opening.is_thought
+        self._trimmer = StopTrimmer()
+        self._splitter = ThinkingSplitter(inside=is_thought, begun=is_thought)
         self._reply = Reply()
         self._has_reasoning = False
         self._pieces = 0
@@ -88,6 +94,9 @@ class AnswerReader:
             thought = _text(delta, "reasoning_content") or _text(delta, "reasoning")
             answer = _text(delta, "content")
             self._pieces += bool(thought or answer)
+            if self._opening is not None and not self._opening.is_thought:
+                # servers that were not told that the thought is over take an answer for one
+                thought, answer = "", thought + answer
             events += self._push_thought(thought) + self._push_answer(answer)
             self._tokens.push(choice)
             self.finish_reason = _text(choice, "finish_reason") or self.finish_reason
@@ -95,7 +104,7 @@ class AnswerReader:
 
     def flush(self) -> list[Event]:
         """Return what was held back; call once, after the last chunk, complete or not."""
-        events = self._splitter.push(self._trimmer.flush()) + self._splitter.flush()
+        events = self._push_rest(self._trimmer.flush()) + self._splitter.flush()
         self._remember(events)
         is_whole = self.finish_reason == "stop" and not self._reply.answer.strip()
         if is_whole and self._has_reasoning and not self._enable_thinking:
@@ -124,12 +133,22 @@ class AnswerReader:
             self._has_reasoning = True
             if not self._reply.answer:
                 # the answer comes apart: tags in it are ordinary text
-                self._splitter.push(OPENING_TAG + CLOSING_TAG)
-            text = text.lstrip()
+                self._splitter.push(OPENING_TAG * (self._seam is None) + CLOSING_TAG)
+            text = text.lstrip() if self._seam is None else self._seam.push(text)
         return [ThinkingDelta(text)] if text else []
 
     def _push_answer(self, text: str) -> list[Event]:
-        return self._splitter.push(self._trimmer.push(text)) if text else []
+        return self._push_rest(self._trimmer.push(text)) if text else []
+
+    def _push_rest(self, text: str) -> list[Event]:
+        """Tell thought from answer in a text without stop tokens."""
+        if self._opening is None or self._has_reasoning:
+            return self._splitter.push(text)
+        assert self._seam is not None
+        text = self._seam.push(text)
+        if self._opening.is_thought:
+            return self._splitter.push(text)
+        return [AnswerDelta(text)] if text else []
 
     def _remember(self, events: list[Event]) -> list[Event]:
         for event in events:

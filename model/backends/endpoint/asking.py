@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import openai
 
-from model.backends.base import BackendError, Event, SamplingOptions
+from model.backends.base import BackendError, Event, SamplingOptions, Sent
 from model.backends.endpoint.answer import FAILED_REASONS, WITHHELD_REASONS, AnswerReader
 from model.backends.endpoint.dialects import refused_fields, request_fields, thinking_suffix
 from model.backends.endpoint.errors import (
@@ -22,6 +22,8 @@ from model.backends.endpoint.errors import (
     retry_after,
 )
 from model.backends.endpoint.messages import with_suffix
+from model.backends.endpoint.opening import Opening
+from model.backends.endpoint.sent import describe_request
 from model.backends.endpoint.server import SERVER_ERRORS, Server
 
 logger = logging.getLogger(__name__)
@@ -45,21 +47,27 @@ class Asker:
         enable_thinking: bool,
         options: SamplingOptions,
         emit: Callable[[Event], None],
+        opening: Opening | None = None,
     ) -> None:
         """Pass on what comes; the last is ``Finished``.
 
         Args:
             messages: in the protocol's form.
+            opening: what the last message is, if that is an answer to be gone on with.
 
         Raises:
             BackendError: it cannot be had.
         """
-        await self._server.require_model()
-        fields = request_fields(self._server.dialect, options, enable_thinking=enable_thinking)
+        fields = request_fields(
+            self._server.dialect,
+            options,
+            enable_thinking=enable_thinking,
+            goes_on=opening is not None,
+        )
         tries, refused = 0, self._refused
         while True:
             suffix = thinking_suffix(self._server.model, refused, enable_thinking=enable_thinking)
-            reader = AnswerReader(enable_thinking=enable_thinking)
+            reader = AnswerReader(enable_thinking=enable_thinking, opening=opening)
             try:
                 await self._read_answer(
                     with_suffix(messages, suffix) if suffix else messages,
@@ -95,7 +103,7 @@ class Asker:
         reader: AnswerReader,
         emit: Callable[[Event], None],
     ) -> None:
-        """Ask once, and pass on what comes.
+        """Ask once, and pass on what was sent and what comes.
 
         Raises:
             openai.APIError, Dropped, Gibberish: no answer, or not all of it.
@@ -109,19 +117,25 @@ class Asker:
             extra_body=fields,
             extra_headers=self._server.headers,
         )
+        body = {"model": self._server.model, "messages": messages, "stream": True, **fields}
+        sent = Sent(self._server.explainer.hide(describe_request(body)))
         chunks = 0
         async with stream:
             async for chunk in stream:
                 chunks += 1
-                for event in reader.push(chunk):
-                    emit(event)
+                events = reader.push(chunk)
                 if reader.has_text and not first_token_s:
                     first_token_s = time.perf_counter() - started
+                    emit(sent)
+                for event in events:
+                    emit(event)
         if reader.finish_reason is None:
             kind = stream.response.headers.get("content-type", "")
             if not chunks and "event-stream" not in kind:
                 raise Gibberish(f"{kind or 'something'} in the place of a stream")
             raise Dropped
+        if not reader.has_text:
+            emit(sent)
         for event in reader.flush():
             emit(event)
         if reader.finish_reason in WITHHELD_REASONS:

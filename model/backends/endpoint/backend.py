@@ -22,11 +22,14 @@ from model.backends.base import (
     Finished,
     Message,
     SamplingOptions,
+    Sent,
     Status,
     Waiting,
 )
 from model.backends.endpoint.asking import Asker
+from model.backends.endpoint.dialects import most_images
 from model.backends.endpoint.messages import count_tokens, to_openai, view_of
+from model.backends.endpoint.opening import Opening, read_opening
 from model.backends.endpoint.server import LISTING_TIMEOUT_S, SERVER_ERRORS, Server
 from model.processing import WHOLE, Attachment, Choice, Limits, ProcessingCache, open_attachment
 
@@ -157,12 +160,12 @@ class EndpointBackend:
 
     @property
     def abilities(self) -> Abilities:
-        """What the server's dialect allows."""
-        return Abilities()
+        """What the server's dialect allows, which may be known once the server is there."""
+        return Abilities(continuing=self._server.dialect.continuing != "none")
 
     @property
     def defaults(self) -> SamplingOptions:
-        """Not known: servers do not tell."""
+        """Not known: neither vLLM nor SGLang tells what it takes for an option that is not sent."""
         return SamplingOptions()
 
     def status(self) -> Status:
@@ -204,10 +207,17 @@ class EndpointBackend:
         most = limits.max_tokens
         if context_length := self.context_length:
             most = min(most, int(context_length * ATTACHMENT_SHARE))
+        limits = replace(limits, max_tokens=most)
+        if images := most_images(self._server.dialect, self._server.model):
+            limits = replace(
+                limits,
+                max_pages=min(limits.max_pages, images),
+                max_frames=min(limits.max_frames, images),
+            )
         return open_attachment(
             path,
             choice,
-            limits=replace(limits, max_tokens=most),
+            limits=limits,
             view=view_of(self._server.model),
             cache=self._cache,
         )
@@ -218,10 +228,11 @@ class EndpointBackend:
         """Yield the answer as it comes, ending with ``Finished``; closing it ends all work.
 
         While nothing comes it yields ``Waiting``, or an empty piece within an answer: a generator
-        that waits cannot be closed.
+        that waits cannot be closed. Where the server's chat template closes a thought in any case
+        (vLLM), a conversation that ends within one is gone on with by the answer to it.
 
         Raises:
-            BackendError: there is no answer, or no more of it.
+            BackendError: there is no answer, or no more of it; or the server cannot go on with one.
             MediaError: an image cannot be used.
         """
         events: queue.SimpleQueue[Event | Exception] = queue.SimpleQueue()
@@ -239,7 +250,7 @@ class EndpointBackend:
                     place = self._places.number_of(events)
                     event = AnswerDelta("") if has_begun else Waiting(place)
                 else:
-                    has_begun = True
+                    has_begun = has_begun or not isinstance(event, Sent)
                 if isinstance(event, Exception):
                     raise event
                 if isinstance(event, Finished):
@@ -262,8 +273,29 @@ class EndpointBackend:
         """Ask, and pass on what comes; the last is ``Finished`` or an exception."""
         try:
             async with self._places.take(events):
-                await self._asker.ask(messages, enable_thinking, options, events.put)
+                await self._server.require_model()
+                messages, opening = self._leave_open(messages)
+                # a prompt without thinking would close a thought before it has begun
+                thinking = enable_thinking or (opening is not None and bool(opening.thought))
+                await self._asker.ask(messages, thinking, options, events.put, opening)
         except Exception as error:
             if isinstance(error, BackendError):
                 logger.warning("no answer, or no more of it: %s", error)
             events.put(error)
+
+    def _leave_open(
+        self, messages: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], Opening | None]:
+        """Return the messages as the server goes on with them, and what it goes on with."""
+        *earlier, last = messages
+        if last["role"] != "assistant":
+            return messages, None
+        way = self._server.dialect.continuing
+        opening = read_opening(last, closes_thought=way == "template")
+        if opening is None:
+            return earlier, None
+        if way == "none":
+            raise BackendError(
+                f"{self._server.host} cannot go on with an answer; ask it to in a new message"
+            )
+        return [*earlier, {"role": "assistant", "content": opening.to_text()}], opening

@@ -24,6 +24,9 @@ class Dialect:
         has_logprobs: whether it tells the probabilities of the tokens that it generates.
         scales_logprobs: whether these are those after the temperature was applied.
         has_usage_option: whether it must be asked to count tokens.
+        continuing: how it goes on with an answer: "template" (the chat template renders the answer,
+            with its thought closed, and is cut off behind it), "prefix" (the answer is written
+            behind the prompt as it is, so that a thought can be gone on with too), or "none".
     """
 
     name: str
@@ -34,11 +37,20 @@ class Dialect:
     has_logprobs: bool = True
     scales_logprobs: bool = False
     has_usage_option: bool = True
+    continuing: str = "none"
 
 
-# protocol.py of each engine; docs.z.ai/api-reference/llm/chat-completion
-VLLM = Dialect("vllm", "template", has_raw_tokens=True, has_top_k=True)
-SGLANG = Dialect("sglang", "template", has_raw_tokens=True, has_top_k=True, scales_logprobs=True)
+# protocol.py of each engine, serving_chat.py of SGLang;
+# docs.z.ai/api-reference/llm/chat-completion
+VLLM = Dialect("vllm", "template", has_raw_tokens=True, has_top_k=True, continuing="template")
+SGLANG = Dialect(
+    "sglang",
+    "template",
+    has_raw_tokens=True,
+    has_top_k=True,
+    scales_logprobs=True,
+    continuing="prefix",
+)
 ZAI = Dialect("zai", "zai", has_seed=False, has_logprobs=False, has_usage_option=False)
 OPENAI = Dialect("openai", "none")
 # what most servers understand; what one refuses is left out (``refused_fields``)
@@ -76,11 +88,14 @@ def detect(base_url: str, owners: Iterable[str]) -> Dialect:
 
 
 def request_fields(
-    dialect: Dialect, options: SamplingOptions, *, enable_thinking: bool
+    dialect: Dialect, options: SamplingOptions, *, enable_thinking: bool, goes_on: bool = False
 ) -> dict[str, Any]:
     """Return the fields of a request besides model and messages.
 
     Options that are None are left to the server, and so are those that it does not know.
+
+    Args:
+        goes_on: whether the last message is an answer that is to be gone on with.
     """
     fields: dict[str, Any] = {
         "max_tokens": options.max_new_tokens,
@@ -104,6 +119,11 @@ def request_fields(
         # it takes no temperature of 0
         if options.temperature == 0:
             fields |= {"temperature": None, "do_sample": False}
+    if goes_on:
+        fields["continue_final_message"] = True
+        # vLLM refuses both together; SGLang does not know the second
+        if dialect.continuing == "template":
+            fields["add_generation_prompt"] = False
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -115,6 +135,16 @@ def refused_fields(complaint: str, sent: Iterable[str]) -> set[str]:
         if re.search(rf"(?<!\w)({words})(?!\w)", complaint):
             refused.add(field)
     return refused
+
+
+def most_images(dialect: Dialect, model: str) -> int | None:
+    """Return how many pictures a conversation may hold; None where that is not known.
+
+    Z.ai takes 50 for GLM-4.5V and 150 for later ones (docs.z.ai, chat completion, ``image_url``).
+    """
+    if dialect is not ZAI:
+        return None
+    return 50 if re.search(r"glm-?4\.?5v", model.lower()) else 150
 
 
 def thinking_suffix(model: str, refused: Iterable[str], *, enable_thinking: bool) -> str:

@@ -39,7 +39,11 @@ class FrameByFrameView(ModelView):
     """The view of a server that is sent each frame of a video as an image of its own.
 
     The frames that were chosen, and no others, reach the model in this way, with their times and
-    without loss. Servers that are sent a video choose frames themselves, each by its own rule.
+    without loss: what the page shows is what was seen. A video as such (``video_url``) would take
+    half the tokens, but no server says which frames it takes of it: vLLM's choice depends on its
+    release and options (32 of them; those of GLM-4.5V's rule since its pull request 24161), which
+    part of a video was chosen cannot be said, pictures sent as a video lose their times, and Z.ai
+    documents addresses of files only (docs.z.ai, chat completion).
     """
 
     # a class with slots has no super() without arguments
@@ -82,6 +86,8 @@ def known_context(model: str) -> int | None:
 def to_openai(messages: Sequence[Message], cache: ProcessingCache) -> list[dict[str, Any]]:
     """Return messages in the protocol's form; images as lossless data URLs.
 
+    Thoughts are left out but for that of an answer at the end, which is to be gone on with.
+
     Args:
         cache: keeps encoded images, so that those of earlier turns are not encoded again.
 
@@ -92,15 +98,19 @@ def to_openai(messages: Sequence[Message], cache: ProcessingCache) -> list[dict[
     conversation = read_messages(messages, split_thoughts=True, join_tool_results=False)
     require_media(conversation)
     media = _media(conversation, cache)
-    return [_convert(message, media) for message in conversation.messages]
+    converted = [_convert(message, media) for message in conversation.messages]
+    last = conversation.messages[-1]
+    if last["role"] == "assistant" and last.get("reasoning_content"):
+        converted[-1]["reasoning_content"] = _as_text(last["reasoning_content"], keep_boxes=True)
+    return converted
 
 
 def with_suffix(messages: Sequence[dict[str, Any]], suffix: str) -> list[dict[str, Any]]:
-    """Return messages in the protocol's form with a text behind the last one."""
-    *earlier, last = messages
-    content = last["content"]
+    """Return messages in the protocol's form with a text behind the last question."""
+    at = max((n for n, each in enumerate(messages) if each["role"] == "user"), default=0)
+    content = messages[at]["content"]
     content = content + suffix if isinstance(content, str) else [*content, _text(suffix)]
-    return [*earlier, {**last, "content": content}]
+    return [*messages[:at], {**messages[at], "content": content}, *messages[at + 1 :]]
 
 
 def count_tokens(messages: Sequence[Message], view: ModelView) -> int:

@@ -317,6 +317,17 @@ def test_a_document_is_made_to_fit_the_context_that_the_server_tells(tmp_path: P
     assert document.tokens <= 0.75 * 8192
 
 
+@pytest.mark.parametrize(("model", "most"), [("glm-4.5v", 50), ("glm-4.6v", 150)])
+def test_a_document_has_no_more_pages_than_zai_takes_pictures(
+    model: str, most: int, tmp_path: Path
+) -> None:
+    with connected("http://127.0.0.1:9/v1", dialect="zai", model=model) as backend:
+        document = backend.open_attachment(
+            make_pdf(tmp_path / "a.pdf", 200), limits=Limits(max_pages=200)
+        )
+    assert len(document.items) == most
+
+
 def test_the_key_is_sent_as_a_bearer_and_without_one_no_other_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -36,6 +36,8 @@ class PageSettings:
         look_twice: whether grounding asks again about the part around its first answer, until
             somebody switches that off.
         max_conversations: how many answers may be computed at the same time.
+        max_waiting: how many more questions may wait; others are turned away.
+        max_per_minute: how many questions one visitor may ask within a minute; 0 for no limit.
         options: how tokens are picked.
         limits: what may be attached.
         caution: what to expect of documents and videos, where that is less than one would think.
@@ -51,6 +53,8 @@ class PageSettings:
     thinking: bool = True
     look_twice: bool = False
     max_conversations: int = 1
+    max_waiting: int = 64
+    max_per_minute: int = 0
     options: SamplingOptions = SamplingOptions()
     limits: Limits = Limits()
     caution: str = ""

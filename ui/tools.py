@@ -29,7 +29,7 @@ from ui.parsing import read_reply
 from ui.received import receive_file
 from ui.schemas import array, describe, findings, options, size
 from ui.settings import PageSettings
-from ui.wiring import WAITING_AT_BACKEND
+from ui.wiring import questions_at_once
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ class Tools:
         self._locate = Locate(backend, settings.options, settings.limits)
         self._chat = ChatCall(backend, settings.options, settings.limits)
         self._settings = settings
-        # as many as on the page; more wait, in the order in which they came
-        places = settings.max_conversations + WAITING_AT_BACKEND
+        # as many as on the page, where they wait in the same line
+        places = questions_at_once(settings)
         self._places = anyio.CapacityLimiter(places)
         # threads of their own: those that wait for the model must not take the page's
         self._threads = anyio.CapacityLimiter(places + PARSING_AT_ONCE)

@@ -32,7 +32,7 @@ def engine(settings: PageSettings) -> dict[str, Any]:
     return {"concurrency_id": "model", "concurrency_limit": questions_at_once(settings)}
 
 
-def live(settings: PageSettings) -> dict[str, Any]:
+def live_run(settings: PageSettings) -> dict[str, Any]:
     """Return the settings of an event that has a browser of its own, and asks now and then."""
     return {"concurrency_id": "live", "concurrency_limit": settings.max_conversations}
 

@@ -12,6 +12,9 @@ import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from ui.fences import split_blocks
+from ui.tables import split_tables
+
 # words of the text, and the address on this page that they link to
 Links: TypeAlias = Sequence[tuple[str, str]]
 
@@ -30,22 +33,34 @@ LATEX_DELIMITERS: list[dict[str, str | bool]] = [
     for left, right in _DELIMITERS
 ]
 
-# As in the browser's parser: an opening fence, and what ends it. Only fences that are not indented
-# count: whether an indented one is a fence depends on the list around it.
-_FENCE = re.compile(r"(`{3,})[^`\n]*$|(~{3,})[^\n]*$")
 _NO_BLANK_LINE = r"(?:(?!\n[ \t]*\n)[\s\S])+?"
-_SPECIAL = re.compile(
-    rf"(?P<link>{LINK_OPENS}[0-9]+{LINK_CLOSES})"
-    rf"|(?P<display>\$\$(?!\$){_NO_BLANK_LINE}\$\$|\\\[{_NO_BLANK_LINE}\\\])"
-    rf"|(?P<paren>\\\({_NO_BLANK_LINE}\\\))"
-    # pandoc's rule, which leaves "$5 and $10" and "$HOME" alone
-    r"|(?P<dollar>\$(?=[^\s$])[^$\n]*?(?<=[^\s\\])\$(?!\d))"
-    # on one line and without "|", which would end a table cell
-    r"|(?P<code>(?P<ticks>`+)(?!`)[^\n|]*?[^`\n|](?P=ticks)(?!`))"
-    rf"|(?P<bracket>\\[()\[\]])|(?P<before_link>[\\!](?={LINK_OPENS}))"
-    r"|(?P<escaped>\\.)|(?P<lone_ticks>`+)"
-    r"|(?P<html><(?=[A-Za-z/!?])|&(?=\#?\w+;)|!(?=\[))"
-)
+
+
+def _special(code: str) -> re.Pattern[str]:
+    """Return what finds that which is not plain text.
+
+    Args:
+        code: what a span of code may be of.
+    """
+    return re.compile(
+        rf"(?P<link>{LINK_OPENS}[0-9]+{LINK_CLOSES})"
+        rf"|(?P<display>\$\$(?!\$){_NO_BLANK_LINE}\$\$|\\\[{_NO_BLANK_LINE}\\\])"
+        rf"|(?P<paren>\\\({_NO_BLANK_LINE}\\\))"
+        # pandoc's rule, which leaves "$5 and $10" and "$HOME" alone
+        r"|(?P<dollar>\$(?=[^\s$])[^$\n]*?(?<=[^\s\\])\$(?!\d))"
+        rf"|(?P<code>(?P<ticks>`+)(?!`){code}(?P=ticks)(?!`))"
+        rf"|(?P<bracket>\\[()\[\]])|(?P<before_link>[\\!](?={LINK_OPENS}))"
+        r"|(?P<escaped>\\.)|(?P<lone_ticks>`+)"
+        # a definition, which would be shown nowhere
+        r"|(?P<definition>(?<![^\n])(?: {0,3}> ?)* {0,3}\[(?=[^\]\n]+\]:))"
+        r"|(?P<html><(?=[A-Za-z/!?])|&(?=\#?\w+;)|!(?=\[))"
+    )
+
+
+# on one line
+_SPECIAL = _special(r"[^\n]*?[^`\n]")
+# and without "|", which ends a cell
+_SPECIAL_IN_TABLE = _special(r"(?:\\\||[^\n|])*?(?:\\\||[^`\n|])")
 _HTML = re.compile(r"(?<!\\)(?:<(?=[A-Za-z/!?])|&(?=#?\w+;))")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 
@@ -60,22 +75,14 @@ def to_markdown(text: str, links: Links = ()) -> str:
             ``LINK_OPENS`` and ``LINK_CLOSES`` in their place. In code they come back as they were.
     """
     parts: list[str] = []
-    prose: list[str] = []
-    closing: re.Pattern[str] | None = None
-    for line in text.replace(MARK, "").splitlines(keepends=True):
-        opening = _FENCE.match(line.rstrip("\n")) if closing is None else None
-        if opening:
-            run = opening[1] or opening[2]
-            closing = re.compile(rf" {{0,3}}{run}[~`]* *$")
-            # a blank line before it, so that the fence cannot belong to the text above
-            parts += [_escape_prose("".join(prose), links), "\n" if prose else "", line]
-            prose = []
-        elif closing is not None:
-            parts.append(_put_back(line, links))
-            closing = None if closing.match(line.rstrip("\n")) else closing
+    for block in split_blocks(text.replace(MARK, "")):
+        lines = "".join(block.lines)
+        if block.info is None:
+            parts += [_escape(part, links, is_table) for part, is_table in split_tables(lines)]
         else:
-            prose.append(line)
-    return "".join([*parts, _escape_prose("".join(prose), links)])
+            # a blank line before it, so that the fence cannot belong to the text above
+            parts += [f"{block.quote.rstrip()}\n" if parts else "", _put_back(lines, links)]
+    return "".join(parts)
 
 
 def _put_back(text: str, links: Links) -> str:
@@ -90,7 +97,7 @@ def _link(mark: str, links: Links) -> str:
     return f"[{shown}]({address})"
 
 
-def _escape_prose(text: str, links: Links) -> str:
+def _escape(text: str, links: Links, is_table: bool) -> str:
     code_is_certain_from = 0
 
     def escape(match: re.Match[str]) -> str:
@@ -115,10 +122,12 @@ def _escape_prose(text: str, links: Links) -> str:
                 return found
             case "bracket" | "before_link":
                 return "\\" + found
+            case "definition":
+                return found[:-1] + "\\["
             case "html":
                 # a lone "!" must not be escaped before it, but between it and the bracket
                 return "!\\" if found == "!" else "\\" + found
             case _:
                 return found
 
-    return _SPECIAL.sub(escape, text)
+    return (_SPECIAL_IN_TABLE if is_table else _SPECIAL).sub(escape, text)

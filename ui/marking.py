@@ -10,6 +10,7 @@ from ui.findings import to_table
 from ui.linking import to_linked_markdown
 from ui.media_links import find_mentions
 from ui.overlay import to_html
+from ui.preview import to_preview_html
 from ui.targets import Target, list_targets
 
 
@@ -18,7 +19,9 @@ def mark(turn: Turn, pictures: Sequence[Picture]) -> Turn:
     targets = list_targets(read_turn(turn, pictures))
     placed = [target for target in targets if target.at is not None]
     overlay = to_html(pictures, placed, answer=turn.answer, is_complete=False) if placed else ""
-    shown = Shown(_link(turn.answer, placed, pictures), overlay)
+    shown = Shown(
+        _link(turn.answer, placed, pictures), overlay, preview=to_preview_html(turn.answer)
+    )
     return replace(turn, targets=targets, shown=shown)
 
 
@@ -37,6 +40,7 @@ def mark_complete(turn: Turn, pictures: Sequence[Picture], notes: Sequence[str])
         to_html(pictures, targets, drawings, answer=turn.answer) if placed else "",
         drawings,
         to_table(targets, [picture.image.size for picture in pictures]),
+        to_preview_html(turn.answer),
     )
     return replace(turn, targets=targets, shown=shown, notes=(*notes, *to_sentences(result.notes)))
 

@@ -20,18 +20,27 @@ from ui.conversation import Picture
 from ui.exports import FORMATS, to_coco_file, to_json_file, write_lines
 from ui.targets import DIRECTIONS, Gesture, Target, on_picture, show_score
 
-FOLDER = Path(__file__).parents[1] / "assets" / "overlay"
+ASSETS = Path(__file__).parents[1] / "assets"
 # in this order: what is used stands before what uses it
 SCRIPTS = (
-    "labels.js",
-    "zoom.js",
-    "copy.js",
-    "shapes.js",
-    "parts.js",
-    "element.js",
-    "code.js",
-    "links.js",
+    "overlay/labels.js",
+    "overlay/zoom.js",
+    "overlay/copy.js",
+    "overlay/shapes.js",
+    "overlay/parts.js",
+    "overlay/element.js",
+    "overlay/code.js",
+    "overlay/links.js",
+    "media/viewer.js",
+    "media/element.js",
+    "media/preview.js",
 )
+# what they call the style sheets inside of their elements
+STYLES = {
+    "STYLE": "overlay/overlay.css",
+    "MEDIA_STYLE": "media/media.css",
+    "PREVIEW_STYLE": "media/preview.css",
+}
 # A model that is less sure than that of a target has it drawn dashed.
 LOW_SCORE = 0.5
 # of the shorter side of the picture: how long the arrow of a scroll is
@@ -58,11 +67,14 @@ def make_overlay(**settings: Any) -> gr.HTML:
 
 
 def read_script() -> str:
-    """Return the element as one program; it may run again and again."""
-    style = json.dumps((FOLDER / "overlay.css").read_text(encoding="utf-8"))
-    parts = [(FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS]
-    body = "\n".join([f"const STYLE = {style};", *parts])
+    """Return this element and those around it as one program; it may run again and again."""
+    styles = [f"const {name} = {json.dumps(_read(file))};" for name, file in STYLES.items()]
+    body = "\n".join([*styles, *(_read(name) for name in SCRIPTS)])
     return f'if (!customElements.get("sightline-overlay")) {{\n{body}\n}}'
+
+
+def _read(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
 
 
 def to_html(

@@ -37,6 +37,11 @@ class Overlay extends HTMLElement {
     return this.#view.pages.flatMap(({ targets }) => targets);
   }
 
+  // The pictures, with their targets.
+  get pages() {
+    return this.#view?.pages ?? [];
+  }
+
   // Lights up one target and dims the others; null lights none.
   light(number) {
     this.#lit = number;

@@ -103,10 +103,11 @@ document.addEventListener(
 
 // The log's own button copies a message as it is written, links included. The words alone are copied
 // after it; what is written stands in the description of the message, behind whose it is.
-const LINK = /\[((?:\\.|[^\]\\])*)\]\(#target-\d+\)/g;
+const LINKED = 'a:is([href^="#target-"], [href^="#time-"], [href^="#page-"])';
+const LINK = /\[((?:\\.|[^\]\\])*)\]\(#(?:target|time|page)-[\w.-]+\)/g;
 document.addEventListener("click", (event) => {
   const message = event.target.closest?.("[aria-label='Copy message']")?.closest(".message-row");
-  if (!message?.querySelector(WORDS)) return;
+  if (!message?.querySelector(LINKED)) return;
   const described = message.querySelector("[data-testid='bot']")?.getAttribute("aria-label") ?? "";
   const written = described.slice(described.indexOf(": ") + 2);
   copyText(written.replace(LINK, (link, words) => words.replace(/\\(.)/g, "$1")));

@@ -19,7 +19,9 @@ from model.backends.base import ChatBackend
 from model.backends.local import LocalBackend
 from model.processing import Limits
 from ui import PageSettings, build_ui, read_examples
+from ui.admission import admit
 from ui.files import start_cleaning, use_own_folder
+from ui.wiring import worker_threads
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
@@ -33,6 +35,9 @@ BUNDLED_CAUTION = (
     "The bundled model was trained on single small screens: it takes documents and videos in, but "
     "do not expect good answers about them."
 )
+# Those that a Space is reached through; they tell the server whom they ask for. Where a page has
+# another proxy before it, the operator sets the variable.
+PROXIES_VARIABLE, SPACE_PROXIES = "FORWARDED_ALLOW_IPS", "10.0.0.0/8"
 LAUNCH: dict[str, Any] = {
     # the visitor's own fonts: the theme's would be fetched from elsewhere
     "theme": gr.themes.Default(
@@ -54,6 +59,12 @@ LAUNCH: dict[str, Any] = {
 
 def _positive_int(text: str) -> int:
     if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _natural_number(text: str) -> int:
+    if (number := int(text)) < 0:
         raise ValueError
     return number
 
@@ -103,6 +114,18 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "8",
         "answers computed at the same time (%(default)s); more wait",
         type=_positive_int,
+    )
+    add(
+        "--max-waiting",
+        "64",
+        "questions that wait for others (%(default)s); more are turned away",
+        type=_natural_number,
+    )
+    add(
+        "--max-per-minute",
+        "60",
+        "questions that one visitor may ask within a minute (%(default)s); 0 for no limit",
+        type=_natural_number,
     )
     add(
         "--browser-origins",
@@ -270,12 +293,17 @@ def main() -> None:
         thinking=not is_bundled,  # it answers better without
         look_twice=is_bundled,  # 72 instead of 53 of 100 clicks right on web pages
         max_conversations=settings.max_conversations,
+        max_waiting=settings.max_waiting,
+        max_per_minute=settings.max_per_minute,
         limits=make_limits(settings),
         caution=BUNDLED_CAUTION if is_bundled else "",
         agent_by_instruction=is_bundled,  # it finds what it is told, and does not plan
         browser_origins=browser_origins,
     )
     use_own_folder()
+    if "SPACE_ID" in os.environ:
+        os.environ.setdefault(PROXIES_VARIABLE, SPACE_PROXIES)
+    backend = admit(backend, page_settings)
     page = build_ui(backend, page_settings)
     start_cleaning()
     page.launch(
@@ -284,6 +312,7 @@ def main() -> None:
         auth=auth,
         # refused during the upload already; with a page, the limits' own message would come later
         max_file_size=settings.max_file_mb * MEBIBYTE,
+        max_threads=worker_threads(page_settings),
         app_kwargs=make_app_kwargs(settings.mcp, backend, page_settings, auth),
         **LAUNCH,
     )

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for option in (
         *("MODEL", "HOST", "PORT", "AUTH", "MCP", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"),
-        "BROWSER_ORIGINS",
+        *("MAX_WAITING", "MAX_PER_MINUTE", "BROWSER_ORIGINS"),
         *("MAX_FILE_MB", "MAX_MEGAPIXELS", "MAX_TOKENS"),
         *("MAX_PAGES", "MAX_FRAMES", "MAX_MINUTES"),
     ):
@@ -51,6 +51,23 @@ def test_the_environment_is_read_and_the_command_line_wins(
 def test_a_number_of_conversations_that_serves_nobody_is_refused(conversations: str) -> None:
     with pytest.raises(SystemExit):
         app.read_settings(["--max-conversations", conversations])
+
+
+def test_the_operator_sets_how_many_may_wait_and_how_often_one_may_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = app.read_settings([])
+    assert (settings.max_waiting, settings.max_per_minute) == (64, 60)
+    monkeypatch.setenv("SIGHTLINE_MAX_WAITING", "5")
+    settings = app.read_settings(["--max-per-minute", "0"])
+    assert (settings.max_waiting, settings.max_per_minute) == (5, 0)
+
+
+@pytest.mark.parametrize("option", ["--max-waiting", "--max-per-minute"])
+@pytest.mark.parametrize("number", ["-1", "1.5", "many"])
+def test_a_number_of_questions_that_is_none_is_refused(option: str, number: str) -> None:
+    with pytest.raises(SystemExit):
+        app.read_settings([option, number])
 
 
 def test_the_operator_sets_what_may_be_attached(monkeypatch: pytest.MonkeyPatch) -> None:

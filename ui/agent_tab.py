@@ -25,7 +25,7 @@ from ui.agent_layout import (
 )
 from ui.agent_view import AgentView, Shown, look, view
 from ui.settings import PageSettings
-from ui.wiring import AT_ONCE, PRIVATE, engine
+from ui.wiring import AT_ONCE, PRIVATE, engine, live_run
 
 
 def build_agent_tab(backend: ChatBackend, settings: PageSettings) -> None:
@@ -95,7 +95,6 @@ def _wire(
         "show_progress": "minimal",
         "show_progress_on": outcome.overlay,
         **PRIVATE,
-        **engine(settings),
     }
     task = [*given]
     running = [
@@ -103,7 +102,7 @@ def _wire(
             hand.start,
             hand.stop,
             {"fn": next_step, "inputs": [outcome.shown, *task, hand.image, hand.elements]},
-            shared,
+            {**shared, **engine(settings)},
             files,
         )
     ]
@@ -111,7 +110,8 @@ def _wire(
     if live is not None:
         inputs = [*task, live.address, live.viewport, live.max_steps]
         run = {"fn": go_live, "inputs": inputs}
-        running.append(_start(live.start, live.stop, run, shared, files))
+        alone = {**shared, **live_run(settings)}
+        running.append(_start(live.start, live.stop, run, alone, files))
         stops.append(live.stop)
     for button in stops:
         # said afterwards: what the run showed last may still be on its way

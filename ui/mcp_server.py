@@ -39,7 +39,7 @@ def mount_mcp(
         auth: name and password that a client must send, as HTTP's Basic authentication has it.
     """
     manager = StreamableHTTPSessionManager(
-        Tools(backend, settings).make_server(),
+        Tools(backend, settings, auth[0] if auth else "").make_server(),
         stateless=True,  # nothing of a client is kept between its calls
         max_request_body_size=MAX_CALL_BYTES,
     )

@@ -7,6 +7,7 @@ from html import escape
 import gradio as gr
 
 from model.backends.base import ChatBackend, Status
+from ui.admission import admit
 from ui.agent_tab import build_agent_tab
 from ui.chat_tab import build_chat_tab
 from ui.files import SAVED
@@ -24,6 +25,7 @@ TITLE = "<h1>Sightline</h1><p>Ask about a screen, and see where the answer is.</
 
 def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
     """Lay the page out and wire it to ``backend``; loads nothing and starts nothing."""
+    backend = admit(backend, settings)
     with gr.Blocks(
         title="Sightline", analytics_enabled=False, delete_cache=(CLEANING_INTERVAL_S, KEEP_FILES_S)
     ) as page:

@@ -21,6 +21,7 @@ from mcp.server.lowlevel import Server
 
 from grounding import CONVENTIONS
 from model.backends.base import ChatBackend
+from ui.admission import admit
 from ui.answering import Refused
 from ui.attaching import MAX_FILES
 from ui.chat_http import ChatCall
@@ -29,6 +30,7 @@ from ui.parsing import read_reply
 from ui.received import receive_file
 from ui.schemas import array, describe, findings, options, size
 from ui.settings import PageSettings
+from ui.visitor import asking_as, identify
 from ui.wiring import questions_at_once
 
 logger = logging.getLogger(__name__)
@@ -71,7 +73,13 @@ class _Call(NamedTuple):
 class Tools:
     """The tools of one page; nothing of a call is kept."""
 
-    def __init__(self, backend: ChatBackend, settings: PageSettings) -> None:
+    def __init__(self, backend: ChatBackend, settings: PageSettings, user: str = "") -> None:
+        """
+        Args:
+            user: the name that all callers have logged in with.
+        """
+        backend = admit(backend, settings)
+        self._user = user
         self._locate = Locate(backend, settings.options, settings.limits)
         self._chat = ChatCall(backend, settings.options, settings.limits)
         self._settings = settings
@@ -96,7 +104,10 @@ class Tools:
             try:
                 if name not in calls:
                     raise Refused(f"There is no tool {name[:80]!r}; there are {', '.join(calls)}.")
-                with TemporaryDirectory(prefix="sightline-") as folder:
+                request = server.request_context.request
+                client = request.client if request is not None else None
+                visitor = identify(self._user, client.host if client else None)
+                with TemporaryDirectory(prefix="sightline-") as folder, asking_as(visitor):
                     call = _Call(_defaults(tools[name]) | arguments, folder, _Progress(server))
                     return await calls[name](call)
             except Refused as problem:

@@ -22,6 +22,8 @@ from visitor import Visitor
 import app
 from model.backends.base import ChatBackend
 from ui import PageSettings, build_ui
+from ui.admission import admit
+from ui.wiring import worker_threads
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 60
@@ -102,12 +104,14 @@ def serving(folder: Path) -> Iterator[Callable[..., str]]:
         **more: Any,
     ) -> str:
         settings = PageSettings(thinking=False, max_conversations=places, **more)
+        backend = admit(backend, settings)
         page = build_ui(backend, settings)
         _, url, _ = page.launch(
             server_port=free_port(),
             prevent_thread_lock=True,
             quiet=True,
             max_file_size=settings.limits.max_bytes,
+            max_threads=worker_threads(settings),
             auth=auth,
             app_kwargs=app.make_app_kwargs(mcp, backend, settings, auth),
             **app.LAUNCH,

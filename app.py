@@ -20,6 +20,7 @@ from model.backends.local import LocalBackend
 from model.processing import Limits
 from ui import PageSettings, build_ui, read_examples
 from ui.admission import admit
+from ui.appearance import theme_first
 from ui.files import start_cleaning, use_own_folder
 from ui.wiring import worker_threads
 
@@ -38,6 +39,19 @@ BUNDLED_CAUTION = (
 # Those that a Space is reached through; they tell the server whom they ask for. Where a page has
 # another proxy before it, the operator sets the variable.
 PROXIES_VARIABLE, SPACE_PROXIES = "FORWARDED_ALLOW_IPS", "10.0.0.0/8"
+# Gradio's own greys and blues are too pale to be read by everybody (WCAG 2, 1.4.3).
+READABLE = {
+    "body_text_color_subdued": "*neutral_600",
+    "block_info_text_color": "*neutral_600",
+    "block_title_text_color": "*neutral_600",
+    "block_label_text_color": "*neutral_600",
+    "input_placeholder_color": "*neutral_500",
+    "input_placeholder_color_dark": "*neutral_400",
+    "color_accent": "*primary_600",
+    "button_primary_background_fill": "*primary_600",
+    "button_primary_background_fill_hover": "*primary_700",
+    "button_primary_background_fill_dark": "*primary_600",
+}
 LAUNCH: dict[str, Any] = {
     # the visitor's own fonts: the theme's would be fetched from elsewhere
     "theme": gr.themes.Default(
@@ -45,7 +59,7 @@ LAUNCH: dict[str, Any] = {
         neutral_hue="slate",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
-    ),
+    ).set(**READABLE),
     "css_paths": sorted(ASSETS.glob("*.css")),
     "allowed_paths": [str(ASSETS / "examples")],
     "enable_monitoring": False,
@@ -259,11 +273,12 @@ def make_app_kwargs(
     mcp: bool, backend: ChatBackend, settings: PageSettings, auth: tuple[str, str] | None
 ) -> dict[str, Any]:
     """Return what the server is to have beside the page."""
+    kwargs: dict[str, Any] = {"middleware": [theme_first()]}
     if not mcp:
-        return {}
+        return kwargs
     from ui.mcp_server import mount_mcp
 
-    return mount_mcp(backend, settings, auth)
+    return kwargs | mount_mcp(backend, settings, auth)
 
 
 def main() -> None:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import gradio as gr
 
-from model.backends.base import ChatBackend, Status
+from model.backends.base import ChatBackend
 from ui.admission import admit
 from ui.agent_tab import build_agent_tab
+from ui.appearance import build_hint, build_tools
 from ui.chat_tab import build_chat_tab
 from ui.files import SAVED
 from ui.locate_tab import build_locate_tab
 from ui.parsing import build_parse_endpoint
 from ui.settings import PageSettings
+from ui.watching import build_status, watch_status
 
 # Temporary files (uploads, drawn images) are looked at this often and kept this long.
 CLEANING_INTERVAL_S = 3600
 KEEP_FILES_S = 24 * 3600
-STATUS_INTERVAL_S = 1.0
 
 TITLE = "<h1>Sightline</h1><p>Ask about a screen, and see where the answer is.</p>"
 
@@ -31,46 +30,23 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
     ) as page:
         with gr.Row(elem_id="top"):
             gr.HTML(TITLE)
-            status = gr.HTML(show_status(backend.name, backend.status()), elem_id="status")
+            status = build_status(backend)
+            build_tools()
         if settings.about:
             with gr.Accordion(settings.summary or "About this model", open=False, elem_id="about"):
                 gr.Markdown(settings.about)
         own = gr.State(None)  # a visitor's own backend
         with gr.Tabs():
             with gr.Tab("Grounding", id="grounding", elem_id="grounding"):
+                build_hint("grounding")
                 build_locate_tab(backend, settings)
             with gr.Tab("Chat", id="chat", elem_id="chat"):
+                build_hint("chat")
                 build_chat_tab(backend, settings, own)
             with gr.Tab("Agent", id="agent", elem_id="agent"):
+                build_hint("agent")
                 build_agent_tab(backend, settings)
         build_parse_endpoint()
-        _watch_status(page, backend, status)
+        watch_status(backend, own, status)
     page.temp_file_sets.append(SAVED)
     return page
-
-
-def _watch_status(page: gr.Blocks, backend: ChatBackend, status: gr.HTML) -> None:
-    """Keep the status line true until loading has ended."""
-    timer = gr.Timer(STATUS_INTERVAL_S)
-
-    def look() -> tuple[str, gr.Timer]:
-        now = backend.status()
-        return show_status(backend.name, now), gr.Timer(active=now.state == "loading")
-
-    for event in (page.load, timer.tick):
-        event(
-            look,
-            None,
-            [status, timer],
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
-
-
-def show_status(name: str, status: Status) -> str:
-    """Return the status line as HTML."""
-    return (
-        f'<span class="light {status.state}"></span><strong>{escape(name)}</strong> '
-        f'<span class="detail">{escape(status.detail)}</span>'
-    )

@@ -47,7 +47,8 @@ def answer(
 ) -> Generator[tuple[Turn, Reply], None, None]:
     """Let the last turn of ``conversation`` be answered; yield it as it grows, then once complete.
 
-    A failure after the first piece ends in a turn with the state "failed" that keeps what came.
+    What it has of an answer already is gone on with. A failure after the first piece ends in a turn
+    with the state "failed" that keeps what came.
 
     Args:
         system: what the model is told before the conversation; "" for nothing.
@@ -55,8 +56,9 @@ def answer(
     Raises:
         Refused: the backend refused the question before the first piece.
     """
-    turn = replace(conversation[-1], convention=convention_for_model(backend.model_name))
-    reply = Reply()
+    before = conversation[-1]
+    turn = replace(before, convention=convention_for_model(backend.model_name))
+    reply = Reply(turn.thinking, turn.answer)
     pictures = pictures_in_question(conversation)
     started = shown = time.monotonic()
     messages = to_messages(conversation, system)
@@ -66,13 +68,13 @@ def answer(
             for event in stream:
                 reply.add(event)
                 now = time.monotonic()
-                turn = _grow(turn, reply, now - started)
+                turn = _grow(turn, reply, before.spent_s + now - started)
                 if now - shown >= MIN_INTERVAL_S or isinstance(event, Finished):
                     shown = now
                     turn = mark(turn, pictures)
                     yield turn, reply
         except (BackendError, MediaError) as error:
-            if not (reply.thinking or reply.answer):
+            if (reply.thinking, reply.answer) == (before.thinking, before.answer):
                 raise Refused(as_sentence(error)) from error
             turn = _fail(turn, as_sentence(error), pictures)
         except Exception:
@@ -80,26 +82,36 @@ def answer(
             note = "Something went wrong while answering. The server's log has the details."
             turn = _fail(turn, note, pictures)
         else:
-            turn = replace(turn, state="done", finished=reply.finished)
+            turn = replace(turn, state="done", finished=_finish(before, reply))
             turn = mark_complete(turn, pictures, explain_ending(reply))
     yield turn, reply
 
 
-def _grow(turn: Turn, reply: Reply, elapsed_s: float) -> Turn:
+def _grow(turn: Turn, reply: Reply, spent_s: float) -> Turn:
     thinking_s = turn.thinking_s
     if reply.thinking and thinking_s is None and (reply.answer or reply.finished):
-        thinking_s = elapsed_s
+        thinking_s = spent_s
     return replace(
         turn,
         thinking=reply.thinking,
         answer=reply.answer,
         thinking_s=thinking_s,
         waiting=reply.waiting,
+        spent_s=spent_s,
+        request=reply.request,
     )
 
 
+def _finish(before: Turn, reply: Reply) -> Finished | None:
+    """Return what the last part took, with the tokens of all parts."""
+    if reply.finished is None or before.finished is None:
+        return reply.finished
+    tokens = (*before.finished.tokens, *reply.finished.tokens)
+    return replace(reply.finished, tokens=tokens)
+
+
 def _fail(turn: Turn, why: str, pictures: Sequence[Picture]) -> Turn:
-    return mark_complete(replace(turn, state="failed"), pictures, (why,))
+    return mark_complete(replace(turn, state="failed", finished=None), pictures, (why,))
 
 
 def as_sentence(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""The chat: what happens when somebody attaches, sends, stops or clears."""
+"""The chat: what happens when somebody attaches, sends, asks again, stops or clears."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from ui.log import show
 from ui.markdown import to_markdown
 from ui.marking import mark_complete
 from ui.message import check_given, find_problem, make_turn, open_given, read_choices, refuse_files
-from ui.preferences import Preferences, read_preferences
+from ui.preferences import read_preferences
 from ui.records import to_record
 from ui.settings import PageSettings
 from ui.strip import to_html
+from ui.turn_tools import can_continue, read_asked, to_bar
+from ui.unnamed import choose
+from ui.versions import Altered, ask_again, put_down, reopen, repeat, take_up
 
 # what a component's value is left to be, and what is being typed into it
 KEEP = gr.skip()
@@ -34,13 +37,17 @@ RECORD_INTERVAL_S = 2.0
 
 
 class ChatView(NamedTuple):
-    """What the chat tab shows after a step, and what the browser is to keep of it."""
+    """What the chat tab shows after a step, and what the browser is to keep; KEEP leaves a part."""
 
-    prompt: Any  # {"text", "files"}, or KEEP
-    log: list[dict[str, Any]]
-    dialogue: Dialogue
-    notice: str  # Markdown; "" for none
+    prompt: Any  # {"text", "files"}
+    log: Any  # as ``show`` makes it
+    dialogue: Any
+    notice: Any  # Markdown; "" for none
     record: Any = KEEP  # as ``to_record`` makes it
+    editing: Any = KEEP  # as ``to_bar`` makes it
+
+
+UNCHANGED = ChatView(KEEP, KEEP, KEEP, KEEP)
 
 
 @dataclass
@@ -55,6 +62,13 @@ class StripView(NamedTuple):
 
     strip: dict[str, Any]  # as ``to_value`` makes it
     drafts: Drafts  # those that are complete
+
+
+def _stop(dialogue: Dialogue) -> Dialogue:
+    """Mark the last answer as stopped."""
+    path = dialogue.path
+    turn = replace(path[-1], state="stopped", finished=None)
+    return dialogue.put(mark_complete(turn, pictures_in_question(path), ("Stopped.",)))
 
 
 class Chat:
@@ -105,6 +119,35 @@ class Chat:
         """Take note of the version that the browser has now; older ones may arrive late."""
         newest.version = max(newest.version, version)
 
+    def ask(
+        self,
+        message: dict[str, Any],
+        drafts: Drafts,
+        dialogue: Dialogue,
+        preferences: Any,
+        choices: Any,
+        own: ChatBackend | None,
+        event: gr.EventData,
+    ) -> Iterator[ChatView]:
+        """Yield the page as an answer grows: to a new question, to an old one again, or further."""
+        if dialogue.is_running:
+            dialogue = _stop(dialogue)  # an answer that a lost connection left behind
+        asked = read_asked(event, dialogue)
+        if asked is not None and asked.act == "send":
+            yield from self.send(message, drafts, dialogue, preferences, choices, own)
+            return
+        if asked is not None and asked.act == "regenerate":
+            again = repeat(dialogue, asked.turn)
+        elif asked == ("continue", dialogue.at) and can_continue(dialogue.turn(dialogue.at)):
+            again = reopen(dialogue)
+        else:
+            yield UNCHANGED
+            return
+        try:
+            yield from self._answer(own or self._backend, again, preferences)
+        except Refused as problem:
+            yield self._view(dialogue, own, notice=str(problem))
+
     def send(
         self,
         message: dict[str, Any],
@@ -130,26 +173,50 @@ class Chat:
             # another choice of pages or frames may mend a file
             kept = [d.path for d in drafts if d.attached or d.choice != Choice()]
             back = {**message, "files": kept}
-            asked = dialogue.ask(make_turn(text, drafts, self._limits))
+            asked = ask_again(dialogue, make_turn(text, drafts, self._limits))
             back = message
-            yield ChatView({"text": "", "files": []}, show(asked.path), asked, "", to_record(asked))
-            yield from self._answer(backend, asked, read_preferences(preferences, self._settings))
+            yield from self._answer(backend, asked.dialogue, preferences, prompt=asked.message)
         except Refused as problem:
             notice = str(problem)
             if len(back["files"]) < len(files):
                 notice = f"{notice} {REFUSED}"
-            yield ChatView(
-                back, show(dialogue.path), dialogue, to_markdown(notice), to_record(dialogue)
-            )
+            yield self._view(dialogue, own, prompt=back, notice=notice)
 
-    def settle(self, dialogue: Dialogue) -> tuple[Any, Any, Any]:
-        """Mark an answer that was stopped as such; return log, dialogue, record, or leave them."""
-        path = dialogue.path
-        if not path or path[-1].state != "running":
-            return KEEP, KEEP, KEEP
-        turn = replace(path[-1], state="stopped")
-        dialogue = dialogue.put(mark_complete(turn, pictures_in_question(path), ("Stopped.",)))
-        return show(dialogue.path), dialogue, to_record(dialogue)
+    def alter(
+        self,
+        message: dict[str, Any],
+        dialogue: Dialogue,
+        choices: Any,
+        own: ChatBackend | None,
+        event: gr.EventData,
+    ) -> tuple[Any, ...]:
+        """Return the page and the choices of files after a step that does not ask the model."""
+        asked = read_asked(event, dialogue)
+        if dialogue.is_running or asked is None:
+            return (*UNCHANGED, KEEP)
+        match asked.act:
+            case "show":
+                altered = Altered(dialogue.show(asked.turn))
+            case "edit" | "undo":
+                undo = asked.act == "undo" and asked.turn == dialogue.at
+                altered = take_up(message, dialogue, asked.turn, choices, undo=undo)
+            case "cancel":
+                altered = put_down(dialogue)
+            case _:
+                return (*UNCHANGED, KEEP)
+        prompt = KEEP if altered.message is None else altered.message
+        view = self._view(altered.dialogue, own, prompt=prompt, notice=altered.notice)
+        return (*view, KEEP if altered.choices is None else altered.choices)
+
+    def choose_picture(self, index: int, dialogue: Dialogue, own: ChatBackend | None) -> ChatView:
+        """Return the page with the newest answer read for another picture, or leave it."""
+        if not dialogue.at or dialogue.is_running:
+            return UNCHANGED
+        return self._view(choose(index, dialogue), own)
+
+    def settle(self, dialogue: Dialogue, own: ChatBackend | None) -> ChatView:
+        """Return the page with an answer that was stopped marked as such, or leave it."""
+        return self._view(_stop(dialogue), own) if dialogue.is_running else UNCHANGED
 
     def refuse(self, event: gr.EventData) -> str:
         """Return a notice about files that the browser kept back because of their size."""
@@ -167,25 +234,45 @@ class Chat:
 
     def clear(self) -> ChatView:
         """Return the page as it is before the first question; what the browser keeps, it keeps."""
-        return ChatView({"text": "", "files": []}, [], Dialogue(), "")
+        record = to_record(Dialogue())  # which tells that another conversation may begin
+        return ChatView({"text": "", "files": []}, [], Dialogue(), "", record, "")
+
+    def come_back(self, came: Dialogue | None, own: ChatBackend | None) -> ChatView:
+        """Return the page with a conversation that the browser kept, or leave it."""
+        return UNCHANGED if came is None else self._view(came, own)
+
+    def _view(
+        self, dialogue: Dialogue, own: ChatBackend | None, *, prompt: Any = KEEP, notice: str = ""
+    ) -> ChatView:
+        """Return the page with a dialogue in which no answer is being written."""
+        continuing = (own or self._backend).abilities.continuing
+        log = show(dialogue, continuing=continuing)
+        bar, record = to_bar(dialogue), to_record(dialogue)
+        return ChatView(prompt, log, dialogue, to_markdown(notice), record, bar)
 
     def _answer(
-        self, backend: ChatBackend, dialogue: Dialogue, preferences: Preferences
+        self, backend: ChatBackend, dialogue: Dialogue, preferences: Any, *, prompt: Any = KEEP
     ) -> Iterator[ChatView]:
-        """Yield the page as the last answer on it grows."""
+        """Yield the page as the last answer on it grows.
+
+        Args:
+            prompt: what the message box has while it does.
+        """
+        wanted = read_preferences(preferences, self._settings)
+        yield self._view(dialogue, backend, prompt=prompt)
+        begun = dialogue.path
+        # an answer goes on the way it began
+        thinking = bool(begun[-1].thinking) if begun[-1].spent_s else wanted.thinking
         recorded = time.monotonic()
         for turn, _ in answer(
-            backend,
-            dialogue.path,
-            thinking=preferences.thinking,
-            options=preferences.options,
-            system=preferences.system,
+            backend, begun, thinking=thinking, options=wanted.options, system=wanted.system
         ):
             dialogue = dialogue.put(turn)
             now, record = time.monotonic(), KEEP
             if turn.state != "running" or now - recorded >= RECORD_INTERVAL_S:
                 recorded, record = now, to_record(dialogue)
-            yield ChatView(KEEP, show(dialogue.path), dialogue, "", record)
+            log = show(dialogue, continuing=backend.abilities.continuing)
+            yield ChatView(KEEP, log, dialogue, "", record)
 
     def _show_strip(
         self, drafts: Drafts, refused: Drafts, conversation: Conversation, context: int | None

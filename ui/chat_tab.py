@@ -18,6 +18,7 @@ from ui.dialogue import Dialogue
 from ui.markdown import LATEX_DELIMITERS
 from ui.preferences import build_preferences
 from ui.settings import PageSettings
+from ui.turn_tools import make_turn_tools
 from ui.unnamed import make_choice, wire_choice
 from ui.wiring import AT_ONCE, PRIVATE, engine
 
@@ -39,10 +40,12 @@ class _Attaching(NamedTuple):
 class _Parts(NamedTuple):
     own: gr.State  # the visitor's own backend; None is the page's
     dialogue: gr.State
-    record: gr.JSON  # what the browser is to keep of it
+    history: HistoryParts
+    record: gr.HTML  # what the browser is to keep of it
     log: gr.Chatbot
     unnamed: gr.Dropdown
     notice: gr.Markdown
+    editing: gr.HTML  # the bar over the message box
     prompt: gr.MultimodalTextbox
     attaching: _Attaching
     thinking: gr.Checkbox
@@ -78,7 +81,7 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings, own: gr.State) 
 
 def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Parts:
     dialogue = gr.State(Dialogue())
-    record = gr.JSON(visible="hidden")
+    history = build_history()
     log = gr.Chatbot(
         label="Conversation",
         show_label=False,
@@ -89,7 +92,7 @@ def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Pa
         placeholder=EMPTY,
         latex_delimiters=LATEX_DELIMITERS,
         allow_tags=False,
-        buttons=["copy"],
+        buttons=[],
         feedback_options=None,
         examples=[
             ExampleMessage(text=example.instruction, files=[example.file])
@@ -101,6 +104,7 @@ def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Pa
     notice = gr.Markdown(
         latex_delimiters=LATEX_DELIMITERS, elem_id="chat-notice", elem_classes="notice"
     )
+    editing = make_turn_tools()
     prompt = gr.MultimodalTextbox(
         label="Message",
         show_label=False,
@@ -114,16 +118,20 @@ def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Pa
         thinking = gr.Checkbox(
             settings.thinking, label="Think first", container=False, min_width=110, scale=0
         )
-        clear = gr.Button("New conversation", size="sm", scale=0, min_width=150)
+        clear = gr.Button(
+            "New conversation", size="sm", scale=0, min_width=150, elem_id="new-conversation"
+        )
     attaching = _lay_out_attaching(settings)
     preferences = build_preferences(backend, settings, thinking, own)
     return _Parts(
         own,
         dialogue,
-        record,
+        history,
+        history.panel,
         log,
         unnamed,
         notice,
+        editing,
         prompt,
         attaching,
         thinking,
@@ -151,16 +159,20 @@ def _lay_out_attaching(settings: PageSettings) -> _Attaching:
 def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     prompt, log, dialogue = parts.prompt, parts.log, parts.dialogue
     attaching = parts.attaching
-    view = [prompt, log, dialogue, parts.notice, parts.record]
+    view = [prompt, log, dialogue, parts.notice, parts.record, parts.editing]
+    asking = [prompt.submit, parts.editing.submit]
     # before the question: the browser starts the events of a trigger one after the other
-    prompt.submit(
+    gr.on(
+        asking,
         lambda: (_show_button(stop=True), gr.Dropdown(visible=False)),
         None,
         [prompt, parts.unnamed],
         **AT_ONCE,
     )
-    sent = prompt.submit(
-        chat.send,
+    # one event for all that asks the model, so that none begins while another is under way
+    sent = gr.on(
+        asking,
+        chat.ask,
         [
             prompt,
             attaching.drafts,
@@ -185,7 +197,7 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     # a refused message comes back with fewer files and the same text, which is no change to Gradio
     sent.then(**_list_files(parts))
     # also after a stop: Gradio reports a cancelled event as complete once its generator is closed
-    sent.then(chat.settle, dialogue, [log, dialogue, parts.record], **in_turn).then(
+    sent.then(chat.settle, [dialogue, parts.own], view, **in_turn).then(
         lambda: _show_button(stop=False), None, prompt, **AT_ONCE
     ).then(None, [prompt, attaching.version], attaching.version, js=arranging.SETTLE, **PRIVATE)
     prompt.stop(None, cancels=[sent])
@@ -198,8 +210,16 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
     log.clear(None, cancels=[sent])
     log.clear(lambda: chat.clear()[1:], None, view[1:], **in_turn)
     log.example_select(chat.take_example, None, prompt, **AT_ONCE)
-    ends = [sent.then, cleared.then, log.clear]
-    wire_choice(parts.unnamed, dialogue, log, parts.record, after=ends)
+    altered = parts.editing.edit(
+        chat.alter,
+        [prompt, dialogue, attaching.choices, parts.own],
+        [*view, attaching.choices],
+        **AT_ONCE,
+    )
+    altered.then(**_list_files(parts))
+    ends = [sent.then, cleared.then, log.clear, altered.then]
+    wire_choice(parts.unnamed, dialogue, after=ends)
+    parts.unnamed.input(chat.choose_picture, [parts.unnamed, dialogue, parts.own], view, **AT_ONCE)
 
 
 def _wire_attaching(chat: Chat, parts: _Parts) -> None:

@@ -124,6 +124,8 @@ class Turn:
         shown: the answer as the page shows it.
         notes: what the person should know about this answer.
         finished: how long the prompt was and what it took, once the answer is complete.
+        spent_s: seconds that passed while it was being answered, the wait included.
+        request: what the model was given, for people; "" where that is not known.
     """
 
     text: str
@@ -139,6 +141,8 @@ class Turn:
     shown: Shown = field(default_factory=Shown)
     notes: tuple[str, ...] = ()
     finished: Finished | None = None
+    spent_s: float = 0.0
+    request: str = ""
     before: str = ""
     id: str = field(default_factory=lambda: uuid4().hex)
 
@@ -174,6 +178,8 @@ def to_place(kind: str, label: str) -> Place:
 def to_messages(conversation: Conversation, system: str = "") -> list[Message]:
     """Return the conversation as a backend takes it: earlier answers without their thoughts.
 
+    What the last turn has of an answer is to be gone on with, so there the thought is needed.
+
     Args:
         system: what the model is told before it; "" for nothing.
     """
@@ -185,9 +191,11 @@ def to_messages(conversation: Conversation, system: str = "") -> list[Message]:
         if turn.text:
             content.append({"type": "text", "text": turn.text})
         messages.append({"role": "user", "content": content})
-        if turn.answer:
-            text = {"type": "text", "text": turn.answer}
-            messages.append({"role": "assistant", "content": [text]})
+        answer = [{"type": "text", "text": turn.answer}] if turn.answer else []
+        is_last = turn is conversation[-1]
+        if turn.answer or (is_last and turn.thinking):
+            thought = {"reasoning_content": turn.thinking} if is_last and turn.thinking else {}
+            messages.append({"role": "assistant", "content": answer, **thought})
     return messages
 
 

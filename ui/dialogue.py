@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import uuid4
 
 from ui.conversation import Conversation, Turn
+
+
+@dataclass(frozen=True, slots=True)
+class Editing:
+    """A question that is in the message box again, to be asked otherwise.
+
+    Attributes:
+        turn: id of its turn.
+        is_undone: whether that turn was taken from the page for it.
+        put: what was put into the message box.
+        aside: what was there before, {"text", "files"}; it comes back afterwards.
+    """
+
+    turn: str
+    is_undone: bool
+    put: dict[str, Any]
+    aside: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +35,13 @@ class Dialogue:
         turns: all of them, in the order in which they were asked.
         at: id of the last turn on the page; "" for an empty page.
         id: its own, given with the first question; "" before.
+        editing: the question that is in the message box again; None if there is none.
     """
 
     turns: tuple[Turn, ...] = ()
     at: str = ""
     id: str = ""
+    editing: Editing | None = None
 
     def turn(self, turn_id: str) -> Turn:
         """Return the turn with this id; KeyError if there is none."""
@@ -29,6 +49,11 @@ class Dialogue:
             if turn.id == turn_id:
                 return turn
         raise KeyError(turn_id)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the last answer on the page is still being written."""
+        return bool(self.at) and self.turn(self.at).state == "running"
 
     @property
     def path(self) -> Conversation:
@@ -48,7 +73,8 @@ class Dialogue:
             before: id of the turn that it follows, "" for none; by default the last on the page.
         """
         turn = replace(turn, before=self.at if before is None else before)
-        return Dialogue((*self.turns, turn), turn.id, self.id or uuid4().hex)
+        turns, own_id = (*self.turns, turn), self.id or uuid4().hex
+        return replace(self, turns=turns, at=turn.id, id=own_id)
 
     def put(self, turn: Turn) -> Dialogue:
         """Return the dialogue with a turn that has grown in the place of what it was."""

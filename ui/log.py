@@ -6,14 +6,24 @@ from typing import Any
 
 from grounding import strip_markers
 from model.backends.base import Waiting
-from ui.conversation import Attached, Conversation, Turn
+from ui.conversation import Attached, Turn
+from ui.dialogue import Dialogue
 from ui.markdown import to_markdown
 from ui.media_view import to_media_html
+from ui.turn_tools import to_row
 
 
-def show(conversation: Conversation) -> list[dict[str, Any]]:
-    """Return the value of a ``gr.Chatbot``; a thought is a message of its own, folded when done."""
-    return [message for turn in conversation for message in _show_turn(turn)]
+def show(dialogue: Dialogue, *, continuing: bool = False) -> list[dict[str, Any]]:
+    """Return the value of a ``gr.Chatbot``; a thought is a message of its own, folded when done.
+
+    Args:
+        continuing: whether the backend can go on with an answer.
+    """
+    log: list[dict[str, Any]] = []
+    for number, turn in enumerate(dialogue.path, 1):
+        row = to_row(turn, dialogue, number=number, continuing=continuing)
+        log += [*_show_turn(turn), _html("assistant", row)]
+    return log
 
 
 def _show_turn(turn: Turn) -> list[dict[str, Any]]:
@@ -23,14 +33,14 @@ def _show_turn(turn: Turn) -> list[dict[str, Any]]:
         messages.append(_text("user", to_markdown(turn.text)))
     if turn.thinking:
         messages.append(_show_thought(turn))
-    if turn.waiting is not None and turn.state == "running":
-        messages.append(_text("assistant", f"*{describe_waiting(turn.waiting)}*"))
     if turn.answer:
         messages.append(_text("assistant", turn.shown.answer))
     if turn.shown.overlay:
         messages.append(_html("assistant", turn.shown.overlay + _fold(turn.shown.table)))
     if turn.shown.preview:
         messages.append(_html("assistant", turn.shown.preview))
+    if turn.waiting is not None and turn.state == "running":
+        messages.append(_text("assistant", f"*{describe_waiting(turn.waiting)}*"))
     if turn.notes:
         notes = " ".join(turn.notes)
         messages.append(_text("assistant", f"*{to_markdown(notes)}*"))

@@ -9,9 +9,7 @@ import gradio as gr
 
 from ui.conversation import pictures_in_question
 from ui.dialogue import Dialogue
-from ui.log import show
 from ui.marking import give_unnamed, has_unnamed
-from ui.records import to_record
 from ui.wiring import AT_ONCE
 
 # the first picture, as the rules of reading have it
@@ -31,19 +29,16 @@ def make_choice() -> gr.Dropdown:
 def wire_choice(
     choice: gr.Dropdown,
     dialogue: gr.State,
-    log: gr.Chatbot,
-    record: gr.JSON,
     *,
     after: Sequence[Any],
 ) -> None:
-    """Offer the choice for the newest answer, and read that again when it is made.
+    """Offer the choice for the newest answer.
 
     Args:
         after: events after which the newest answer is another one.
     """
     for event in after:
         event(offer, dialogue, choice, **AT_ONCE)
-    choice.input(choose, [choice, dialogue], [log, dialogue, record], **AT_ONCE)
 
 
 def offer(dialogue: Dialogue) -> gr.Dropdown:
@@ -60,10 +55,7 @@ def offer(dialogue: Dialogue) -> gr.Dropdown:
     )
 
 
-def choose(index: int, dialogue: Dialogue) -> tuple[Any, Any, Any]:
-    """Return log, dialogue and record with the newest answer read again, or leave them."""
+def choose(index: int, dialogue: Dialogue) -> Dialogue:
+    """Return the dialogue with the newest answer read again for another picture."""
     path = dialogue.path
-    if not path or path[-1].state == "running":
-        return gr.skip(), gr.skip(), gr.skip()
-    dialogue = dialogue.put(give_unnamed(path[-1], pictures_in_question(path), index))
-    return show(dialogue.path), dialogue, to_record(dialogue)
+    return dialogue.put(give_unnamed(path[-1], pictures_in_question(path), index))

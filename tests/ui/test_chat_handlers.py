@@ -23,7 +23,7 @@ from model.backends.base import (
     Waiting,
 )
 from ui import answering
-from ui.chat import KEEP, Chat, ChatView
+from ui.chat import KEEP, UNCHANGED, Chat, ChatView
 from ui.dialogue import Dialogue
 from ui.settings import PageSettings
 
@@ -117,7 +117,7 @@ def test_a_box_is_drawn_on_the_image_under_the_answer(screenshot: str) -> None:
     chat, _ = chat_with(BOXED, END)
     last = send(chat, "where?", [screenshot])[-1]
     assert texts(last)[-1] == "Here: [[\\[100,200,300,400\\]](#target-1)]"
-    assert "<sightline-overlay" in last.log[-1]["content"][0]["value"]
+    assert "<sightline-overlay" in last.log[-2]["content"][0]["value"]
     drawn = Image.open(last.dialogue.path[-1].shown.drawings[0]).convert("RGB")
     assert drawn.size == (200, 100)
     assert drawn.getpixel((20, 30)) != WHITE  # left edge
@@ -234,15 +234,16 @@ def test_stopping_marks_the_answer_and_ends_its_thought() -> None:
     chat, _ = chat_with(ThinkingDelta("hm"), ThinkingDelta("hm"), END)
     views = start(chat, "?")
     next(views)
-    log, settled, record = chat.settle(next(views).dialogue)
-    assert settled.path[-1].state == "stopped"
+    settled = chat.settle(next(views).dialogue, None)
+    log = settled.log
+    assert settled.dialogue.path[-1].state == "stopped"
     assert log[1]["metadata"]["status"] == "done"
-    assert log[-1]["content"][0]["text"] == "*Stopped.*"
+    assert texts(settled)[-1] == "*Stopped.*"
 
 
 def test_settling_a_complete_answer_changes_nothing() -> None:
     chat, _ = chat_with(AnswerDelta("yes"), END)
-    assert chat.settle(send(chat, "?", [])[-1].dialogue) == (KEEP, KEEP, KEEP)
+    assert chat.settle(send(chat, "?", [])[-1].dialogue, None) == UNCHANGED
 
 
 def test_two_conversations_do_not_meet() -> None:
@@ -263,4 +264,4 @@ def test_code_keeps_its_indentation() -> None:
     code = "```python\n\tif x:\n\t    pass\n```"
     chat, _ = chat_with(AnswerDelta(code), END)
     blocks = gr.Chatbot().postprocess(send(chat, "?", [])[-1].log)
-    assert blocks.root[-1].content[0].text == code
+    assert blocks.root[-2].content[0].text == code

@@ -1,0 +1,176 @@
+"""The row under each answer: its buttons, its versions, its speed, and what the model was given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import gradio as gr
+
+from grounding import strip_markers
+from model.backends.base import Finished
+from ui.conversation import Turn
+from ui.dialogue import Dialogue
+
+SCRIPT = Path(__file__).parents[1] / "assets" / "turns" / "turns.js"
+# What is longer is shown without its middle: the log goes to the browser again with each question.
+MAX_REQUEST_CHARACTERS = 20_000
+
+Act: TypeAlias = Literal["send", "regenerate", "continue", "show", "edit", "undo", "cancel"]
+
+
+class Asked(NamedTuple):
+    """What a button stands for: something to do, and the turn to do it with."""
+
+    act: Act
+    turn: str  # id; "" for a message, which needs none
+
+
+def read_asked(event: gr.EventData, dialogue: Dialogue) -> Asked | None:
+    """Return what an event of the page asks for; None for what makes no sense (any more)."""
+    data = event._data if isinstance(event._data, Mapping) else {}
+    if "act" not in data:
+        return Asked("send", "")
+    known = {turn.id for turn in dialogue.turns}
+    if data["act"] in get_args(Act) and data.get("turn") in known:
+        return Asked(data["act"], data["turn"])
+    return None
+
+
+def make_turn_tools() -> gr.HTML:
+    """Return the bar over the message box; its script also serves the rows in the log.
+
+    It raises "submit" for what asks the model and "edit" for what does not.
+    """
+    return gr.HTML("", js_on_load=SCRIPT.read_text(encoding="utf-8"), elem_id="editing")
+
+
+def can_continue(turn: Turn) -> bool:
+    """Whether an answer ended before its end, and there is something to go on with."""
+    is_cut = turn.finished is not None and turn.finished.reason == "length"
+    has_begun = bool(turn.answer or turn.thinking)
+    return has_begun and (turn.state in ("stopped", "failed") or (turn.state == "done" and is_cut))
+
+
+def to_row(turn: Turn, dialogue: Dialogue, *, number: int, continuing: bool) -> str:
+    """Return the row of a turn on the page as HTML.
+
+    Buttons have what they do (data-act) and the turn that they do it with (data-turn).
+
+    Args:
+        number: of the question, from 1.
+        continuing: whether the backend can go on with an answer.
+    """
+    if turn.state == "running":
+        return '<div class="turn-tools" data-running></div>'
+    is_last = turn.id == dialogue.at
+    parts = [_versions(turn, dialogue, number)]
+    if turn.answer:
+        answer = escape(strip_markers(turn.answer))
+        label = f"Copy answer {number}"
+        parts.append(
+            f'<button type="button" data-act="copy" data-answer="{answer}" aria-label="{label}">'
+            "Copy</button>"
+        )
+    if is_last and continuing and can_continue(turn):
+        parts.append(_button("continue", turn.id, "Continue", f"Continue answer {number}"))
+    parts.append(_button("regenerate", turn.id, "Regenerate", f"Regenerate answer {number}"))
+    parts.append(_button("edit", turn.id, "Edit", f"Edit question {number}"))
+    if is_last:
+        parts.append(_button("undo", turn.id, "Undo", f"Take back question {number}"))
+    if turn.finished is not None:
+        parts.append(_speed(turn.finished))
+    return (
+        f'<div class="turn-tools" role="group" aria-label="Answer {number}" '
+        f'data-number="{number}">{"".join(parts)}</div>{_request(turn)}'
+    )
+
+
+def to_bar(dialogue: Dialogue) -> str:
+    """Return what the bar over the message box says, as HTML; "" where nothing is edited."""
+    editing = dialogue.editing
+    if editing is None:
+        return ""
+    if editing.is_undone:
+        says, button = "This question was taken back.", "Put it back"
+    else:
+        at = dialogue.show(editing.turn).path
+        number = next(n for n, turn in enumerate(at, 1) if turn.id == editing.turn)
+        says, button = f"Editing question {number}. The answer until now stays.", "Cancel"
+    if editing.aside["text"] or editing.aside["files"]:
+        says += " What you were typing comes back afterwards."
+    return (
+        f'<div class="turn-tools" role="status"><span>{says}</span>'
+        f"{_button('cancel', editing.turn, button, button)}</div>"
+    )
+
+
+def describe_speed(finished: Finished) -> str:
+    """Return in one line how fast an answer was."""
+    parts = [f"First word after {finished.first_token_s:.1f} s"]
+    if rate := _decode_rate(finished):
+        parts.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
+    parts.append(f"{finished.prompt_tokens:,} tokens in, {finished.new_tokens:,} out")
+    return " · ".join(parts)
+
+
+def _speed(finished: Finished) -> str:
+    seconds = finished.first_token_s
+    details = f"Reading: {finished.prompt_tokens:,} tokens in {seconds:.1f} s"
+    if seconds > 0 and finished.prompt_tokens:
+        details += f", {finished.prompt_tokens / seconds:,.0f} tokens/s"
+    details += f". Writing: {finished.new_tokens:,} tokens in {finished.total_s - seconds:.1f} s"
+    if rate := _decode_rate(finished):
+        details += f", {rate:,.1f} tokens/s"
+    return f'<span class="speed" title="{escape(details)}.">{describe_speed(finished)}</span>'
+
+
+def _decode_rate(finished: Finished) -> float | None:
+    """Return tokens per second after the first; None where that cannot be told."""
+    seconds = finished.total_s - finished.first_token_s
+    return (finished.new_tokens - 1) / seconds if finished.new_tokens > 1 and seconds > 0 else None
+
+
+def _versions(turn: Turn, dialogue: Dialogue, number: int) -> str:
+    """Return the arrows between the versions of a turn; "" where there is one only."""
+    versions = dialogue.versions(turn.id)
+    if len(versions) == 1:
+        return ""
+    at = versions.index(turn.id)
+    arrows = []
+    for sign, label, index in (("‹", "Previous version", at - 1), ("›", "Next version", at + 1)):
+        target = versions[index] if 0 <= index < len(versions) else ""
+        arrows.append(_button("show", target, sign, f"{label} of question {number}", label))
+    place = (
+        f'<span aria-label="Version {at + 1} of {len(versions)}">{at + 1}/{len(versions)}</span>'
+    )
+    return f'<span class="versions">{arrows[0]}{place}{arrows[1]}</span>'
+
+
+def _button(act: Act, turn: str, text: str, label: str, name: str = "") -> str:
+    """Return a button; one without a turn is of no use now.
+
+    Args:
+        name: tells it from others of the same act in its row.
+    """
+    return (
+        f'<button type="button" data-act="{act}" data-turn="{escape(turn)}" '
+        f'data-name="{name or act}" aria-label="{label}"{"" if turn else " disabled"}>'
+        f"{text}</button>"
+    )
+
+
+def _request(turn: Turn) -> str:
+    """Return the fold with what the model was given."""
+    if not turn.request:
+        return ""
+    request, half = turn.request, MAX_REQUEST_CHARACTERS // 2
+    if len(request) > MAX_REQUEST_CHARACTERS:
+        left_out = f"\n\n[{len(request) - 2 * half:,} characters are left out here]\n\n"
+        request = request[:half] + left_out + request[-half:]
+    return (
+        '<details class="sent"><summary>What was sent</summary>'
+        f'<pre tabindex="0">{escape(request)}</pre></details>'
+    )

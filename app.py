@@ -22,6 +22,7 @@ from ui import PageSettings, build_ui, read_examples
 from ui.admission import admit
 from ui.appearance import theme_first
 from ui.files import start_cleaning, use_own_folder
+from ui.language import make_head, make_translations
 from ui.wiring import worker_threads
 
 ASSETS = Path(__file__).parent / "assets"
@@ -61,6 +62,8 @@ LAUNCH: dict[str, Any] = {
         font_mono=["ui-monospace", "monospace"],
     ).set(**READABLE),
     "css_paths": sorted(ASSETS.glob("*.css")),
+    "head": make_head(),
+    "i18n": make_translations(),
     "allowed_paths": [str(ASSETS / "examples")],
     "enable_monitoring": False,
     # ours is served in its place (ui/mcp_server.py); a variable of Gradio's would start it

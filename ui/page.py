@@ -10,6 +10,7 @@ from ui.agent_tab import build_agent_tab
 from ui.appearance import build_hint, build_tools
 from ui.chat_tab import build_chat_tab
 from ui.files import SAVED
+from ui.language import build_language_choice, in_both, mark_texts, wire_language
 from ui.locate_tab import build_locate_tab
 from ui.parsing import build_parse_endpoint
 from ui.settings import PageSettings
@@ -19,7 +20,7 @@ from ui.watching import build_status, watch_status
 CLEANING_INTERVAL_S = 3600
 KEEP_FILES_S = 24 * 3600
 
-TITLE = "<h1>Sightline</h1><p>Ask about a screen, and see where the answer is.</p>"
+SUBTITLE = "Ask about a screen, and see where the answer is."
 
 
 def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
@@ -29,9 +30,10 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
         title="Sightline", analytics_enabled=False, delete_cache=(CLEANING_INTERVAL_S, KEEP_FILES_S)
     ) as page:
         with gr.Row(elem_id="top"):
-            gr.HTML(TITLE)
+            gr.HTML(f"<h1>Sightline</h1><p>{in_both(SUBTITLE)}</p>")
             status = build_status(backend)
             build_tools()
+            language = build_language_choice()
         if settings.about:
             with gr.Accordion(settings.summary or "About this model", open=False, elem_id="about"):
                 gr.Markdown(settings.about)
@@ -48,5 +50,7 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
                 build_agent_tab(backend, settings)
         build_parse_endpoint()
         watch_status(backend, own, status)
+        wire_language(page, language)
+        mark_texts(page)
     page.temp_file_sets.append(SAVED)
     return page

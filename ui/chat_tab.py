@@ -15,6 +15,7 @@ from ui.attaching import describe_limits
 from ui.chat import Chat, Newest
 from ui.chat_http import ChatCall
 from ui.dialogue import Dialogue
+from ui.history import History, HistoryParts, build_history, wire_history
 from ui.markdown import LATEX_DELIMITERS
 from ui.preferences import build_preferences
 from ui.settings import PageSettings
@@ -61,7 +62,7 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings, own: gr.State) 
     """
     chat = Chat(backend, settings)
     parts = _lay_out(backend, settings, own)
-    _wire(chat, parts, settings)
+    _wire(chat, History(backend, settings), parts, settings)
     _wire_attaching(chat, parts)
     gr.Button(visible=False).click(
         ChatCall(backend, settings.options, settings.limits).call,
@@ -156,7 +157,7 @@ def _lay_out_attaching(settings: PageSettings) -> _Attaching:
     return _Attaching(gr.State(()), strip, files, choices, version, gr.State(Newest()))
 
 
-def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
+def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -> None:
     prompt, log, dialogue = parts.prompt, parts.log, parts.dialogue
     attaching = parts.attaching
     view = [prompt, log, dialogue, parts.notice, parts.record, parts.editing]
@@ -201,7 +202,17 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
         lambda: _show_button(stop=False), None, prompt, **AT_ONCE
     ).then(None, [prompt, attaching.version], attaching.version, js=arranging.SETTLE, **PRIVATE)
     prompt.stop(None, cancels=[sent])
-    parts.clear.click(None, cancels=[sent])
+    opening, restored = wire_history(
+        parts.history,
+        history,
+        own=parts.own,
+        log=log,
+        notice=parts.notice,
+        running=sent,
+        settle={"fn": chat.settle, "inputs": [dialogue, parts.own], "outputs": view, **in_turn},
+        take={"fn": chat.come_back, "inputs": [parts.own], "outputs": view, **in_turn},
+    )
+    parts.clear.click(None, cancels=[sent, opening])
     cleared = parts.clear.click(chat.clear, None, view, **in_turn)
     cleared.then(**_list_files(parts))
     cleared.then(None, None, attaching.choices, js="() => null", **PRIVATE)
@@ -217,7 +228,7 @@ def _wire(chat: Chat, parts: _Parts, settings: PageSettings) -> None:
         **AT_ONCE,
     )
     altered.then(**_list_files(parts))
-    ends = [sent.then, cleared.then, log.clear, altered.then]
+    ends = [sent.then, cleared.then, log.clear, altered.then, restored.then]
     wire_choice(parts.unnamed, dialogue, after=ends)
     parts.unnamed.input(chat.choose_picture, [parts.unnamed, dialogue, parts.own], view, **AT_ONCE)
 

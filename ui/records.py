@@ -21,6 +21,7 @@ VERSION = 1
 MAX_TURNS = 2_000
 MAX_CHARACTERS = 4_000_000  # of one text
 MAX_NOTES = 100
+MAX_REQUEST_CHARACTERS = 20_000
 MAX_TOKENS = 200_000  # of one answer
 MAX_COUNT = 10**9
 MAX_NAME_CHARACTERS = 255
@@ -200,6 +201,9 @@ def _write_turn(turn: Turn) -> dict[str, Any]:
         "answer": turn.answer,
         "state": turn.state,
         "thinking_s": turn.thinking_s,
+        "spent_s": turn.spent_s,
+        # each has the whole conversation until then
+        "request": turn.request if len(turn.request) <= MAX_REQUEST_CHARACTERS else "",
         "convention": turn.convention,
         "default_image": turn.default_image,
         "notes": list(turn.notes),
@@ -236,6 +240,8 @@ def _read_turn(raw: _Fields, files: Mapping[str, str], open_file: OpenFile) -> T
         answer=raw.text("answer"),
         state="stopped" if state == "running" else state,
         thinking_s=None if raw.get("thinking_s") is None else raw.number("thinking_s"),
+        spent_s=raw.number("spent_s"),
+        request=raw.text("request"),
         convention=raw.one_of("convention", tuple(CONVENTIONS)),
         default_image=None if raw.get("default_image") is None else raw.whole("default_image"),
         notes=(*notes, LEFT) if state == "running" else notes,

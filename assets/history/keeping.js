@@ -1,0 +1,150 @@
+// What the page shows is kept while it grows, and comes back after the page was left.
+
+const CURRENT = "sightline.conversation"; // in the tab
+const FORGET = "sightline.forget"; // in the browser
+const RESTORE_TIMEOUT_MS = 15_000;
+
+const settings = (storage, key, value) => {
+  try {
+    if (value === undefined) return storage.getItem(key) ?? "";
+    if (value) storage.setItem(key, value);
+    else storage.removeItem(key);
+  } catch {
+    // a browser that keeps nothing
+  }
+  return value ?? "";
+};
+const forgets = () => settings(localStorage, FORGET) === "yes";
+
+// The conversation on the page; "" before its first question.
+let current = "";
+// Those that this tab has seen: an answer that ends late does not bring back what was left.
+const seen = new Set();
+const setCurrent = (id) => {
+  current = id;
+  if (id) seen.add(id);
+  settings(sessionStorage, CURRENT, forgets() ? "" : id);
+  drawList();
+};
+
+// One thing after the other, so that none overtakes what it builds on.
+let last = Promise.resolve();
+const inTurn = (work) => {
+  last = last.then(work).catch((error) => tell(isFull(error) ? say("full") : String(error?.message ?? error), true));
+  return last;
+};
+
+// Turns of both: another tab may have gone on with the same conversation.
+const merge = (before, record) => {
+  const turns = new Map((before?.record.turns ?? []).map((turn) => [turn.id, turn]));
+  for (const turn of record.turns) turns.set(turn.id, turn);
+  return { ...record, turns: [...turns.values()] };
+};
+
+const said = (record) => JSON.stringify(record?.turns.map(({ id, thinking, answer }) => [id, thinking, answer]));
+
+const keep = async (record) => {
+  if (!Array.isArray(record?.turns)) return;
+  if (!record.turns.length) return setCurrent("");
+  if (record.id !== current && !current && !seen.has(record.id)) setCurrent(record.id);
+  if (forgets()) return;
+  const now = Date.now();
+  const entry = await update(record.id, (before) => {
+    if (before?.is_deleted) return null;
+    const merged = merge(before, record);
+    const changed = said(merged) !== said(before?.record);
+    return {
+      id: record.id,
+      title: before?.is_named ? before.title : record.title,
+      is_named: before?.is_named ?? false,
+      created_ms: before?.created_ms ?? now,
+      changed_ms: changed ? now : before.changed_ms,
+      is_deleted: false,
+      record: merged,
+      files: before?.files ?? {},
+    };
+  });
+  list(entry);
+  await keepFiles(entry);
+};
+
+// Keep the files that are not kept yet; what is said of one is said once.
+const refused = new Set();
+const keepFiles = async (entry) => {
+  if (entry.is_deleted) return;
+  for (const attached of attachmentsOf(entry.record)) {
+    const { key, path } = attached;
+    if (entry.files[key] || !path || refused.has(key)) continue;
+    try {
+      const file = await fetchFile(attached);
+      await update(
+        entry.id,
+        (now) => now && !now.is_deleted && { ...now, files: { ...now.files, [key]: file.hash } },
+        [file],
+      );
+    } catch (error) {
+      refused.add(key);
+      tell(isFull(error) ? say("full_file", attached) : error.message, true);
+    }
+  }
+};
+
+// Only the newest record of a conversation counts; each has all of it.
+const records = new Map();
+const take = (record) => {
+  if (!record) return;
+  // a copy: what Gradio gives is no plain object
+  records.set(record.id, JSON.parse(JSON.stringify(record)));
+  inTurn(async () => {
+    const waiting = [...records.values()];
+    records.clear();
+    for (const newest of waiting) await keep(newest);
+  });
+};
+
+const once = (name) =>
+  new Promise((resolve) => document.addEventListener(`sightline:${name}`, resolve, { once: true }));
+
+// Raise an event of this component and wait for its end, of which Python tells.
+const ask = async (event, asked, ending) => {
+  panel.asked = asked;
+  const ended = once(ending);
+  trigger(event);
+  await ended;
+};
+
+const lock = (on) => {
+  const prompt = document.getElementById("prompt");
+  if (prompt) prompt.inert = on;
+  panel.setAttribute("aria-busy", on);
+};
+
+// Put a kept conversation on the page: its text at once, its files as soon as they are opened. What
+// is being answered there is stopped first.
+const open = async (id, isFirst = false) => {
+  const entry = await read(id);
+  if (!entry || entry.is_deleted) return isFirst && setCurrent("");
+  lock(true);
+  try {
+    if (!isFirst) await ask("leave", null, "left");
+    setCurrent(id);
+    if (entry.hashes.length) {
+      await ask("preview", [{ record: entry.record, keys: Object.keys(entry.files) }, null], "previewed");
+    }
+    const { keys, files } = await sendFiles(entry, tell);
+    tell("");
+    await ask("restore", [{ record: entry.record, keys }, { text: "", files }], "restored");
+  } finally {
+    lock(false);
+  }
+};
+
+const exportMarkdown = async (entry) => {
+  const { keys, files } = await sendFiles(entry, tell);
+  tell(say("writing"));
+  await ask("write", [{ record: entry.record, keys }, { text: "", files }], "written");
+  const { markdown, problem } = props.written ?? {};
+  if (problem) throw new Error(problem);
+  tell("");
+  download(new Blob([markdown], { type: "text/markdown" }), fileName(entry.title, ".md"));
+};

@@ -1,0 +1,292 @@
+// The list of kept conversations, and what can be done with them. Titles are text, never HTML.
+
+const { texts } = props;
+const say = (name, values = {}) =>
+  (texts[name] ?? name).replace(/\{(\w+)\}/g, (_, key) => String(values[key] ?? ""));
+
+const make = (tag, attributes = {}, ...children) => {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") made.addEventListener(name, value);
+    else if (typeof value === "boolean") made.toggleAttribute(name, value);
+    else made.setAttribute(name, value);
+  }
+  made.append(...children);
+  return made;
+};
+const button = (text, click, attributes = {}) => make("button", { type: "button", click, ...attributes }, text);
+
+const count = make("span", { class: "count" });
+const fold = button(say("conversations"), () => unfold(inside.hidden), {
+  class: "fold",
+  "aria-controls": "history-inside",
+});
+fold.append(" ", count);
+const search = make("input", { type: "search", placeholder: say("search"), "aria-label": say("search"), input: () => find() });
+const rows = make("ul", { "aria-label": say("conversations") });
+const empty = make("p", { class: "empty" });
+const status = make("p", { class: "status", role: "status" });
+const undo = make("div", { class: "undo" });
+const file = make("input", { type: "file", accept: ".json,application/json", multiple: true, hidden: true, change: () => bringIn() });
+const forget = make("input", { type: "checkbox", id: "history-forget", change: () => switchForget() });
+const all = make("div", { class: "all" });
+const inside = make(
+  "div",
+  { id: "history-inside", hidden: true },
+  button(say("new"), () => startNew(), { class: "new" }),
+  search,
+  rows,
+  empty,
+  undo,
+  make(
+    "div",
+    { class: "ending" },
+    all,
+    make("label", { for: forget.id }, forget, " ", say("forget")),
+    make("small", {}, say("where")),
+  ),
+);
+const panel = make("section", { id: "history-panel", "aria-label": say("conversations") }, fold, status, inside, file);
+element.replaceChildren(panel);
+
+const tell = (text, isProblem = false) => {
+  status.textContent = text;
+  status.classList.toggle("problem", isProblem);
+};
+
+const FOLDED = "sightline.history";
+const unfold = (on, remember = true) => {
+  inside.hidden = !on;
+  fold.setAttribute("aria-expanded", on);
+  panel.classList.toggle("unfolded", on);
+  if (remember) settings(localStorage, FOLDED, on ? "open" : "shut");
+};
+
+// What the list shows of each conversation: {id, title, changed_ms}.
+const listed = new Map();
+let found = null; // ids that the search has found; null without a search
+let menu = ""; // the conversation whose menu is open
+let renamed = ""; // the one whose name is being edited
+
+const list = (entry) => {
+  if (!entry) return;
+  if (entry.is_deleted) listed.delete(entry.id);
+  else listed.set(entry.id, { id: entry.id, title: entry.title, changed_ms: entry.changed_ms });
+  drawList();
+};
+
+const newestFirst = () => [...listed.values()].sort((a, b) => b.changed_ms - a.changed_ms);
+
+const drawList = () => {
+  const visible = newestFirst().filter(({ id }) => !found || found.has(id));
+  count.textContent = listed.size ? `(${listed.size})` : "";
+  if (!renamed || !listed.has(renamed)) rows.replaceChildren(...visible.map(drawRow));
+  empty.textContent = !listed.size ? say(forgets() ? "none_kept" : "none") : visible.length ? "" : say("nothing_found");
+  search.hidden = listed.size < 2 && !search.value;
+  all.replaceChildren(...drawAll());
+};
+
+const when = (ms) => {
+  const date = new Date(ms);
+  const isToday = date.toDateString() === new Date().toDateString();
+  return isToday
+    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
+    : date.toLocaleDateString([], { day: "numeric", month: "short", year: "numeric" });
+};
+
+const drawRow = ({ id, title, changed_ms }) => {
+  const isCurrent = id === current;
+  const row = make("li", { "data-id": id, class: isCurrent ? "current" : "" });
+  if (renamed === id) {
+    row.append(drawNaming(id, title));
+    return row;
+  }
+  const name = make("span", { class: "title", dir: "auto" }, title);
+  const main = button("", () => openListed(id), { class: "open", title, "aria-current": String(isCurrent) });
+  main.append(name, make("small", {}, when(changed_ms)));
+  const more = button("⋯", () => toggleMenu(id), {
+    class: "more",
+    "aria-label": say("more", { title }),
+    "aria-expanded": String(menu === id),
+  });
+  row.append(main, more);
+  if (menu === id) row.append(drawMenu(id));
+  return row;
+};
+
+const drawMenu = (id) => {
+  const close = (work) => () => {
+    menu = "";
+    work();
+  };
+  const withEntry = (work) => () => inTurn(async () => work(await read(id)));
+  return make(
+    "div",
+    { class: "menu", keydown: (event) => event.key === "Escape" && toggleMenu(id) },
+    button(say("rename"), close(() => rename(id))),
+    button(say("export_json"), close(withEntry((entry) => exportJson([entry])))),
+    button(say("export_markdown"), close(withEntry(exportMarkdown))),
+    button(say("delete"), close(() => drop([id]))),
+  );
+};
+
+const rowOf = (id) => [...rows.children].find((row) => row.dataset.id === id);
+
+const toggleMenu = (id) => {
+  const wasOpen = menu === id;
+  menu = wasOpen ? "" : id;
+  drawList();
+  rowOf(id)?.querySelector(wasOpen ? ".more" : ".menu button")?.focus();
+};
+
+const drawNaming = (id, title) => {
+  const input = make("input", { type: "text", value: title, maxlength: MOST_TITLE, "aria-label": say("rename") });
+  let isOver = false;
+  const end = (isKept) => {
+    if (isOver) return;
+    isOver = true;
+    renamed = "";
+    const name = input.value.trim();
+    drawList();
+    if (isKept && name && name !== title) {
+      inTurn(async () => list(await update(id, (entry) => entry && { ...entry, title: name, is_named: true })));
+    }
+    rowOf(id)?.querySelector(".open")?.focus();
+  };
+  input.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.isComposing) end(true);
+    if (event.key === "Escape") end(false);
+    event.stopPropagation();
+  });
+  input.addEventListener("blur", () => end(true));
+  return input;
+};
+
+const rename = (id) => {
+  renamed = "";
+  drawList();
+  renamed = id;
+  const { title } = listed.get(id);
+  rowOf(id)?.replaceChildren(drawNaming(id, title));
+  rowOf(id)?.querySelector("input")?.select();
+};
+
+const drawAll = () => {
+  const made = [button(say("import"), () => file.click())];
+  if (!listed.size) return made;
+  made.push(
+    button(say("export_all"), () => inTurn(async () => exportJson((await readAll()).filter((e) => !e.is_deleted)))),
+    button(say("delete_all"), () => drop([...listed.keys()])),
+  );
+  return made;
+};
+
+const isNarrow = () => matchMedia("(max-width: 768px)").matches;
+
+const openListed = (id) => {
+  menu = "";
+  if (isNarrow()) unfold(false);
+  inTurn(() => open(id));
+};
+
+// The chat has a button for that, which knows what else is to be cleared.
+const startNew = () => {
+  if (isNarrow()) unfold(false);
+  document.getElementById("new-conversation")?.click();
+};
+
+// A deleted conversation goes for good a little later, and at the latest when the page is next opened.
+const UNDO_MS = 15_000;
+let ending = 0;
+const drop = async (ids) => {
+  await inTurn(async () => {
+    await purge();
+    for (const id of ids) list(await update(id, (entry) => entry && { ...entry, is_deleted: true }));
+  });
+  if (ids.includes(current)) startNew();
+  undo.replaceChildren(
+    make("span", { role: "status" }, say(ids.length === 1 ? "deleted" : "deleted_many", { number: ids.length })),
+    button(say("undo"), () => bringBack(ids)),
+  );
+  undo.querySelector("button").focus();
+  clearTimeout(ending);
+  ending = setTimeout(() => inTurn(purge), UNDO_MS);
+};
+
+const bringBack = (ids) =>
+  inTurn(async () => {
+    clearTimeout(ending);
+    undo.replaceChildren();
+    for (const id of ids) list(await update(id, (entry) => entry && { ...entry, is_deleted: false }));
+    rowOf(ids[0])?.querySelector(".open")?.focus();
+  });
+
+const purge = async () => {
+  undo.replaceChildren();
+  const gone = (await readAll()).filter((entry) => entry.is_deleted).map(({ id }) => id);
+  if (gone.length) await remove(gone);
+};
+
+const bringIn = () =>
+  inTurn(async () => {
+    const [...given] = file.files;
+    file.value = "";
+    let number = 0;
+    try {
+      for (const one of given) number += await importJson(await one.text());
+    } finally {
+      await load();
+    }
+    tell(say(number === 1 ? "imported" : "imported_many", { number }));
+  });
+
+const switchForget = () => {
+  settings(localStorage, FORGET, forget.checked ? "yes" : "");
+  setCurrent(current);
+};
+
+// Among the titles and all that was written.
+let wait = 0;
+const find = () => {
+  clearTimeout(wait);
+  wait = setTimeout(async () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const entries = words.length ? await readAll() : [];
+    const has = (entry) => {
+      const told = entry.record.turns.flatMap((turn) => [
+        turn.text,
+        turn.answer,
+        ...turn.attachments.map(({ name }) => name),
+      ]);
+      const text = [entry.title, ...told].join("\n").toLowerCase();
+      return words.every((word) => text.includes(word));
+    };
+    found = words.length ? new Set(entries.filter(has).map(({ id }) => id)) : null;
+    drawList();
+  }, 150);
+};
+
+const load = async () => {
+  listed.clear();
+  for (const entry of await readAll()) if (!entry.is_deleted) list(entry);
+  drawList();
+};
+
+watch("value", () => take(props.value));
+// another tab may have changed something
+document.addEventListener("visibilitychange", () => {
+  if (element.isConnected && !document.hidden) inTurn(load);
+});
+
+forget.checked = forgets();
+unfold(settings(localStorage, FOLDED) === "open" && !isNarrow(), false);
+inTurn(async () => {
+  try {
+    await purge();
+    await load();
+  } catch {
+    return tell(say("no_store"), true);
+  }
+  const id = settings(sessionStorage, CURRENT);
+  if (id) await open(id, true);
+});

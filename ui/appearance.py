@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FOLDER = Path(__file__).parents[1] / "assets" / "page"
+PROGRAMS = ("theme.js", "shortcuts.js", "room.js")
 
 _HALF_MOON = (
     '<svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="6.5" fill="none" '
@@ -40,15 +41,14 @@ def build_tools() -> gr.HTML:
         f'<tr><th scope="row">{what}</th><td><kbd data-mac="{on_mac}">{key}</kbd></td></tr>'
         for what, key, on_mac in KEYS
     )
-    programs = [
-        (FOLDER / name).read_text(encoding="utf-8") for name in ("theme.js", "shortcuts.js")
-    ]
+    programs = [(FOLDER / name).read_text(encoding="utf-8") for name in PROGRAMS]
     return gr.HTML(
+        '<div class="tools">'
         '<button type="button" id="theme" title="Light or dark" aria-label="Light or dark">'
         f"{_HALF_MOON}</button>"
         '<button type="button" id="keyboard" title="Keyboard" aria-label="Keyboard">?</button>'
         '<dialog id="keyboard-help" aria-labelledby="keyboard-title"><h2 id="keyboard-title">'
-        f'Keyboard</h2><table>{rows}</table><button type="button">Close</button></dialog>',
+        f'Keyboard</h2><table>{rows}</table><button type="button">Close</button></dialog></div>',
         js_on_load="\n".join(f"{{\n{program}\n}}" for program in programs),
         apply_default_css=False,
         elem_id="tools",

@@ -17,6 +17,7 @@ from model.processing.file_type import FileType, Kind, identify
 from ui.answering import as_sentence
 from ui.conversation import Attached, Item, Picture, to_place
 from ui.files import save_png
+from ui.language import in_both, say
 
 # What the official demo takes.
 MAX_FILES = 10
@@ -203,7 +204,7 @@ def _describe(opened: Attachment, images: Sequence[Image.Image], pngs: Sequence[
     """Return an opened file without its content, with the pictures that there are so far."""
     pictures = tuple(
         Picture(
-            f"{opened.name}, {item.label.lower()}" if item.label else opened.name,
+            _name(opened.name, item.label),
             image,
             png,
             to_place(opened.kind, item.label),
@@ -227,12 +228,29 @@ def _describe(opened: Attachment, images: Sequence[Image.Image], pngs: Sequence[
     )
 
 
+def _name(name: str, label: str) -> str:
+    """Return what a picture of a file is called."""
+    if not label:
+        return name
+    page, _, number = label.partition(" ")
+    if page != "Page":
+        return f"{name}, {label}"
+    return say("{name}, page {number}", name=name, number=number)
+
+
 def describe_limits(limits: Limits) -> str:
-    """Return what may be attached, in one line."""
-    return (
-        f"Up to {MAX_FILES} images, PDF, Office and text files, and videos of up to "
-        f"{limits.max_bytes / MEGABYTE:,.0f} MB, with {limits.max_tokens:,} tokens together. "
-        f"Images up to {limits.max_pixels / MEGAPIXEL:,.0f} megapixels, documents up to "
-        f"{limits.max_pages:,} pages, text up to {limits.max_text_bytes / MEGABYTE:,.0f} MB, "
-        f"videos up to {limits.max_frames:,} frames and {limits.max_duration_s / 60:,.0f} minutes."
+    """Return what may be attached, in one line of HTML in both languages."""
+    return in_both(
+        "Up to {files} images, PDF, Office and text files, and videos of up to {size:,.0f} MB, "
+        "with {tokens:,} tokens together. Images up to {pixels:,.0f} megapixels, documents up to "
+        "{pages:,} pages, text up to {text:,.0f} MB, videos up to {frames:,} frames and "
+        "{minutes:,.0f} minutes.",
+        files=MAX_FILES,
+        size=limits.max_bytes / MEGABYTE,
+        tokens=limits.max_tokens,
+        pixels=limits.max_pixels / MEGAPIXEL,
+        pages=limits.max_pages,
+        text=limits.max_text_bytes / MEGABYTE,
+        frames=limits.max_frames,
+        minutes=limits.max_duration_s / 60,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -16,6 +15,7 @@ from ui.chat import Chat, Newest
 from ui.chat_http import ChatCall
 from ui.dialogue import Dialogue
 from ui.history import History, HistoryParts, build_history, wire_history
+from ui.language import in_both
 from ui.markdown import LATEX_DELIMITERS
 from ui.preferences import build_preferences
 from ui.settings import PageSettings
@@ -149,8 +149,8 @@ def _lay_out_attaching(settings: PageSettings) -> _Attaching:
         max_bytes=settings.limits.max_bytes,
         elem_id="strip",
     )
-    hint = " ".join(filter(None, [describe_limits(settings.limits), settings.caution]))
-    gr.HTML(f"<p>{escape(hint)}</p>", elem_id="limits")
+    caution = in_both(settings.caution) if settings.caution else ""
+    gr.HTML(f"<p>{describe_limits(settings.limits)} {caution}</p>", elem_id="limits")
     files = gr.Textbox(visible="hidden", container=False, elem_id="files")
     choices = gr.JSON(visible="hidden")
     version = gr.Number(0, visible="hidden", container=False, precision=0)

@@ -80,6 +80,12 @@ def say_number(number: int, one: str, many: str, **values: object) -> str:
     return say(one if is_one else many, number=number, **values)
 
 
+def say_label(label: str) -> str:
+    """Return what an item of a file is called, of which "Page 3" is words and a time is not."""
+    page, _, number = label.partition(" ")
+    return say("Page {number}", number=number) if page == "Page" else label
+
+
 def in_both(sentence: str, **values: object) -> str:
     """Return HTML of a sentence in both languages, of which the page shows its own."""
     texts = {ENGLISH: sentence, CHINESE: read_texts().get(sentence, sentence)}

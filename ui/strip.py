@@ -9,15 +9,24 @@ from model.processing import mixing_note
 from ui.attaching import Draft, Drafts
 from ui.conversation import Attached, Item
 from ui.estimate import Estimate
+from ui.language import say, say_label, say_number
 
 TOO_LONG = (
     "That is more than the model can take in at once: remove a file, choose fewer pages or frames, "
     "or start a new conversation."
 )
-UNITS = {"document": ("page", "pages"), "video": ("frame", "frames")}
+TOKENS = ("{number:,} token", "{number:,} tokens")
+UNITS = {
+    "document": ("{number:,} page", "{number:,} pages"),
+    "video": ("{number:,} frame", "{number:,} frames"),
+}
 # what a button does to a file -> what it shows
 MOVES = {"earlier": "↑", "later": "↓", "remove": "×"}
-MOVE_LABELS = {"earlier": "Move {} earlier", "later": "Move {} later", "remove": "Remove {}"}
+MOVE_LABELS = {
+    "earlier": "Move {name} earlier",
+    "later": "Move {name} later",
+    "remove": "Remove {name}",
+}
 
 
 def to_html(drafts: Drafts, total: Estimate, problem: str = "") -> str:
@@ -39,7 +48,7 @@ def to_html(drafts: Drafts, total: Estimate, problem: str = "") -> str:
         if problem:
             parts.append(f'<p class="warning">{escape(problem)}</p>')
         elif total.is_too_long:
-            parts.append(f'<p class="warning">{TOO_LONG}</p>')
+            parts.append(f'<p class="warning">{escape(say(TOO_LONG))}</p>')
         if note := mixing_note(opened):
             parts.append(f'<p class="warning">{escape(note)}</p>')
     return f'<div class="strip">{"".join(parts)}</div>'
@@ -49,13 +58,14 @@ def _draft(draft: Draft, index: int, count: int) -> str:
     """Return the section of a file: a line, its buttons, its fields, its pictures."""
     items = ""
     if draft.problem:
-        line = f"<strong>Not sent:</strong> {escape(draft.problem)}"
+        line = f"<strong>{escape(say('Not sent:'))}</strong> {escape(draft.problem)}"
     elif draft.attached is None:
-        line = f"<strong>{escape(draft.name)}</strong> is being opened"
+        line = f"<strong>{escape(draft.name)}</strong> {escape(say('is being opened'))}"
     else:
         items = "".join(_item(item, draft.attached) for item in draft.attached.items if item.png)
         notes = escape(" ".join(draft.attached.notes))
-        line = f"<strong>{escape(draft.name)}</strong> {_summary(draft)} <small>{notes}</small>"
+        line = f"<strong>{escape(draft.name)}</strong> {escape(_summary(draft))} "
+        line += f"<small>{notes}</small>"
     return (
         f'<section class="attached{" refused" if draft.problem else ""}" '
         f'data-file="{escape(draft.path)}" data-index="{index}">'
@@ -70,7 +80,7 @@ def _buttons(draft: Draft, index: int, count: int) -> str:
     for move, sign in MOVES.items():
         if move != "remove" and count == 1:
             continue
-        label = escape(MOVE_LABELS[move].format(draft.name))
+        label = escape(say(MOVE_LABELS[move], name=draft.name))
         disabled = " disabled" if useless.get(move) else ""
         buttons.append(
             f'<button type="button" data-move="{move}" aria-label="{label}" title="{label}"'
@@ -84,21 +94,24 @@ def _fields(draft: Draft) -> str:
     if draft.opened is None and not draft.problem:
         return ""
     choice, fields = draft.choice, []
+    number = f'type="number" min="0" step="any" placeholder="{escape(say("auto"))}"'
     if draft.has_pages:
-        fields.append(
-            _field(draft, "pages", "Pages", choice.pages, 'type="text" placeholder="1-5, 9"')
-        )
+        text = 'type="text" placeholder="1-5, 9"'
+        fields.append(_field(draft, "pages", say("Pages"), choice.pages, text))
     if draft.is_animation:
-        fields.append(_switch(draft, "animation_as_video", "As a video", choice.animation_as_video))
+        label = say("As a video")
+        fields.append(_switch(draft, "animation_as_video", label, choice.animation_as_video))
     if draft.is_video:
-        number = 'type="number" min="0" step="any" placeholder="auto"'
-        fields.append(_field(draft, "fps", "Frames per second", choice.fps, number))
-        number = 'type="number" min="0" placeholder="auto"'
-        fields.append(_field(draft, "max_frames", "Most frames", choice.max_frames, number))
+        fields.append(_field(draft, "fps", say("Frames per second"), choice.fps, number))
+        fields.append(_field(draft, "max_frames", say("Most frames"), choice.max_frames, number))
     if draft.kind not in ("text", "other"):
-        each = " per page" if draft.has_pages else " per two frames" if draft.is_video else ""
-        number = 'type="number" min="0" placeholder="auto"'
-        label = f"Most tokens{each}"
+        label = say(
+            "Most tokens per page"
+            if draft.has_pages
+            else "Most tokens per two frames"
+            if draft.is_video
+            else "Most tokens"
+        )
         fields.append(_field(draft, "max_item_tokens", label, choice.max_item_tokens, number))
     return f'<div class="choices">{"".join(fields)}</div>' if fields else ""
 
@@ -106,40 +119,42 @@ def _fields(draft: Draft) -> str:
 def _field(draft: Draft, name: str, label: str, value: object, attributes: str) -> str:
     shown = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
     return (
-        f'<label>{label} <input data-choice="{name}" value="{escape(shown)}" '
-        f'aria-label="{label}: {escape(draft.name)}" autocomplete="off" {attributes}></label>'
+        f'<label>{escape(label)} <input data-choice="{name}" value="{escape(shown)}" '
+        f'aria-label="{escape(label)}: {escape(draft.name)}" autocomplete="off" {attributes}>'
+        "</label>"
     )
 
 
 def _switch(draft: Draft, name: str, label: str, value: bool) -> str:
     return (
         f'<label><input type="checkbox" data-choice="{name}" '
-        f'aria-label="{label}: {escape(draft.name)}"{" checked" if value else ""}>{label}</label>'
+        f'aria-label="{escape(label)}: {escape(draft.name)}"{" checked" if value else ""}>'
+        f"{escape(label)}</label>"
     )
 
 
 def _summary(draft: Draft) -> str:
     attached = draft.attached
     assert attached is not None
-    text = f"{attached.tokens:,} tokens"
+    facts = [say_number(attached.tokens, *TOKENS)]
     if attached.kind in UNITS:
-        count = len(attached.items)
-        text = f"{count:,} {UNITS[attached.kind][count != 1]}, {text}"
+        facts.insert(0, say_number(len(attached.items), *UNITS[attached.kind]))
     if not draft.is_complete:
-        text += f", {sum(bool(item.png) for item in attached.items):,} opened"
-    return text
+        opened = sum(bool(item.png) for item in attached.items)
+        facts.append(say("{number:,} opened", number=opened))
+    return say(", ").join(facts)
 
 
 def _item(item: Item, attached: Attached) -> str:
     """Return a picture that opens at its full size, and what becomes of it."""
-    label = f"<span>{escape(item.label)}</span>" if item.label else ""
+    label = f"<span>{escape(say_label(item.label))}</span>" if item.label else ""
     sizes = f"{_size(item.size)} → {_size(item.sent_size)}" if item.size and item.sent_size else ""
-    facts = ", ".join(filter(None, [sizes, f"{item.tokens:,} tokens"]))
+    facts = say(", ").join(filter(None, [sizes, say_number(item.tokens, *TOKENS)]))
     address = "gradio_api/file=" + quote(item.png)
-    alt = escape(f"{attached.name}, {item.label}" if item.label else attached.name)
+    alt = escape(say(", ").join(filter(None, [attached.name, say_label(item.label)])))
     return (
         f'<li><a href="{address}" target="_blank" rel="noopener"><img src="{address}" alt="{alt}" '
-        f'loading="lazy"></a>{label}<small>{facts}</small></li>'
+        f'loading="lazy"></a>{label}<small>{escape(facts)}</small></li>'
     )
 
 
@@ -148,15 +163,21 @@ def _size(size: tuple[int, int]) -> str:
 
 
 def _total(total: Estimate, *, is_complete: bool) -> str:
-    text = f"{total.attached:,} tokens attached"
-    if not is_complete:
-        text += " until now"
+    facts = [
+        say(
+            "{tokens:,} tokens attached" if is_complete else "{tokens:,} tokens attached until now",
+            tokens=total.attached,
+        )
+    ]
     if total.before:
-        text += f", about {total.total:,} with the conversation so far"
+        facts.append(say("about {tokens:,} with the conversation so far", tokens=total.total))
     if total.context is not None:
-        text += f"; the model takes in {total.context:,} at once"
-    text += "."
-    if total.first_word_s is not None:
-        seconds = max(1, round(total.first_word_s))
-        text += f" Judging by the answers above, this one begins after about {seconds:,} s."
-    return text
+        facts.append(say("the model takes in {tokens:,} at once", tokens=total.context))
+    text = say("{facts}.", facts=say("; ").join(facts))
+    if total.first_word_s is None:
+        return text
+    seconds = max(1, round(total.first_word_s))
+    begins = say(
+        "Judging by the answers above, this one begins after about {seconds:,} s.", seconds=seconds
+    )
+    return f"{text} {begins}"

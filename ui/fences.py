@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 # More makes it a paragraph's next line, or code without fences.
 MAX_INDENT = 3
-_TAB = 4
+TAB = 4  # columns
 
 _QUOTE = re.compile(r"(?: {0,3}> ?)*")
 _MARKER = re.compile(r"(?:[-*+]|\d{1,9}[.)])(?=[ \t]|$)")
@@ -42,7 +42,7 @@ class Block(NamedTuple):
     def code(self) -> str:
         """What stands between the fences, without the indentation of the first."""
         inner = self.lines[1 : -1 if self.is_closed else None]
-        bare = [line[_quote_of(line).end() :] for line in inner] if self.quote else inner
+        bare = [line[quote_of(line).end() :] for line in inner] if self.quote else inner
         return "".join(re.sub(rf"^ {{0,{self.indent}}}", "", line) for line in bare)
 
 
@@ -75,7 +75,7 @@ class _Items:
             self.offsets.pop()
         while indent - self.base <= MAX_INDENT and (marker := _MARKER.match(text)):
             spaces, after = _measure(text[marker.end() :])
-            indent += marker.end() + (spaces if 1 <= spaces <= _TAB and after else 1)
+            indent += marker.end() + (spaces if 1 <= spaces <= TAB and after else 1)
             self.offsets.append(indent)
             text = after
         return indent, text
@@ -87,7 +87,7 @@ def split_blocks(text: str) -> Iterator[Block]:
     prose: list[str] = []
     opened: _Opened | None = None
     for line in text.splitlines(keepends=True):
-        quote = _quote_of(line)
+        quote = quote_of(line)
         depth, rest = quote[0].count(">"), line[quote.end() :].rstrip("\n")
         if opened is not None:
             block = opened.block
@@ -122,7 +122,8 @@ def split_blocks(text: str) -> Iterator[Block]:
         yield Block(prose)
 
 
-def _quote_of(line: str) -> re.Match[str]:
+def quote_of(line: str) -> re.Match[str]:
+    """Return what a line begins with in a quote; empty outside."""
     found = _QUOTE.match(line)
     assert found is not None  # it may be empty
     return found
@@ -132,4 +133,4 @@ def _measure(text: str) -> tuple[int, str]:
     """Return how wide the space before a text is, and the text."""
     content = text.lstrip(" \t")
     space = text[: len(text) - len(content)]
-    return len(space.expandtabs(_TAB)), content
+    return len(space.expandtabs(TAB)), content

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from grounding import strip_markers
 from ui.markdown import LINK_CLOSES, LINK_OPENS, to_markdown
 from ui.media_links import Mention
+from ui.preview import fence_bare_page
 from ui.targets import Target
 
 # A link runs neither across paragraphs nor over what may be the edge of code or of a formula.
@@ -27,6 +28,8 @@ def to_linked_markdown(
         mentions: other words that link, in order; those that reach into a target's do not.
     """
     answer = answer.translate(_NOT_OURS)
+    if (fenced := fence_bare_page(answer)) != answer:
+        return to_markdown(strip_markers(fenced))
     pieces: list[str] = []
     links: list[tuple[str, str]] = []
     end = 0

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from ui.fences import split_blocks
+from ui.fences import TAB, Block, quote_of, split_blocks
 from ui.tables import split_tables
 
 # words of the text, and the address on this page that they link to
@@ -76,13 +76,31 @@ def to_markdown(text: str, links: Links = ()) -> str:
     """
     parts: list[str] = []
     for block in split_blocks(text.replace(MARK, "")):
-        lines = "".join(block.lines)
         if block.info is None:
+            lines = "".join(block.lines)
             parts += [_escape(part, links, is_table) for part, is_table in split_tables(lines)]
         else:
             # a blank line before it, so that the fence cannot belong to the text above
-            parts += [f"{block.quote.rstrip()}\n" if parts else "", _put_back(lines, links)]
+            parts.append(f"{block.quote.rstrip()}\n" if parts else "")
+            parts += [_keep_tabs(block, _put_back(line, links)) for line in block.lines]
     return "".join(parts)
+
+
+def _keep_tabs(block: Block, line: str) -> str:
+    """Return a line of code in which a mark keeps the tabs at its beginning.
+
+    The browser's parser would make spaces of them; ``assets/media/tabs.js`` takes the mark out.
+    """
+    if "\t" not in line:
+        return line
+    quote = quote_of(line)[0] if block.quote else ""
+    rest, column = line[len(quote) :], 0
+    while rest[:1] in (" ", "\t") and column < block.indent:
+        column += TAB - column % TAB if rest[0] == "\t" else 1
+        rest = rest[1:]
+    spaces = rest[: len(rest) - len(rest.lstrip(" "))]
+    mark = MARK if rest[len(spaces) :].startswith("\t") else ""
+    return f"{quote}{' ' * column}{spaces}{mark}{rest[len(spaces) :]}"
 
 
 def _put_back(text: str, links: Links) -> str:

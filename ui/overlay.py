@@ -18,7 +18,8 @@ from grounding import strip_markers
 from grounding.draw import COLOURS
 from ui.conversation import Picture
 from ui.exports import FORMATS, to_coco_file, to_json_file, write_lines
-from ui.targets import DIRECTIONS, Gesture, Target, on_picture, show_score
+from ui.language import say, say_number
+from ui.targets import DIRECTIONS, Gesture, Target, on_picture, say_kind, show_score
 
 ASSETS = Path(__file__).parents[1] / "assets"
 # in this order: what is used stands before what uses it
@@ -34,6 +35,7 @@ SCRIPTS = (
     "media/viewer.js",
     "media/element.js",
     "media/preview.js",
+    "media/tabs.js",
 )
 # what they call the style sheets inside of their elements
 STYLES = {
@@ -124,15 +126,17 @@ def to_address(path: str) -> str:
 
 def _page(picture: Picture, targets: Sequence[Target], answer: str, png: str) -> dict[str, Any]:
     width, height = picture.image.size
-    found = f"{len(targets)} target{'' if len(targets) == 1 else 's'}"
+    found = say_number(
+        len(targets), "{name}: {number} target", "{name}: {number} targets", name=picture.name
+    )
     return {
         "name": picture.name,
         "src": to_address(picture.png),
         "width": width,
         "height": height,
-        "says": f"{picture.name}: {found}" if targets else picture.name,
+        "says": found if targets else picture.name,
         "png": to_address(png) if png else "",
-        "file": f"{Path(picture.name).stem} with targets.png",
+        "file": say("{name} with targets.png", name=Path(picture.name).stem),
         "targets": [
             {**_target(target, min(width, height)), **_words(target, answer)} for target in targets
         ],
@@ -156,6 +160,7 @@ def _target(target: Target, shorter_side: int) -> dict[str, Any]:
     if mark == "arrow" and end is None:
         mark = "cross"
     number = f"#{target.number}"
+    said = [_shorten(target.label), score, _say_place(target)]
     return {
         "number": target.number,
         "mark": mark,
@@ -163,9 +168,7 @@ def _target(target: Target, shorter_side: int) -> dict[str, Any]:
         "plate": _plate(target) or number,
         "short": number,
         "score": score,
-        "says": ", ".join(
-            filter(None, [number, target.kind, _shorten(target.label), score, _say_place(target)])
-        ),
+        "says": say(", ").join(filter(None, [number, say_kind(target), *said])),
         "dashed": target.score is not None and target.score < LOW_SCORE,
         "box": target.box,
         "at": target.at,
@@ -182,8 +185,8 @@ def _plate(target: Target) -> str:
 
 
 def _say_place(target: Target) -> str:
-    numbers = target.box or target.at or ()
-    return "at " + " ".join(str(round(number)) for number in numbers)
+    numbers = " ".join(str(round(number)) for number in target.box or target.at or ())
+    return say("at {numbers}", numbers=numbers)
 
 
 def _shorten(text: str) -> str:

@@ -13,21 +13,30 @@ from ui.fences import split_blocks
 
 _LANGUAGES = ("html", "htm", "xhtml")
 _BEGINS = re.compile(r"\s*<(?:!doctype\s+html\b|html[\s>])", re.IGNORECASE)
-_ENDS = re.compile(r"</html\s*>\s*$", re.IGNORECASE)
+_ENDS = re.compile(r"</html\s*>", re.IGNORECASE)
 
 
-def is_bare_page(answer: str) -> bool:
-    """Whether an answer is HTML from its beginning, without a fence around it."""
-    return bool(_BEGINS.match(answer))
+def fence_bare_page(answer: str) -> str:
+    """Return an answer that begins as a page of HTML, without a fence around it, with one."""
+    if not _BEGINS.match(answer):
+        return answer
+    end = _end_of_page(answer)
+    longest = max(map(len, re.findall(r"`+", answer)), default=0)
+    fence = "`" * max(3, longest + 1)
+    page, rest = (answer, "") if end is None else (answer[:end], answer[end:])
+    return f"{fence}html\n{page.strip()}" + ("" if end is None else f"\n{fence}\n{rest}")
+
+
+def _end_of_page(answer: str) -> int | None:
+    ends = [found.end() for found in _ENDS.finditer(answer)]
+    return ends[-1] if ends else None
 
 
 def find_pages(answer: str) -> list[str]:
-    """Return the HTML that is complete: of blocks of code, or all of an answer that is a page."""
-    if is_bare_page(answer):
-        return [answer] if _ENDS.search(answer) else []
+    """Return the HTML in an answer that is complete: in blocks of code, or as it is."""
     return [
         block.code
-        for block in split_blocks(answer)
+        for block in split_blocks(fence_bare_page(answer))
         if block.is_closed
         and block.info is not None
         and block.info.lower().split(" ")[0] in _LANGUAGES

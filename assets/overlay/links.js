@@ -107,10 +107,14 @@ const LINKED = 'a:is([href^="#target-"], [href^="#time-"], [href^="#page-"])';
 const LINK = /\[((?:\\.|[^\]\\])*)\]\(#(?:target|time|page)-[\w.-]+\)/g;
 document.addEventListener("click", (event) => {
   const message = event.target.closest?.("[aria-label='Copy message']")?.closest(".message-row");
-  if (!message?.querySelector(LINKED)) return;
+  if (!message) return;
   const described = message.querySelector("[data-testid='bot']")?.getAttribute("aria-label") ?? "";
   const written = described.slice(described.indexOf(": ") + 2);
-  copyText(written.replace(LINK, (link, words) => words.replace(/\\(.)/g, "$1")));
+  const bare = message.querySelector(LINKED)
+    ? written.replace(LINK, (link, words) => words.replace(/\\(.)/g, "$1"))
+    : written;
+  const text = bare.replaceAll(TAB_MARK, "");
+  if (text !== written) copyText(text);
 });
 
 async function copyFrom(button) {

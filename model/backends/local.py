@@ -6,8 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from model.backends.base import (
     Abilities,
@@ -16,20 +16,19 @@ from model.backends.base import (
     Finished,
     Message,
     SamplingOptions,
+    Sent,
     Status,
     TokenProbability,
     Waiting,
 )
-from model.backends.thinking import OPENING_TAG, ThinkingSplitter
+from model.backends.local_loading import Loaded, Prepared, load_checkpoint, prepare
+from model.backends.local_prompt import LocalPrompt, build_prompt, tell
 from model.processing import WHOLE, Attachment, Choice, Limits
 
 if TYPE_CHECKING:
-    import torch
-
-    from model import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, Glm4vProcessor
-    from model.engine import Engine
-    from model.processing import ProcessingCache
+    from model.checkpoint.progress import Stage
     from model.request import Request
+    from model.thinking_budget import ThinkingBudget
 
 logger = logging.getLogger(__name__)
 
@@ -41,111 +40,34 @@ DEFAULT_MAX_NEW_TOKENS = 8192
 WAITING_INTERVAL_S = 0.2
 # The rest is for the question and the answer.
 ATTACHMENT_SHARE = 0.75
-MODEL_INPUTS = (
-    "input_ids",
-    "mm_token_type_ids",
-    "pixel_values",
-    "image_grid_thw",
-    "pixel_values_videos",
-    "video_grid_thw",
-)
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """What a checkpoint's small files say, there long before the weights are."""
-
-    processor: Glm4vProcessor
-    config: Glm4vMoeConfig
-    cache: ProcessingCache  # of what files became, known by their content
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    model: Glm4vMoeForConditionalGeneration
-    engine: Engine
-    processor: Glm4vProcessor
-    device: torch.device  # where the inputs go
-    numbers: torch.Tensor | None  # the tokens of 0 to 999, where each has one
-
-
-def _prepare(path_or_hub_id: str) -> _Prepared:
-    # imported here, in the loading thread: torch alone takes seconds, and the page opens meanwhile
-    from model import Glm4vMoeConfig, Glm4vProcessor
-    from model.processing import ProcessingCache
-
-    cache = ProcessingCache()
-    return _Prepared(
-        Glm4vProcessor.from_pretrained(path_or_hub_id, cache=cache),
-        Glm4vMoeConfig.from_pretrained(path_or_hub_id),
-        cache,
-    )
-
-
-def _load_checkpoint(
-    path_or_hub_id: str,
-    processor: Glm4vProcessor,
-    device: str,
-    dtype: str,
-    num_threads: int | None,
-    max_conversations: int,
-) -> _Loaded:
-    import torch
-
-    from model import Glm4vMoeForConditionalGeneration
-    from model.engine import Engine
-
-    if num_threads is not None:
-        torch.set_num_threads(num_threads)
-    if device == "auto" and not torch.cuda.is_available():
-        device = "cpu"
-    model = Glm4vMoeForConditionalGeneration.from_pretrained(
-        path_or_hub_id, dtype=dtype, device_map=device
-    )
-    # parts may wait in memory or on disk (as meta tensors) for an accelerator to need them
-    places = {parameter.device for parameter in model.parameters()}
-    accelerators = [place for place in places if place.type not in ("cpu", "meta")]
-    device_of_inputs = min(accelerators, key=str, default=torch.device("cpu"))
-    engine = Engine(model, max_running=max_conversations)
-    spelled = [processor.tokenizer.encode(str(number)) for number in range(1000)]
-    numbers = None
-    if all(len(tokens) == 1 for tokens in spelled):
-        numbers = torch.tensor(spelled, device=device_of_inputs)[:, 0]
-    return _Loaded(model, engine, processor, device_of_inputs, numbers)
-
-
-def _build_inputs(
-    processor: Glm4vProcessor, messages: list[Message], enable_thinking: bool
-) -> tuple[dict[str, Any], bool]:
-    """Return the model's inputs, and whether the prompt ends inside an opened thought."""
-    inputs = processor.apply_chat_template(messages, enable_thinking=enable_thinking, tokenize=True)
-    # at worst spelled in bytes: as many ids as the tag has characters, and a newline
-    ending = processor.decode(inputs["input_ids"][0, -len(OPENING_TAG) - 1 :].tolist())
-    return inputs, ending.rstrip().endswith(OPENING_TAG)
-
-
-def _answer(loaded: _Loaded, request: Request, *, inside: bool) -> Generator[Event, None, None]:
+def _answer(loaded: Loaded, prompt: LocalPrompt, request: Request) -> Generator[Event, None, None]:
     """Yield what the engine computes of ``request``; closing the iterator ends it."""
-    from model.processing import StreamDecoder
-
     made: list[TokenProbability] = []
+    ids = [*prompt.written]
     first_token_s, token_id = 0.0, -1
     stop_ids = loaded.model.generation_config.eos_token_id
-    decoder, splitter = StreamDecoder(loaded.processor.tokenizer), ThinkingSplitter(inside=inside)
-    with request:
-        yield from _wait(request)
-        while (token := request.next_token()) is not None:
-            token_id = token.id
-            first_token_s = first_token_s or time.perf_counter() - request.began
-            if token_id in stop_ids:
-                break
-            made.append(TokenProbability(decoder.push(token_id), token.close_logprob))
-            yield from splitter.push(made[-1].text)
+    try:
+        with request:
+            yield from prompt.unseen
+            yield from _wait(request)
+            while (token := request.next_token()) is not None:
+                token_id = token.id
+                first_token_s = first_token_s or time.perf_counter() - request.began
+                if token_id in stop_ids:
+                    break
+                ids.append(token_id)
+                text, events = prompt.reader.push(token_id)
+                made.append(TokenProbability(text, token.close_logprob))
+                yield from events
+    finally:
+        loaded.written.put(prompt.question, ids)
     total_s = time.perf_counter() - request.began
-    if rest := decoder.flush():
+    rest, events = prompt.reader.end(is_complete=token_id in stop_ids)
+    if rest:
         made[-1] = made[-1]._replace(text=made[-1].text + rest)
-        yield from splitter.push(rest)
-    yield from splitter.flush()
+    yield from events
     yield Finished(
         reason="stop" if token_id in stop_ids else "length",
         prompt_tokens=request.prompt.length,
@@ -154,6 +76,12 @@ def _answer(loaded: _Loaded, request: Request, *, inside: bool) -> Generator[Eve
         total_s=total_s,
         tokens=tuple(made),
     )
+
+
+def _budget(tags: ThinkingBudget | None, tokens: int | None, written: int) -> ThinkingBudget | None:
+    if tags is None or tokens is None:
+        return None
+    return replace(tags, tokens=tokens, written=written)
 
 
 def _wait(request: Request) -> Generator[Waiting, None, None]:
@@ -191,10 +119,10 @@ class LocalBackend:
         self._name = name
         self._max_conversations = max_conversations
         self._settled = threading.Event()  # loading ended, well or not
-        self._prepared: _Prepared | None = None
+        self._prepared: Prepared | None = None
         self._is_prepared = threading.Event()  # also set when that failed
-        self._loaded: _Loaded | None = None
-        self._status = Status("loading", "Loading the weights")
+        self._loaded: Loaded | None = None
+        self._status = Status("loading", "Reading the checkpoint's description")
         threading.Thread(
             target=self._load,
             args=(path_or_hub_id, device, dtype, num_threads),
@@ -214,15 +142,16 @@ class LocalBackend:
 
     @property
     def abilities(self) -> Abilities:
-        """Those of the engine."""
-        return Abilities()
+        """Those of the engine; the budget needs a tokenizer that has the thought's tags."""
+        has_tags = self._prepared is None or self._prepared.thinking is not None
+        return Abilities(thinking_budget=has_tags, continuing=True)
 
     @property
     def defaults(self) -> SamplingOptions:
-        """Those of the checkpoint's ``generation_config.json``; nothing before it is loaded."""
-        if self._loaded is None:
-            return SamplingOptions()
-        sampling = self._loaded.model.generation_config.sampling
+        """Those of the checkpoint's ``generation_config.json``; before it is read, the length."""
+        if self._prepared is None:
+            return SamplingOptions(max_new_tokens=DEFAULT_MAX_NEW_TOKENS)
+        sampling = self._prepared.generation_config.sampling
         return SamplingOptions(
             max_new_tokens=DEFAULT_MAX_NEW_TOKENS,
             temperature=sampling.temperature if sampling.do_sample else 0.0,
@@ -275,17 +204,24 @@ class LocalBackend:
         Raises:
             BackendError: the weights are not there (yet), or the prompt is too long.
         """
-        loaded = self._require_loaded()
+        loaded, prepared = self._require_loaded(), self._require_prepared()
         from model.engine import OutOfMemory
         from model.generate import check_prompt_length
 
-        inputs, prompt_ends_in_thought = _build_inputs(loaded.processor, messages, enable_thinking)
+        prompt = build_prompt(
+            prepared.processor,
+            messages,
+            # a model asked for a thought that may not be writes it into its answer
+            enable_thinking=enable_thinking and options.thinking_budget != 0,
+            answers=loaded.written,
+        )
+        ids = prompt.inputs["input_ids"][0].tolist()
         try:
-            check_prompt_length(inputs["input_ids"].shape[1], loaded.model.config)
+            check_prompt_length(len(ids), loaded.model.config)
         except ValueError as error:
             raise BackendError(str(error)) from error
         request = loaded.engine.submit(
-            {key: inputs[key].to(loaded.device) for key in MODEL_INPUTS if key in inputs},
+            {name: tensor.to(loaded.device) for name, tensor in prompt.inputs.items()},
             numbers=loaded.numbers,
             max_new_tokens=options.max_new_tokens or DEFAULT_MAX_NEW_TOKENS,
             # whoever sets a temperature wants it to count, whatever the checkpoint's habit is
@@ -295,25 +231,30 @@ class LocalBackend:
             top_k=options.top_k,
             repetition_penalty=options.repetition_penalty,
             seed=options.seed,
+            thinking=_budget(prepared.thinking, options.thinking_budget, len(prompt.written)),
         )
-        del inputs  # the engine frees the pixels when it has seen them
+        prompt.inputs.clear()  # the engine frees the pixels when it has seen them
         try:
-            yield from _answer(loaded, request, inside=prompt_ends_in_thought)
+            yield Sent(tell(prepared.processor, ids))
+            yield from _answer(loaded, prompt, request)
         except OutOfMemory as error:
             raise BackendError(str(error)) from error
+        finally:
+            request.cancel()
 
     def _load(self, path_or_hub_id: str, device: str, dtype: str, num_threads: int | None) -> None:
         started = time.perf_counter()
         try:
-            self._prepared = _prepare(path_or_hub_id)
+            self._prepared = prepare(path_or_hub_id)
             self._is_prepared.set()
-            self._loaded = _load_checkpoint(
+            self._loaded = load_checkpoint(
                 path_or_hub_id,
-                self._prepared.processor,
-                device,
-                dtype,
-                num_threads,
-                self._max_conversations,
+                self._prepared,
+                device=device,
+                dtype=dtype,
+                num_threads=num_threads,
+                max_conversations=self._max_conversations,
+                progress=self._tell_progress,
             )
             seconds = time.perf_counter() - started
             where = self._loaded.device
@@ -327,14 +268,19 @@ class LocalBackend:
             self._is_prepared.set()
             self._settled.set()
 
-    def _require_loaded(self) -> _Loaded:
+    def _tell_progress(self, stage: Stage, part: float) -> None:
+        # the last byte is not the end: devices and the engine follow
+        words = {"downloading": "Downloading", "loading": "Loading the weights"}[stage]
+        self._status = Status("loading", f"{words}, {part:.0%}".replace("%", " %"))
+
+    def _require_loaded(self) -> Loaded:
         if self._loaded is None:
             self._settled.wait(LOADING_PATIENCE_S)
         if self._loaded is None:
             raise self._not_ready()
         return self._loaded
 
-    def _require_prepared(self) -> _Prepared:
+    def _require_prepared(self) -> Prepared:
         if self._prepared is None:
             self._is_prepared.wait(LOADING_PATIENCE_S)
         if self._prepared is None:

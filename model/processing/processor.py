@@ -183,18 +183,28 @@ class Glm4vProcessor:
         """Turn the ids of one sequence into text; see ``Glm4vTokenizer.decode``."""
         return self.tokenizer.decode(ids, skip_special_tokens)
 
+    def encode_answer(self, text: str) -> list[int]:
+        """Return the ids of text that the model wrote: its own markup is tokens, all else text."""
+        marker = TextMarker(self.tokenizer.added_tokens, [text])
+        marked = marker.mark(text, keep=self._answer_tokens)
+        return self.tokenizer.encode_marked(marked, marker.marker)
+
     def stamp(self, second: float) -> str:
         """Return a time as this model's training prompts write it behind a pair of frames."""
         return f"{second:.1f} seconds" if self.is_glm46v else str(int(second))
 
+    @property
+    def _answer_tokens(self) -> tuple[str, ...]:
+        """What stays a token in a past answer."""
+        return BOX_TOKENS if self.chat_template.knows_reasoning else VERBATIM_TOKENS
+
     def _marked(self, conversation: Conversation, marker: TextMarker) -> list[dict[str, Any]]:
         """Mark look-alikes everywhere; past answers keep the markup that the model wrote."""
-        keep = BOX_TOKENS if self.chat_template.knows_reasoning else VERBATIM_TOKENS
         marked = []
         for message in conversation.messages:
             clean = marker.mark(message)
             if message["role"] == "assistant":
-                clean["content"] = marker.mark(message["content"], keep=keep)
+                clean["content"] = marker.mark(message["content"], keep=self._answer_tokens)
             marked.append(clean)
         return marked
 

@@ -22,6 +22,7 @@ from model.backends.base import (
     Message,
     Reply,
     SamplingOptions,
+    Sent,
     Waiting,
 )
 from model.backends.local import LocalBackend
@@ -150,6 +151,7 @@ def test_a_stream_waiting_for_its_place_says_so_and_can_be_closed(backend: Local
         backend.stream(question("?"), enable_thinking=False, options=SamplingOptions())
         for _ in range(2)
     ]
+    assert all(isinstance(next(stream), Sent) for stream in waiting)
     assert [next(stream) for stream in waiting] == [Waiting(1), Waiting(2)]
     waiting[0].close()
     while next(waiting[1]) == Waiting(2):
@@ -172,7 +174,7 @@ def test_a_step_may_run_in_any_thread_and_leaves_no_mode_behind(backend: LocalBa
         events = [next(stream), other.submit(next, stream).result()]
         assert not torch.is_inference_mode_enabled()
         assert not other.submit(torch.is_inference_mode_enabled).result()
-    assert all(isinstance(event, AnswerDelta | Waiting) for event in events)
+    assert all(isinstance(event, AnswerDelta | Sent | Waiting) for event in events)
 
 
 def test_two_at_once_answer_as_each_alone(backend: LocalBackend) -> None:
@@ -225,7 +227,7 @@ def test_files_are_opened_before_the_weights_are_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     ready = threading.Event()
-    monkeypatch.setattr("model.backends.local._load_checkpoint", lambda *_: ready.wait(30))
+    monkeypatch.setattr("model.backends.local.load_checkpoint", lambda *_, **__: ready.wait(30))
     backend = LocalBackend(str(BUNDLED), name="Slow")
     document = backend.open_attachment(make_pdf(tmp_path / "a.pdf"), limits=Limits())
     assert len(document.items) == 3
@@ -246,7 +248,7 @@ def test_a_question_during_loading_waits_and_is_then_told_to_come_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ready = threading.Event()
-    monkeypatch.setattr("model.backends.local._load_checkpoint", lambda *_: ready.wait(30))
+    monkeypatch.setattr("model.backends.local.load_checkpoint", lambda *_, **__: ready.wait(30))
     monkeypatch.setattr("model.backends.local.LOADING_PATIENCE_S", 0.2)
     backend = LocalBackend(str(BUNDLED), name="Slow")
     started = time.monotonic()

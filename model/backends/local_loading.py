@@ -1,0 +1,125 @@
+"""A checkpoint -> what the local backend runs: small files first, then weights and engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model.backends.continuing import WrittenAnswers
+from model.backends.thinking import CLOSING_TAG, OPENING_TAG
+
+if TYPE_CHECKING:
+    import torch
+
+    from model import Glm4vMoeConfig, Glm4vMoeForConditionalGeneration, Glm4vProcessor
+    from model.checkpoint.progress import Progress
+    from model.engine import Engine
+    from model.generation_config import GenerationConfig
+    from model.processing import ProcessingCache
+    from model.thinking_budget import ThinkingBudget
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a checkpoint's small files say, there long before the weights are.
+
+    Attributes:
+        cache: of what files became, known by their content.
+        thinking: how a thought is closed, with a budget to be replaced; None if its tags are not
+            tokens of their own.
+    """
+
+    processor: Glm4vProcessor
+    config: Glm4vMoeConfig
+    generation_config: GenerationConfig
+    cache: ProcessingCache
+    thinking: ThinkingBudget | None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What answers.
+
+    Attributes:
+        device: where the inputs go.
+        numbers: the tokens of 0 to 999, where each has one.
+        written: tokens of answers, for those that are gone on with.
+    """
+
+    model: Glm4vMoeForConditionalGeneration
+    engine: Engine
+    device: torch.device
+    numbers: torch.Tensor | None
+    written: WrittenAnswers
+
+
+def prepare(path_or_hub_id: str) -> Prepared:
+    """Read the small files; a hub id's are downloaded."""
+    # imported here, in the loading thread: torch alone takes seconds, and the page opens meanwhile
+    from model import Glm4vMoeConfig, Glm4vProcessor
+    from model.checkpoint import find_folder
+    from model.generation_config import GenerationConfig
+    from model.processing import ProcessingCache
+
+    folder = find_folder(path_or_hub_id, with_weights=False)
+    cache = ProcessingCache()
+    processor = Glm4vProcessor.from_pretrained(folder, cache=cache)
+    return Prepared(
+        processor,
+        Glm4vMoeConfig.from_pretrained(folder),
+        GenerationConfig.from_pretrained(folder),
+        cache,
+        _thinking_of(processor),
+    )
+
+
+def _thinking_of(processor: Glm4vProcessor) -> ThinkingBudget | None:
+    from model.thinking_budget import ThinkingBudget
+
+    tokenizer = processor.tokenizer
+    opening, closing = (tokenizer.added_tokens.get(tag) for tag in (OPENING_TAG, CLOSING_TAG))
+    if opening is None or closing is None:
+        return None
+    # as the models write it, and the templates write it for them
+    return ThinkingBudget(0, opening, (closing, *tokenizer.encode("\n")))
+
+
+def load_checkpoint(
+    path_or_hub_id: str,
+    prepared: Prepared,
+    *,
+    device: str,
+    dtype: str,
+    num_threads: int | None,
+    max_conversations: int,
+    progress: Progress,
+) -> Loaded:
+    """Read the weights and start the engine.
+
+    Args:
+        path_or_hub_id: as `LocalBackend`; so are device, dtype, threads and conversations.
+        prepared: what the small files say.
+        progress: told how far it is.
+    """
+    import torch
+
+    from model import Glm4vMoeForConditionalGeneration
+    from model.engine import Engine
+
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    if device == "auto" and not torch.cuda.is_available():
+        device = "cpu"
+    model = Glm4vMoeForConditionalGeneration.from_pretrained(
+        path_or_hub_id, dtype=dtype, device_map=device, progress=progress
+    )
+    # parts may wait in memory or on disk (as meta tensors) for an accelerator to need them
+    places = {parameter.device for parameter in model.parameters()}
+    accelerators = [place for place in places if place.type not in ("cpu", "meta")]
+    device_of_inputs = min(accelerators, key=str, default=torch.device("cpu"))
+    spelled = [prepared.processor.tokenizer.encode(str(number)) for number in range(1000)]
+    numbers = None
+    if all(len(tokens) == 1 for tokens in spelled):
+        numbers = torch.tensor(spelled, device=device_of_inputs)[:, 0]
+    engine = Engine(model, max_running=max_conversations)
+    return Loaded(model, engine, device_of_inputs, numbers, WrittenAnswers())

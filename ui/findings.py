@@ -10,7 +10,8 @@ from grounding import Result
 from model.backends.base import Reply
 from ui.conversation import Attached, Turn, read_turn
 from ui.exports import to_pixels, to_thousandths
-from ui.targets import Target, show_score
+from ui.language import say
+from ui.targets import Target, say_kind, show_score
 
 
 def describe_findings(
@@ -108,10 +109,12 @@ def to_table(targets: Sequence[Target], sizes: Sequence[tuple[int, int]]) -> str
         return ""
     has_scores = any(target.score is not None for target in targets)
     rows = "".join(_row(target, sizes, has_scores) for target in targets)
-    score = "<th>Score</th>" if has_scores else ""
+    names = [say("Kind"), say("Label"), say("Pixels"), say("0 to 1000")]
+    if has_scores:
+        names.append(say("Score"))
+    heads = "".join(f"<th>{escape(name)}</th>" for name in ["#", *names, ""])
     return (
-        '<div class="findings"><table><thead><tr><th>#</th><th>Kind</th><th>Label</th>'
-        f"<th>Pixels</th><th>0 to 1000</th>{score}<th></th></tr></thead>"
+        f'<div class="findings"><table><thead><tr>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -121,10 +124,11 @@ def _row(target: Target, sizes: Sequence[tuple[int, int]], has_scores: bool) -> 
     if target.at is not None:
         size = sizes[target.image_index]
         pixels, thousandths = to_pixels(target, size), to_thousandths(target, size)
-    cells = [str(target.number), target.kind, target.label, pixels, thousandths]
+    cells = [str(target.number), say_kind(target), target.label, pixels, thousandths]
     if has_scores:
         cells.append(show_score(target.score))
-    copy = f'<button data-copy="{target.number}" aria-label="Copy #{target.number}">Copy</button>'
+    name = escape(say("Copy #{number}", number=target.number))
+    copy = f'<button data-copy="{target.number}" aria-label="{name}">{escape(say("Copy"))}</button>'
     # only what is somewhere can be pointed at
     place = f' data-target="{target.number}" tabindex="0"' if target.at is not None else ""
     return f"<tr{place}>{''.join(f'<td>{escape(c)}</td>' for c in cells)}<td>{copy}</td></tr>"

@@ -13,6 +13,7 @@ from model.processing import Limits, MediaError
 from ui.answering import Refused, answer, as_sentence
 from ui.conversation import Attached, Turn
 from ui.findings import describe_turn, describe_usage
+from ui.language import say
 from ui.log import describe_waiting
 from ui.looking_twice import answer_twice
 from ui.markdown import to_markdown
@@ -94,9 +95,9 @@ class Locate:
 def _open_turn(image: str | None, instruction: str, limits: Limits) -> tuple[str, Turn]:
     """Return the file of the screenshot and the question about it."""
     if not image:
-        raise Refused("Attach a screenshot first.")
+        raise Refused(say("Attach a screenshot first."))
     if not instruction.strip():
-        raise Refused("Say what to find, for example: Click on Save.")
+        raise Refused(say("Say what to find, for example: Click on Save."))
     try:
         attached = Attached.open_image(image, max_pixels=limits.max_pixels)
     except MediaError as error:

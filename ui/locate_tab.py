@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from model.backends.base import ChatBackend
+from ui.language import in_both
 from ui.locate import Locate
 from ui.markdown import LATEX_DELIMITERS
 from ui.overlay import make_overlay
@@ -96,7 +97,7 @@ def _lay_out_outcome() -> _Outcome:
     notice = gr.Markdown(
         latex_delimiters=LATEX_DELIMITERS, elem_id="locate-notice", elem_classes="notice"
     )
-    answer = gr.Markdown(EMPTY, latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
+    answer = gr.Markdown(in_both(EMPTY), latex_delimiters=LATEX_DELIMITERS, elem_id="answer")
     table = gr.HTML(elem_id="table")
     with gr.Accordion("Thought", open=False, visible=False, elem_id="thought") as fold:
         thought = gr.Markdown(latex_delimiters=LATEX_DELIMITERS)

@@ -19,6 +19,7 @@ from model.processing import Limits, MediaError
 from ui.answering import Refused, answer
 from ui.conversation import Attached, Picture, Turn, read_turn
 from ui.files import save_png
+from ui.language import say
 from ui.marking import mark_complete
 
 LOOKING_AGAIN = "Looking again at the part around it."
@@ -56,25 +57,30 @@ def answer_twice(
     crop = choose_crop(target.box or target.at, size, items[0].sent_size or size)
     if crop is None:
         return
-    yield replace(first, state="running", notes=(LOOKING_AGAIN,)), reply
+    again = (say(LOOKING_AGAIN),)
+    yield replace(first, state="running", notes=again), reply
     second = Turn(turn.text, (_cut(picture, crop),))
     try:
         for grown, reply in answer(backend, (second,), thinking=thinking, options=options):
             second = grown
-            yield replace(first, state="running", notes=(LOOKING_AGAIN,)), reply
+            yield replace(first, state="running", notes=again), reply
     except Refused as problem:
         second = replace(second, state="failed", notes=(str(problem),))
     found = next((target for target in second.targets if target.at is not None), None)
     if second.state != "done":
-        note = "The second look failed; this is the first answer."
+        note = say("The second look failed; this is the first answer.")
     elif found is None:
-        note = "The second look found nothing; this is the first answer."
+        note = say("The second look found nothing; this is the first answer.")
     elif not is_second_better(target.score, found.score):
-        note = "The second look was less sure; this is the first answer."
+        note = say("The second look was less sure; this is the first answer.")
     else:
-        note = (
-            f"Looked twice, the second time at {crop.width} x {crop.height} pixels from "
-            f"({crop.x0}, {crop.y0}) on; what was said there is given in the whole."
+        note = say(
+            "Looked twice, the second time at {width} x {height} pixels from ({x}, {y}) on; "
+            "what was said there is given in the whole.",
+            width=crop.width,
+            height=crop.height,
+            x=crop.x0,
+            y=crop.y0,
         )
         merged = replace(_in_whole(second, crop, size), attachments=turn.attachments)
         yield mark_complete(merged, turn.pictures, (note,)), reply

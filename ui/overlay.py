@@ -109,7 +109,7 @@ def to_html(
         "files": [],
     }
     if is_complete and targets and sizes:
-        view["formats"] = [[key, title] for key, title, _ in FORMATS]
+        view["formats"] = [[key, say(title)] for key, title, _ in FORMATS]
         view["lines"] = write_lines(targets, sizes)
         view["files"] = [
             _file("JSON", "targets.json", to_json_file(targets, sizes, names)),

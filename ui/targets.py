@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from grounding import Action, Result
+from ui.language import say
 
 Place: TypeAlias = tuple[float, float]  # x, y in pixels of the original image
 Gesture: TypeAlias = Literal[
@@ -53,6 +54,7 @@ DIRECTIONS: Mapping[str, tuple[int, int]] = {
     "right": (1, 0),
 }
 DEFAULT_STEPS = 5
+KINDS: Mapping[Gesture, str] = {"box": "Box", "point": "Point"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ def list_targets(result: Result) -> tuple[Target, ...]:
     targets = [
         Target(
             number,
-            "Box",
+            KINDS["box"],
             "box",
             box.label or "",
             box.image_index,
@@ -106,7 +108,7 @@ def list_targets(result: Result) -> tuple[Target, ...]:
     targets += [
         Target(
             number,
-            "Point",
+            KINDS["point"],
             "point",
             point.label or "",
             point.image_index,
@@ -161,6 +163,11 @@ def _text(action: Action) -> str:
 def on_picture(targets: Sequence[Target], index: int) -> list[Target]:
     """Return those with a place in the picture ``index``."""
     return [target for target in targets if target.at is not None and target.image_index == index]
+
+
+def say_kind(target: Target) -> str:
+    """Return the kind for people; an action keeps the name that the model gives it."""
+    return say(target.kind) if target.gesture in KINDS else target.kind
 
 
 def show_score(score: float | None) -> str:

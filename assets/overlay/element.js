@@ -17,15 +17,18 @@ class Overlay extends HTMLElement {
   #parts = null;
   #zoom = null;
   #resized = new ResizeObserver(() => this.#layOut());
+  #translate = () => sightline.fill(this.shadowRoot);
 
   connectedCallback() {
     if (this.#parts === null) this.#build();
     this.#resized.observe(this.#parts.stage);
+    document.addEventListener("sightline-language", this.#translate);
     this.#update();
   }
 
   disconnectedCallback() {
     this.#resized.disconnect();
+    document.removeEventListener("sightline-language", this.#translate);
   }
 
   attributeChangedCallback() {
@@ -72,17 +75,19 @@ class Overlay extends HTMLElement {
     const text = number === null ? Object.values(lines).join("\n") : lines[number];
     const title = this.#parts.format.selectedOptions[0]?.textContent;
     if (!text) {
-      this.#say(`Cannot be said as ${title}`);
+      this.#say(sightline.say("Cannot be said as {format}", { format: title }));
       return false;
     }
     const copied = await copyText(text);
-    this.#say(copied ? "Copied" : "The browser does not allow copying here");
+    const failed = () => sightline.say("The browser does not allow copying here");
+    this.#say(copied ? sightline.say("Copied") : failed());
     return copied;
   }
 
   #build() {
     const root = this.attachShadow({ mode: "open" });
     root.innerHTML = `<style>${STYLE}</style>${SKELETON}`;
+    sightline.fill(root);
     const find = (selector) => root.querySelector(selector);
     this.#parts = {
       pager: find(".pager"),
@@ -156,7 +161,7 @@ class Overlay extends HTMLElement {
     view.style.setProperty("--ratio", page.width / page.height);
     stage.dataset.page = index;
     files.querySelector("a")?.remove();
-    const failed = () => this.#say("The picture is gone: ask again");
+    const failed = () => this.#say(sightline.say("The picture is gone: ask again"));
     if (page.png) files.prepend(makeDownload(page, failed));
     this.#draw(page);
     this.#layOut();
@@ -236,7 +241,7 @@ class Overlay extends HTMLElement {
       group.setAttribute("aria-pressed", other === this.#chosen);
     }
     this.#parts.copyOne.hidden = this.#chosen === null;
-    this.#parts.copyOne.textContent = `Copy #${this.#chosen}`;
+    this.#parts.copyOne.textContent = sightline.say("Copy #{number}", { number: this.#chosen });
   }
 
   // The part of the target that was clicked, or is the only one; null if it is not in sight.

@@ -3,28 +3,28 @@
 const SKELETON = `
   <div class="bar">
     <span class="pager">
-      <button class="previous" aria-label="Previous picture">‹</button>
-      <select class="pages" aria-label="Picture"></select>
-      <button class="next" aria-label="Next picture">›</button>
+      <button class="previous" data-label="Previous picture">‹</button>
+      <select class="pages" data-label="Picture"></select>
+      <button class="next" data-label="Next picture">›</button>
     </span>
-    <span class="zoom" role="group" aria-label="Zoom">
-      <button class="out" aria-label="Zoom out">−</button>
-      <button class="in" aria-label="Zoom in">+</button>
-      <button class="fit" aria-label="Fit the picture">Fit</button>
-      <button class="full">Full screen</button>
+    <span class="zoom" role="group" data-label="Zoom">
+      <button class="out" data-label="Zoom out">−</button>
+      <button class="in" data-label="Zoom in">+</button>
+      <button class="fit" data-label="Fit the picture" data-text="Fit"></button>
+      <button class="full" data-text="Full screen"></button>
     </span>
   </div>
   <div class="view" tabindex="0" role="region">
     <div class="stage">
       <img draggable="false">
-      <svg preserveAspectRatio="none" role="group" aria-label="What was found"></svg>
+      <svg preserveAspectRatio="none" role="group" data-label="What was found"></svg>
       <div class="labels" aria-hidden="true"></div>
     </div>
   </div>
   <div class="foot">
     <span class="copying">
-      <select class="format" aria-label="Copy as"></select>
-      <button class="copy-all">Copy all</button>
+      <select class="format" data-label="Copy as"></select>
+      <button class="copy-all" data-text="Copy all"></button>
       <button class="copy-one" hidden></button>
     </span>
     <span class="files"></span>
@@ -61,7 +61,7 @@ function makeDownload({ png, file }, failed) {
   link.href = png;
   link.download = file;
   link.textContent = "PNG";
-  link.title = "The picture with what was found drawn upon it";
+  link.title = sightline.say("The picture with what was found drawn upon it");
   link.onclick = async (event) => {
     event.preventDefault();
     if (!(await saveFile(file, png))) failed();

@@ -151,6 +151,13 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "none leaves that out",
         metavar="http://HOST:PORT,...",
     )
+    add(
+        "--visitor-endpoints",
+        "",
+        "servers of the OpenAI protocol that visitors may have answer with keys of their own, with "
+        "commas between them; none leaves that out",
+        metavar="URL,...",
+    )
     limits = Limits()
     for option, number, what in (
         ("--max-file-mb", limits.max_bytes // MEBIBYTE, "size of an attached file in MB"),
@@ -251,6 +258,21 @@ def check_origins(listed: str) -> tuple[str, ...]:
         sys.exit(f"--browser-origins: {error}")
 
 
+def check_endpoints(listed: str) -> tuple[str, ...]:
+    """Return the addresses of --visitor-endpoints; exits with a message if one is none."""
+    addresses = tuple(filter(None, map(str.strip, listed.split(","))))
+    if not addresses:
+        return ()
+    from model.backends.endpoint.server import check_url
+
+    try:
+        for address in addresses:
+            check_url(address)
+    except ValueError as error:
+        sys.exit(f"--visitor-endpoints: {error}")
+    return addresses
+
+
 def read_auth(auth: str) -> tuple[str, str] | None:
     """Split USER:PASSWORD; exits with a message if it is something else."""
     if not auth:
@@ -289,6 +311,7 @@ def main() -> None:
     settings = read_settings()
     auth = read_auth(settings.auth)
     browser_origins = check_origins(settings.browser_origins)
+    visitor_endpoints = check_endpoints(settings.visitor_endpoints)
     if settings.mcp:
         check_mcp()
     checkpoint = check_model(settings.model)
@@ -317,6 +340,7 @@ def main() -> None:
         caution=BUNDLED_CAUTION if is_bundled else "",
         agent_by_instruction=is_bundled,  # it finds what it is told, and does not plan
         browser_origins=browser_origins,
+        visitor_endpoints=visitor_endpoints,
     )
     use_own_folder()
     if "SPACE_ID" in os.environ:

@@ -44,13 +44,23 @@ class Locate:
         self._limits = limits
 
     def show(
-        self, image: str | None, instruction: str, thinking: bool, look_twice: bool
+        self,
+        image: str | None,
+        instruction: str,
+        thinking: bool,
+        look_twice: bool,
+        own: ChatBackend | None = None,
     ) -> Iterator[LocateView]:
-        """Yield the tab's right half as the answer grows."""
+        """Yield the tab's right half as the answer grows.
+
+        Args:
+            own: the visitor's own backend; None is the page's.
+        """
         try:
             path, turn = _open_turn(image, instruction, self._limits)
             yield LocateView(to_html(turn.pictures, ()), "", "", "", "")
-            for grown, _ in self._answer(path, turn, thinking, look_twice):
+            backend = own or self._backend
+            for grown, _ in self._answer(backend, path, turn, thinking, look_twice):
                 yield _view(grown)
         except Refused as problem:
             yield LocateView("", "", "", "", to_markdown(str(problem)))
@@ -74,7 +84,7 @@ class Locate:
         """
         try:
             path, turn = _open_turn(image, instruction, self._limits)
-            for grown, reply in self._answer(path, turn, thinking, look_twice):
+            for grown, reply in self._answer(self._backend, path, turn, thinking, look_twice):
                 yield _describe(grown, reply), _picture(grown)
             if grown.state == "failed":
                 raise Refused(grown.notes[0])
@@ -82,9 +92,9 @@ class Locate:
             raise gr.Error(str(problem), print_exception=False) from problem
 
     def _answer(
-        self, path: str, turn: Turn, thinking: bool, look_twice: bool
+        self, backend: ChatBackend, path: str, turn: Turn, thinking: bool, look_twice: bool
     ) -> Iterator[tuple[Turn, Reply]]:
-        backend, options = self._backend, self._options
+        options = self._options
         if not look_twice:
             return answer(backend, (turn,), thinking=thinking, options=options)
         return answer_twice(

@@ -9,6 +9,7 @@ import gradio as gr
 
 from model.backends.base import ChatBackend
 from ui.language import in_both
+from ui.capture import make_capture, show_taken
 from ui.locate import Locate
 from ui.markdown import LATEX_DELIMITERS
 from ui.overlay import make_overlay
@@ -38,8 +39,12 @@ class _Outcome(NamedTuple):
     fold: gr.Accordion  # around the thought
 
 
-def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
-    """Lay the grounding demo out and wire it; call inside a tab."""
+def build_locate_tab(backend: ChatBackend, settings: PageSettings, own: gr.State) -> None:
+    """Lay the grounding demo out and wire it; call inside a tab.
+
+    Args:
+        own: the visitor's own backend, or None in it: then ``backend`` answers.
+    """
     locate = Locate(backend, settings.options, settings.limits)
     with gr.Row():
         with gr.Column(min_width=320):
@@ -48,7 +53,7 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings) -> None:
             outcome = _lay_out_outcome()
     # below both columns: on a phone, what was found comes right under the button
     question.examples.render()
-    _wire(locate, question, outcome, settings)
+    _wire(locate, question, outcome, settings, own)
     gr.Button(visible=False).click(
         locate.call,
         [question.image, question.instruction, question.thinking, question.look_twice],
@@ -70,6 +75,7 @@ def _lay_out_question(settings: PageSettings) -> _Question:
         placeholder="Drop a screenshot here, paste one, or click to choose a file",
     )
     hand_on_unopened(image)
+    show_taken(make_capture(), image)
     instruction = gr.Textbox(
         label="Instruction",
         placeholder="Click on Save",
@@ -126,7 +132,9 @@ def _make_examples(examples: Sequence[Example]) -> gr.Dataset:
     )
 
 
-def _wire(locate: Locate, question: _Question, outcome: _Outcome, settings: PageSettings) -> None:
+def _wire(
+    locate: Locate, question: _Question, outcome: _Outcome, settings: PageSettings, own: gr.State
+) -> None:
     image, instruction, thinking, look_twice, start, stop, examples = question
 
     def show(*inputs: Any) -> Iterator[tuple[Any, ...]]:
@@ -135,7 +143,7 @@ def _wire(locate: Locate, question: _Question, outcome: _Outcome, settings: Page
 
     run: dict[str, Any] = {
         "fn": show,
-        "inputs": [image, instruction, thinking, look_twice],
+        "inputs": [image, instruction, thinking, look_twice, own],
         "outputs": [*outcome],
         "show_progress": "minimal",
         "show_progress_on": outcome.overlay,

@@ -9,16 +9,14 @@ from ui.admission import admit
 from ui.agent_tab import build_agent_tab
 from ui.appearance import build_hint, build_tools
 from ui.chat_tab import build_chat_tab
-from ui.files import SAVED
+from ui.files import CLEANING_INTERVAL_S, KEEP_FILES_S, SAVED
+from ui.history import wire_tabs
 from ui.language import build_language_choice, in_both, mark_texts, wire_language
 from ui.locate_tab import build_locate_tab
 from ui.parsing import build_parse_endpoint
 from ui.settings import PageSettings
 from ui.watching import build_status, watch_status
 
-# Temporary files (uploads, drawn images) are looked at this often and kept this long.
-CLEANING_INTERVAL_S = 3600
-KEEP_FILES_S = 24 * 3600
 
 SUBTITLE = "Ask about a screen, and see where the answer is."
 
@@ -37,11 +35,11 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
         if settings.about:
             with gr.Accordion(settings.summary or "About this model", open=False, elem_id="about"):
                 gr.Markdown(settings.about)
-        own = gr.State(None)  # a visitor's own backend
+        own = build_own(settings)
         with gr.Tabs():
             with gr.Tab("Grounding", id="grounding", elem_id="grounding"):
                 build_hint("grounding")
-                build_locate_tab(backend, settings)
+                build_locate_tab(backend, settings, own)
             with gr.Tab("Chat", id="chat", elem_id="chat"):
                 build_hint("chat")
                 build_chat_tab(backend, settings, own)
@@ -51,6 +49,17 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
         build_parse_endpoint()
         watch_status(backend, own, status)
         wire_language(page, language)
+        wire_tabs(page)
         mark_texts(page)
     page.temp_file_sets.append(SAVED)
     return page
+
+
+def build_own(settings: PageSettings) -> gr.State:
+    """Offer visitors endpoints of their own, if any; return the one that answers instead."""
+    if not settings.visitor_endpoints:
+        return gr.State(None)
+    # only here: a client of such servers takes a second to import
+    from ui.connection import build_connection
+
+    return build_connection(settings.visitor_endpoints)

@@ -45,6 +45,8 @@ class PageSettings:
             finds what it is told, and does not plan.
         browser_origins: servers that the agent may use live, as ``agent.origins`` spells them; none
             leaves live runs out.
+        visitor_endpoints: addresses of servers that visitors may have answer with keys of their
+            own; none leaves that out.
     """
 
     summary: str = ""
@@ -60,6 +62,7 @@ class PageSettings:
     caution: str = ""
     agent_by_instruction: bool = False
     browser_origins: Sequence[str] = ()
+    visitor_endpoints: Sequence[str] = ()
 
 
 def read_examples(folder: Path) -> list[Example]:

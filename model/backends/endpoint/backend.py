@@ -28,9 +28,10 @@ from model.backends.base import (
 )
 from model.backends.endpoint.asking import Asker
 from model.backends.endpoint.dialects import most_images
+from model.backends.endpoint.errors import FOR_OPERATORS, Advice
 from model.backends.endpoint.messages import count_tokens, to_openai, view_of
 from model.backends.endpoint.opening import Opening, read_opening
-from model.backends.endpoint.server import LISTING_TIMEOUT_S, SERVER_ERRORS, Server
+from model.backends.endpoint.server import LISTING_TIMEOUT_S, SERVER_ERRORS, Server, has_no_list
 from model.processing import WHOLE, Attachment, Choice, Limits, ProcessingCache, open_attachment
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,9 @@ HEARTBEAT_S = 0.25
 ATTACHMENT_SHARE = 0.75
 
 
+CLOSED = "The connection was closed from this side; connect again"
+
+
 class _Loop:
     """An event loop in a thread of its own: what runs there can be cancelled wherever it waits."""
 
@@ -48,10 +52,28 @@ class _Loop:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="endpoint", daemon=True)
         self._thread.start()
+        self._lock = threading.Lock()
+        self._is_stopped = False
 
     def start(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Start ``work``; cancelling what is returned cancels it, from any thread."""
+        """Start ``work``; cancelling what is returned cancels it, from any thread.
+
+        Raises:
+            BackendError: the loop was stopped.
+        """
+        with self._lock:
+            if not self._is_stopped:
+                return self._run(work)
+        work.close()
+        raise BackendError(CLOSED)
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._is_stopped
 
     def stop(self, leave: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         """Cancel everything, wait for that, then for ``leave``, and end the thread; once."""
@@ -63,8 +85,10 @@ class _Loop:
             await asyncio.gather(*others, return_exceptions=True)
             await leave()
 
-        if self._thread.is_alive():
-            self.start(end()).result()
+        with self._lock:
+            is_first, self._is_stopped = not self._is_stopped, True
+        if is_first:
+            self._run(end()).result()
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
             self._loop.close()
@@ -117,6 +141,7 @@ class EndpointBackend:
         max_retries: int = 3,
         retry_delay_s: float = 0.5,
         max_conversations: int = 8,
+        advice: Advice = FOR_OPERATORS,
     ) -> None:
         """
         Args:
@@ -130,13 +155,19 @@ class EndpointBackend:
             max_retries: how often a question is asked again that failed before the first token.
             retry_delay_s: before the first of these; doubled for each further one.
             max_conversations: how many answers may be asked for at the same time; more wait.
+            advice: what messages tell to do, for whoever chose the server.
 
         Raises:
             ValueError: an address or a key that cannot be used, or an unknown dialect.
         """
         timeout = openai.Timeout(read_timeout_s, connect=connect_timeout_s)
         self._server = Server(
-            base_url, model=model, api_key=api_key, dialect=dialect, timeout=timeout
+            base_url,
+            model=model,
+            api_key=api_key,
+            dialect=dialect,
+            timeout=timeout,
+            advice=advice,
         )
         self._asker = Asker(self._server, max_retries=max_retries, retry_delay_s=retry_delay_s)
         self._family = family
@@ -178,7 +209,7 @@ class EndpointBackend:
         return self._server.listing.context_length(self._server.model)
 
     def list_models(self) -> tuple[str, ...]:
-        """Ask the server for its models, now.
+        """Ask the server for its models, now; none where it is there and lists nothing.
 
         Raises:
             BackendError: it does not tell; the message says why.
@@ -186,6 +217,8 @@ class EndpointBackend:
         try:
             listing = self._loop.start(self._server.list_models()).result(2 * LISTING_TIMEOUT_S)
         except SERVER_ERRORS as error:
+            if has_no_list(error):
+                return ()
             raise self._server.explainer.explain(error) from None
         return listing.models
 
@@ -194,9 +227,20 @@ class EndpointBackend:
         self._loop.start(self._server.look()).result(2 * LISTING_TIMEOUT_S)
         return self._server.status
 
+    def choose_model(self, name: str) -> None:
+        """Ask this model from the next question on."""
+        self._server.choose_model(name)
+        self._loop.start(self._server.look())
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the backend was closed, and answers no more."""
+        return self._loop.is_stopped
+
     def close(self) -> None:
         """End all answers and connections; the backend cannot be used any more."""
         self._loop.stop(self._server.client.close)
+        self._server.status = Status("failed", CLOSED)
 
     def open_attachment(self, path: str, choice: Choice = WHOLE, *, limits: Limits) -> Attachment:
         """Open a file as the model will see it; see ``ChatBackend``.
@@ -246,7 +290,7 @@ class EndpointBackend:
                     event = events.get(timeout=HEARTBEAT_S)
                 except queue.Empty:
                     if work.done() and events.empty():
-                        raise BackendError("the connection was closed from this side") from None
+                        raise BackendError(CLOSED) from None
                     place = self._places.number_of(events)
                     event = AnswerDelta("") if has_begun else Waiting(place)
                 else:

@@ -50,6 +50,38 @@ class Dropped(ConnectionError):
 
 
 @dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do about the settings of an endpoint, for whoever made them."""
+
+    no_key: str = f"set {KEY_VARIABLE} and start the page again"
+    wrong_key: str = f"set {KEY_VARIABLE} to one that may use it"
+    bad_key: str = f"{KEY_VARIABLE} holds characters that no key has; copy the key again"
+    address: str = "check --endpoint: most addresses end in /v1"
+    name: str = "check the name in --endpoint"
+    scheme: str = "check its certificate, or whether --endpoint must begin with http://"
+    redirect: str = "give that as --endpoint"
+    model: str = "give one as --endpoint-model"
+    model_name: str = "give a name as --endpoint-model"
+    address_or_model: str = "check --endpoint (most addresses end in /v1) and --endpoint-model"
+
+
+FOR_OPERATORS = Advice()
+_TELL = "tell whoever runs this page that the address may be wrong"
+FOR_VISITORS = Advice(
+    no_key="enter it under Your own endpoint",
+    wrong_key="enter another one under Your own endpoint",
+    bad_key="The key holds characters that no key has; copy it again",
+    address=_TELL,
+    name=_TELL,
+    scheme=_TELL,
+    redirect=_TELL,
+    model="choose one of them under Your own endpoint",
+    model_name="type the name of one",
+    address_or_model="choose another model, or " + _TELL,
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Explainer:
     """Turns exceptions into messages, none of which tells the key.
 
@@ -58,12 +90,14 @@ class Explainer:
         host: the same, as people may see it.
         model: the model that is asked; "" before it is known.
         key: what no message may hold, even where the server repeats it; "" for none.
+        advice: what to do, for whoever chose the server.
     """
 
     base_url: str
     host: str
     model: str
     key: str
+    advice: Advice = FOR_OPERATORS
 
     def __repr__(self) -> str:
         return f"Explainer({self.host!r}, {self.model!r})"
@@ -100,7 +134,7 @@ class Explainer:
         return (
             f"{self.host} sent something that is not the OpenAI protocol"
             + (f" ({quote(self.hide(str(error)))})" if isinstance(error, Gibberish) else "")
-            + "; check --endpoint: most addresses end in /v1"
+            + f"; {self.advice.address}"
         )
 
     def _explain_status(self, error: openai.APIStatusError, models: Sequence[str]) -> str:
@@ -108,12 +142,12 @@ class Explainer:
         host, told = self.host, f": {quote(words)}" if words else ""
         if status in (401, 403):
             if not self.key:
-                return f"{host} wants a key; set {KEY_VARIABLE} and start the page again{told}"
-            return f"{host} refuses the key ({status}); set {KEY_VARIABLE} to one that may use it"
+                return f"{host} wants a key; {self.advice.no_key}{told}"
+            return f"{host} refuses the key ({status}); {self.advice.wrong_key}"
         if 300 <= status < 400:
             target = error.response.headers.get("location", "")
             where = quote(self.hide(target))
-            return f"{host} sends elsewhere ({status}), to {where}; give that as --endpoint"
+            return f"{host} sends elsewhere ({status}), to {where}; {self.advice.redirect}"
         if status == 413:
             return (
                 f"{host} takes no message as large as this one; attach fewer files or pages, or "
@@ -151,29 +185,26 @@ class Explainer:
     def _explain_missing(self, models: Sequence[str]) -> str:
         if not models:
             return (
-                f"{self.base_url} has no chat, or no model named {self.model}; check --endpoint "
-                "(most addresses end in /v1) and --endpoint-model"
+                f"{self.base_url} has no chat, or no model named {self.model}; "
+                f"{self.advice.address_or_model}"
             )
         more = f" and {len(models) - MAX_LISTED_MODELS} more" * (len(models) > MAX_LISTED_MODELS)
         return (
             f"{self.host} has no model named {self.model}; it has "
-            f"{', '.join(models[:MAX_LISTED_MODELS])}{more}; give one as --endpoint-model"
+            f"{', '.join(models[:MAX_LISTED_MODELS])}{more}; {self.advice.model}"
         )
 
     def _explain_connection(self, error: openai.APIConnectionError) -> str:
         causes = list(_causes(error))
         if any(isinstance(cause, ssl.SSLError) for cause in causes):
             words = next(str(cause) for cause in causes if isinstance(cause, ssl.SSLError))
-            return (
-                f"no secure connection to {self.host} ({quote(words)}); check its certificate, or "
-                "whether --endpoint must begin with http://"
-            )
+            return f"no secure connection to {self.host} ({quote(words)}); {self.advice.scheme}"
         if isinstance(error, openai.APITimeoutError):
             if is_connect_timeout(error):
                 return f"{self.host} cannot be reached: no answer in time; is it running?"
             return f"{self.host} was silent for too long; it may be busy: try again"
         if any(isinstance(cause, socket.gaierror) for cause in causes):
-            return f"{self.host} cannot be found; check the name in --endpoint"
+            return f"{self.host} cannot be found; {self.advice.name}"
         if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
             return f"{self.host} cannot be reached: it refuses connections; is it running?"
         return f"the connection to {self.host} broke; try again"

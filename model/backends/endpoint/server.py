@@ -11,7 +11,14 @@ import openai
 
 from model.backends.base import BackendError, Status
 from model.backends.endpoint.dialects import DIALECTS, UNKNOWN, Dialect, detect
-from model.backends.endpoint.errors import KEY_VARIABLE, Dropped, Explainer, Gibberish
+from model.backends.endpoint.errors import (
+    FOR_OPERATORS,
+    KEY_VARIABLE,
+    Advice,
+    Dropped,
+    Explainer,
+    Gibberish,
+)
 from model.backends.endpoint.messages import known_context
 
 # How often a server is looked for that is not there (the last goes on), and one that is.
@@ -51,23 +58,25 @@ class Server:
         api_key: str,
         dialect: str,
         timeout: openai.Timeout,
+        advice: Advice = FOR_OPERATORS,
     ) -> None:
         """
         Args:
-            model: the name that the operator gave; None for the first that the server lists.
+            model: the name that was given; None for the first that the server lists.
             timeout: for connecting, and of silence.
 
         Raises:
             ValueError: an address or a key that cannot be used, or an unknown dialect.
         """
         self.host = check_url(base_url)
-        check_key(api_key)
+        check_key(api_key, advice)
         if dialect not in DIALECTS:
             raise ValueError(f"unknown dialect {dialect!r}; expected one of {', '.join(DIALECTS)}")
         self.base_url = base_url.rstrip("/")
         self.status = Status("loading", f"Connecting to {self.host}")
         self.listing = Listing()
         self._wanted, self._key, self._dialect = model, api_key, DIALECTS[dialect]
+        self._advice = advice
         self._was_listed = asyncio.Event()
         # of every request: no key is better than a wrong one
         self.headers: dict[str, Any] = {} if api_key else {"Authorization": openai.omit}
@@ -88,6 +97,11 @@ class Server:
         """Name of the model to ask; "" while it is not known."""
         return self._wanted or next(iter(self.listing.models), "")
 
+    def choose_model(self, name: str) -> None:
+        """Ask this model from now on."""
+        self._wanted = name
+        self.status = Status("ready", f"{name} at {self.host}")
+
     @property
     def dialect(self) -> Dialect:
         """What the server understands, as far as is known by now."""
@@ -98,7 +112,7 @@ class Server:
     @property
     def explainer(self) -> Explainer:
         """What turns errors into messages that do not tell the key."""
-        return Explainer(self.base_url, self.host, self.model, self._key)
+        return Explainer(self.base_url, self.host, self.model, self._key, self._advice)
 
     async def require_model(self) -> None:
         """Wait until the name of the model is known.
@@ -146,7 +160,7 @@ class Server:
             return self.status.state == "ready"
         if not listing.models and not self._wanted:
             self.status = Status(
-                "failed", f"{self.host} lists no models; give a name as --endpoint-model"
+                "failed", f"{self.host} lists no models; {self._advice.model_name}"
             )
             return False
         self.listing = listing
@@ -156,14 +170,18 @@ class Server:
 
     def _explain_absence(self, error: Exception) -> Status:
         status = getattr(error, "status_code", None)
-        if status in (404, 405, 501) and self._wanted:
-            # some servers answer questions and list nothing
+        if has_no_list(error) and self._wanted:
             return Status("ready", f"{self._wanted} at {self.host}")
         reason = str(self.explainer.explain(error))
         reason = reason[:1].upper() + reason[1:]
         if status in (401, 403):
             return Status("failed", reason)
         return Status("loading", f"{reason}. Trying again")
+
+
+def has_no_list(error: BaseException) -> bool:
+    """Whether a request for the models failed as at servers that answer questions all the same."""
+    return getattr(error, "status_code", None) in (404, 405, 501)
 
 
 def check_url(base_url: str) -> str:
@@ -194,7 +212,7 @@ def check_url(base_url: str) -> str:
     return name if port is None else f"{name}:{port}"
 
 
-def check_key(api_key: str) -> None:
+def check_key(api_key: str, advice: Advice) -> None:
     """Raise ValueError, without telling the key, if no header can carry it."""
     if not (api_key.isascii() and api_key.isprintable()) or " " in api_key:
-        raise ValueError(f"{KEY_VARIABLE} holds characters that no key has; copy the key again")
+        raise ValueError(advice.bad_key)

@@ -23,8 +23,8 @@ from PIL import Image
 logger = logging.getLogger(__name__)
 
 # Files are looked at this often, and kept this long after they were last used.
-CLEANING_INTERVAL_S = 3600.0
-KEEP_FILES_S = 24 * 3600.0
+CLEANING_INTERVAL_S = 3600
+KEEP_FILES_S = 24 * 3600
 # What Gradio and we put there: a folder for each content, and files that are still being written.
 _OURS = re.compile(r"[0-9a-f]{64}|tmp[0-9a-z_]{8}")
 

@@ -80,6 +80,11 @@ TEXTS = {
 }
 
 
+def wire_tabs(page: gr.Blocks) -> None:
+    """Let the tab that was open come back when the page is loaded again; call inside ``page``."""
+    page.load(None, js=(FOLDER / "tab.js").read_text(encoding="utf-8"), **PRIVATE)
+
+
 class HistoryParts(NamedTuple):
     """The panel, and what the browser hands over: each is written there only."""
 

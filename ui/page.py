@@ -17,7 +17,6 @@ from ui.parsing import build_parse_endpoint
 from ui.settings import PageSettings
 from ui.watching import build_status, watch_status
 
-
 SUBTITLE = "Ask about a screen, and see where the answer is."
 
 

@@ -117,6 +117,8 @@ const drawRow = ({ id, title, changed_ms }) => {
 const drawMenu = (id) => {
   const close = (work) => () => {
     menu = "";
+    drawList();
+    rowOf(id)?.querySelector(".more").focus();
     work();
   };
   const withEntry = (work) => () => inTurn(async () => work(await read(id)));

@@ -11,6 +11,7 @@ from gradio.components.chatbot import ExampleMessage
 from model.backends.base import ChatBackend
 from ui import arranging
 from ui.attaching import describe_limits
+from ui.capture import attach_taken, make_capture
 from ui.chat import Chat, Newest
 from ui.chat_http import ChatCall
 from ui.dialogue import Dialogue
@@ -119,6 +120,7 @@ def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Pa
         thinking = gr.Checkbox(
             settings.thinking, label="Think first", container=False, min_width=110, scale=0
         )
+        attach_taken(make_capture(), prompt)
         clear = gr.Button(
             "New conversation", size="sm", scale=0, min_width=150, elem_id="new-conversation"
         )

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from model.backends.base import ChatBackend
-from ui.language import in_both
 from ui.capture import make_capture, show_taken
+from ui.language import in_both
 from ui.locate import Locate
 from ui.markdown import LATEX_DELIMITERS
 from ui.overlay import make_overlay

@@ -109,7 +109,11 @@ class _Generation:
         self.media = {}
         # the head may be on another device than the ids
         logits = out.logits[:, -1].to(self.ids.device)
-        token = pick(logits, self.plan.sampling, self.ids, self.generator)
+        allowed = logits
+        if self.thoughts:
+            rows = zip(self.thoughts, logits, strict=True)
+            allowed = torch.stack([thought.allowed(row) for thought, row in rows])
+        token = pick(allowed, self.plan.sampling, self.ids, self.generator)
         if self.thoughts:
             chosen = zip(self.thoughts, token.tolist(), strict=True)
             token = token.new_tensor([thought.take(token_id) for thought, token_id in chosen])

@@ -170,7 +170,10 @@ class Request:
 
     def take(self, logits: Tensor) -> bool:
         """Pick the next token from (1, V) ``logits`` and hand it on; True if it is the last."""
-        token = pick(logits, self.plan.sampling, self.ids, self._generator)
+        allowed = logits
+        if self._thought is not None:
+            allowed = self._thought.allowed(logits[0])[None]
+        token = pick(allowed, self.plan.sampling, self.ids, self._generator)
         chosen = int(token)
         if self._thought is not None:
             chosen = self._thought.take(chosen)

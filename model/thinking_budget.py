@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 
 @dataclass(frozen=True, slots=True)
 class ThinkingBudget:
@@ -52,6 +55,7 @@ class Thought:
         self._budget = budget
         self._place = "start"  # start -> thinking -> answer
         self._tokens = 0  # of the thought so far
+        self._is_cut = False
         self._forced: list[int] = []  # to come, in reverse
         size = len(prompt) - budget.written
         bounds = {budget.opening, budget.closing[0], *ends}
@@ -63,6 +67,13 @@ class Thought:
         for token in prompt[size:]:
             self.take(token)
 
+    def allowed(self, logits: Tensor) -> Tensor:
+        """Return (V,) logits of what may come: whose thought was cut must not open another."""
+        if not self._is_cut:
+            return logits
+        opening = logits.new_tensor([self._budget.opening], dtype=torch.int64)
+        return logits.index_fill(0, opening, float("-inf"))
+
     def take(self, token: int) -> int:
         """Return what comes next where the model chose ``token``: that, unless its time is over."""
         budget = self._budget
@@ -71,7 +82,7 @@ class Thought:
         if self._place == "start" and token not in budget.closing[1:]:
             self._place = "thinking" if token == budget.opening else "answer"
         elif self._place == "thinking" and self._tokens >= budget.tokens:
-            self._place = "answer"
+            self._place, self._is_cut = "answer", True
             token, *rest = budget.closing
             self._forced = rest[::-1]
         elif self._place == "thinking" and token == budget.closing[0]:

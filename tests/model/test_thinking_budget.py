@@ -67,6 +67,17 @@ def test_an_answer_gone_on_with_counts_what_was_thought_before(cut: int) -> None
     assert follow(chosen[cut:], [9, *whole[:cut]], written=cut) == whole[cut:]
 
 
+def test_only_whose_thought_was_cut_must_not_open_another() -> None:
+    logits = torch.zeros(200)
+    for chosen, is_cut in (([OPEN, 1, 2, CLOSE, 3], False), ([OPEN, 1, 2, 3, 4], True)):
+        thought = Thought(BUDGET, [1], [STOP])
+        for token in chosen:
+            assert thought.allowed(logits).isfinite().all()
+            thought.take(token)
+        finite = thought.allowed(logits).isfinite()
+        assert (finite.sum(), bool(finite[OPEN])) == (200 - is_cut, not is_cut)
+
+
 @pytest.mark.parametrize("bad", [{"tokens": -1}, {"written": -1}, {"closing": ()}])
 def test_a_budget_that_means_nothing_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="thought|written"):
@@ -107,6 +118,30 @@ def test_after_a_closed_thought_the_model_reads_what_stands_there(tiny_model: Mo
     fresh = alone(tiny_model, {**inputs, "input_ids": written}, max_new_tokens=14)
     assert answer[6:] == fresh
     assert answer != alone(tiny_model, inputs, max_new_tokens=20)
+
+
+def test_a_model_that_would_open_another_thought_answers(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = opened(7)
+
+    def asked(opening: int) -> dict[str, Any]:
+        ids = torch.cat((inputs["input_ids"][:, :-1], torch.tensor([[opening]])), dim=1)
+        budget = replace(BUDGET, tokens=2, opening=opening)
+        return {**inputs, "input_ids": ids, "thinking": budget, "max_new_tokens": 12}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Thought, "allowed", lambda self, logits: logits)
+        openings = (n for n in range(1, 140) if n in alone(tiny_model, asked(n))[4:])
+        opening = next(openings)
+    expected = alone(tiny_model, asked(opening))
+    assert opening not in expected[4:]
+    engine = Stepped(tiny_model)
+    options = asked(opening)
+    media = {name: options.pop(name) for name in inputs}
+    request = engine.submit(media, **options)
+    engine.finish()
+    assert read(request) == expected
 
 
 def test_in_a_batch_each_row_has_its_own_thought(tiny_model: Model) -> None:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from media_files import make_clip, make_pdf
 from PIL import Image, ImageDraw
 
+import model.backends.local
 from model.backends.base import (
     AnswerDelta,
     BackendError,
@@ -233,6 +235,45 @@ def test_files_are_opened_before_the_weights_are_there(
     assert len(document.items) == 3
     assert backend.status().state == "loading"
     ready.set()
+
+
+def test_how_far_loading_is_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    ended = threading.Event()
+
+    def load(*_: Any, progress: Any, **__: Any) -> None:
+        for stage, part in (("downloading", 0.374), ("loading", 1.0)):
+            progress(stage, part)
+            told.append(backend.status().detail)
+        ended.wait(30)
+
+    monkeypatch.setattr("model.backends.local.load_checkpoint", load)
+    monkeypatch.setattr("model.backends.local.LOADING_PATIENCE_S", 5.0)
+    is_prepared = threading.Event()
+    prepare = model.backends.local.prepare
+    monkeypatch.setattr(
+        "model.backends.local.prepare", lambda path: is_prepared.wait(30) and prepare(path)
+    )
+    backend = LocalBackend(str(BUNDLED), name="Slow")
+    assert backend.status().state == "loading"
+    assert backend.defaults == SamplingOptions(max_new_tokens=8192)
+    is_prepared.set()
+    while len(told) < 2:
+        time.sleep(0.01)
+    assert told == ["Downloading, 37 %", "Loading the weights, 100 %"]
+    assert backend.defaults.temperature == 0.0  # known before the weights are there
+    ended.set()
+
+
+def test_without_tags_for_thoughts_there_is_no_budget_for_them(backend: LocalBackend) -> None:
+    prepared = backend._prepared
+    assert prepared is not None
+    try:
+        backend._prepared = replace(prepared, thinking=None)
+        assert not backend.abilities.thinking_budget
+        assert ask(backend, question("Click on the button"), thinking=True, thinking_budget=1)
+    finally:
+        backend._prepared = prepared
 
 
 def test_a_missing_folder_is_a_failed_status_and_a_refusal(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ui.agent_view import AgentView, Shown, fail, show_said, show_screen, view
 from ui.answering import MIN_INTERVAL_S, Refused, as_sentence
 from ui.conversation import explain_ending
 from ui.files import save
+from ui.language import say, say_message
 from ui.markdown import to_markdown
 
 logger = logging.getLogger(__name__)
@@ -40,9 +41,11 @@ class Task:
         """Return a run without steps; ``Refused`` if there is no goal."""
         if not self.goal.strip():
             raise Refused(
-                "Write one instruction a line, for example: Click on Save."
-                if self.by_instruction
-                else "Say what is to be done."
+                say(
+                    "Write one instruction a line, for example: Click on Save."
+                    if self.by_instruction
+                    else "Say what is to be done."
+                )
             )
         return Run(self.platform, self.goal.strip(), self.by_instruction)
 
@@ -73,7 +76,7 @@ class Agent:
             # a line that led to nothing is asked again
             done = sum(step.action is not None for step in shown.run.steps)
             if plan and done >= len(plan):
-                raise Refused("All instructions are done. Add a line, or begin a new run.")
+                raise Refused(say("All instructions are done. Add a line, or begin a new run."))
             seen = view(shown)._replace(overlay=show_screen(screen.image), details="")
             yield seen
             steps = decide(shown.run, screen, self._asking(task), plan[done] if plan else None)
@@ -83,7 +86,7 @@ class Agent:
             yield view(shown)._replace(notice=to_markdown(str(problem)))
         except Exception:
             logger.exception("the step failed")
-            yield view(shown)._replace(notice=FAILED)
+            yield view(shown)._replace(notice=say(FAILED))
 
     def live(
         self, task: Task, address: str, viewport: tuple[int, int], max_steps: int
@@ -93,7 +96,7 @@ class Agent:
         try:
             shown = Shown(task.begin())
             page = LivePage(address.strip(), origins=self._origins, viewport=viewport)
-            yield view(shown)._replace(notice="Opening the page.")
+            yield view(shown)._replace(notice=say("Opening the page."))
             events = run_live(shown.run, page, self._asking(task), max_steps=max_steps)
             spoken, seen = 0.0, view(shown)
             with closing(events):
@@ -108,10 +111,10 @@ class Agent:
                     else:
                         yield None
         except (Refused, BrowserError) as problem:
-            yield fail(shown, str(problem))
+            yield fail(shown, say_message(str(problem)))
         except Exception:
             logger.exception("the live run failed")
-            yield fail(shown, FAILED)
+            yield fail(shown, say(FAILED))
 
     def _asking(self, task: Task) -> Ask:
         def ask(messages: list[Message]) -> Generator[Said, None, Said]:
@@ -150,7 +153,7 @@ class Agent:
 def undo(shown: Shown | None) -> AgentView:
     """Take the last step back."""
     if shown is None or not shown.run.steps:
-        return view(shown)._replace(notice="There is no step to take back.")
+        return view(shown)._replace(notice=say("There is no step to take back."))
     run = replace(shown.run, steps=shown.run.steps[:-1], state="open", last_screen=None, notes=())
     return view(Shown(run, shown.pictures[:-1]))
 
@@ -158,7 +161,7 @@ def undo(shown: Shown | None) -> AgentView:
 def stop(shown: Shown | None) -> AgentView:
     """Say that the run was stopped, keeping its steps."""
     if shown is None:
-        return view(None)._replace(notice="Stopped.")
+        return view(None)._replace(notice=say("Stopped."))
     return view(replace(shown, run=replace(shown.run, state="stopped")))
 
 
@@ -182,7 +185,7 @@ def _go_on(shown: Shown | None, task: Task) -> Shown:
 
 def _open_screen(image: str | None, elements: str) -> Screen:
     if not image:
-        raise Refused("Attach a screenshot first.")
+        raise Refused(say("Attach a screenshot first."))
     try:
         return Screen(open_image(image), elements=elements.strip())
     except MediaError as error:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from agent import PLATFORMS
+from ui.language import in_both, mark
 from ui.markdown import LATEX_DELIMITERS
 from ui.overlay import make_overlay
 from ui.settings import PageSettings
@@ -20,7 +21,7 @@ MODES_INFO = (
     "line of the goal is found and clicked by itself; Type: text, Press: Enter, Scroll: down, "
     "Wait: and Back: are done as written."
 )
-NO_PLANNER = " The model here finds what it is told, and does not plan."
+NO_PLANNER = "The model here finds what it is told, and does not plan."
 ELEMENTS_INFO = (
     "On the platform Web page the model answers with the numbers of elements: the screenshot must "
     "show them, and this says what they are."
@@ -81,7 +82,7 @@ def lay_out_task(settings: PageSettings) -> TaskParts:
         [WHOLE, BY_INSTRUCTION],
         value=BY_INSTRUCTION if settings.agent_by_instruction else WHOLE,
         label="How to ask the model",
-        info=MODES_INFO + NO_PLANNER * settings.agent_by_instruction,
+        info=f"{MODES_INFO} {NO_PLANNER}" if settings.agent_by_instruction else MODES_INFO,
         elem_id="agent-mode",
     )
     goal = gr.Textbox(
@@ -103,7 +104,7 @@ def lay_out_task(settings: PageSettings) -> TaskParts:
     thinking = gr.Checkbox(settings.thinking, label="Think first", elem_id="agent-thinking")
     mode.change(
         lambda chosen: (
-            gr.Textbox(placeholder=_suggest(chosen)),
+            gr.Textbox(placeholder=mark(_suggest(chosen))),
             gr.Radio(visible=chosen == WHOLE),
         ),
         mode,
@@ -137,7 +138,7 @@ def lay_out_hand(platform: gr.Radio) -> HandParts:
     platform.change(
         lambda chosen: gr.Textbox(visible=chosen == "web"), platform, elements, **AT_ONCE
     )
-    gr.Markdown("After each step, do it on your device and give the next screenshot.")
+    gr.HTML(in_both("After each step, do it on your device and give the next screenshot."))
     start, stop_button = _lay_out_buttons("Next step", "agent")
     return HandParts(image, elements, start, stop_button)
 
@@ -148,10 +149,12 @@ def _lay_out_buttons(what: str, name: str) -> tuple[gr.Button, gr.Button]:
 
 
 def lay_out_live(settings: PageSettings) -> LiveParts:
-    gr.Markdown(
-        "The agent opens a page in a browser of its own and acts on it. It reaches only "
-        + ", ".join(f"`{origin}`" for origin in settings.browser_origins)
-        + "."
+    gr.HTML(
+        in_both(
+            "The agent opens a page in a browser of its own and acts on it. It reaches only "
+            "{origins}.",
+            origins=", ".join(settings.browser_origins),
+        )
     )
     address = gr.Textbox(
         settings.browser_origins[0], label="Address", max_lines=1, elem_id="live-address"
@@ -174,7 +177,7 @@ def lay_out_outcome() -> tuple[OutcomeParts, KeepingParts]:
         latex_delimiters=LATEX_DELIMITERS, elem_id="agent-notice", elem_classes="notice"
     )
     overlay = make_overlay(elem_id="agent-picture", visible=False)
-    details = gr.HTML(f"<p>{EMPTY}</p>", elem_id="agent-details")
+    details = gr.HTML(f"<p>{in_both(EMPTY)}</p>", elem_id="agent-details")
     steps = gr.Gallery(
         label="Steps",
         columns=2,

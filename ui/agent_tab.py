@@ -24,6 +24,7 @@ from ui.agent_layout import (
     lay_out_task,
 )
 from ui.agent_view import AgentView, Shown, look, view
+from ui.language import in_both
 from ui.settings import PageSettings
 from ui.wiring import AT_ONCE, PRIVATE, engine, live_run
 
@@ -53,7 +54,7 @@ def _to_outputs(shown: AgentView) -> tuple[Any, ...]:
     return (
         run,
         gr.HTML(overlay, visible=bool(overlay)),
-        details or ("" if overlay else f"<p>{EMPTY}</p>"),
+        details or ("" if overlay else f"<p>{in_both(EMPTY)}</p>"),
         gr.Gallery(steps, visible=bool(steps)),
         notice,
     )

@@ -15,6 +15,7 @@ from agent.steps import describe_action
 from grounding import Result, draw, strip_markers
 from ui.conversation import Picture
 from ui.files import save_png
+from ui.language import say, say_message
 from ui.markdown import to_markdown
 from ui.overlay import to_html
 from ui.targets import list_targets
@@ -64,7 +65,7 @@ def view(shown: Shown | None) -> AgentView:
     ]
     steps = list(zip(shown.pictures, captions, strict=True))
     if run.last_screen is not None:
-        caption = "Now" if run.state == "open" else "After the last step"
+        caption = say("Now" if run.state == "open" else "After the last step")
         steps.append((save_png(run.last_screen), caption))
     details = _show_step(run.steps[-1], len(run.steps))
     overlay = _show_action(run.steps[-1], shown.pictures[-1])
@@ -82,7 +83,8 @@ def _show_action(step: Step, drawn: str) -> str:
 
 
 def _tell(run: Run) -> str:
-    return " ".join(part for part in (_STATES[run.state], *run.notes) if part)
+    notes = map(say_message, run.notes)
+    return " ".join(part for part in (say(_STATES[run.state]), *notes) if part)
 
 
 def look(shown: Shown | None, index: int) -> tuple[str, str]:
@@ -117,10 +119,10 @@ def _find(step: Step) -> Result:
 
 
 def _show_step(step: Step, number: int) -> str:
-    call = describe_action(step.action) if step.action else "None that could be read"
+    call = describe_action(step.action) if step.action else say("None that could be read")
     if step.action and step.action.target:
         x, y = step.action.target
-        call = f"{call.removesuffix('()')} at {x:.0f}, {y:.0f}"
+        call = say("{action} at {x:.0f}, {y:.0f}", action=call.removesuffix("()"), x=x, y=y)
     parts = [
         ("Step", f"{number}. {step.instruction}" if step.instruction else str(number)),
         ("Page", step.address),
@@ -128,7 +130,7 @@ def _show_step(step: Step, number: int) -> str:
         ("Reason", step.reason),
         ("Action", call),
         ("Thought", step.thinking),
-        ("Notes", "\n".join(step.notes)),
+        ("Notes", "\n".join(map(say_message, step.notes))),
         ("Reply", strip_markers(step.text)),
     ]
     return _as_list(parts)
@@ -142,6 +144,6 @@ def show_said(said: Said) -> str:
 def _as_list(parts: Sequence[tuple[str, str]]) -> str:
     """Return names and texts as HTML, everything escaped."""
     rows = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in parts if text.strip()
+        f"<dt>{escape(say(name))}</dt><dd>{escape(text)}</dd>" for name, text in parts if text.strip()
     )
     return f'<dl class="step">{rows}</dl>' if rows else ""

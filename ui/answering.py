@@ -25,6 +25,7 @@ from ui.conversation import (
     pictures_in_question,
     to_messages,
 )
+from ui.language import say, say_message
 from ui.marking import mark, mark_complete
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ def answer(
             turn = _fail(turn, as_sentence(error), pictures)
         except Exception:
             logger.exception("the answer failed")
-            note = "Something went wrong while answering. The server's log has the details."
+            note = say("Something went wrong while answering. The server's log has the details.")
             turn = _fail(turn, note, pictures)
         else:
             turn = replace(turn, state="done", finished=_finish(before, reply))
@@ -116,7 +117,7 @@ def _fail(turn: Turn, why: str, pictures: Sequence[Picture]) -> Turn:
 
 def as_sentence(error: Exception) -> str:
     """Return an error's message as a sentence; a file's name at its beginning stays as it is."""
-    text = str(error)
+    text = say_message(str(error))
     if not isinstance(error, MediaError):
         text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?")) else text + "."
+    return text if text.endswith((".", "!", "?", "。")) else text + "."

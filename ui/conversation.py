@@ -14,6 +14,7 @@ from grounding import Place, Result, add_scores, draw, parse
 from model.backends.base import Finished, Message, Reply, Waiting
 from model.processing import Choice, open_image
 from ui.files import save_png
+from ui.language import say
 from ui.targets import Target, list_targets, on_picture
 
 
@@ -236,7 +237,12 @@ def explain_ending(reply: Reply) -> tuple[str, ...]:
     """Say what an answer that ended by itself does not say of its ending."""
     finished = reply.finished
     if finished is not None and finished.reason == "length":
-        return (f"Cut off after {finished.new_tokens:,} tokens, the longest answer allowed.",)
+        return (
+            say(
+                "Cut off after {tokens:,} tokens, the longest answer allowed.",
+                tokens=finished.new_tokens,
+            ),
+        )
     if not reply.answer:
-        return ("The model ended without an answer.",)
+        return (say("The model ended without an answer."),)
     return ()

@@ -10,7 +10,8 @@ hides one (``in_both``). Programs of the page have ``sightline.say`` (assets/lan
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -25,10 +26,12 @@ from ui.wiring import AT_ONCE
 ENGLISH, CHINESE = "en", "zh-CN"
 NAMES = {ENGLISH: "English", CHINESE: "中文"}
 TEXTS = Path(__file__).parent / "texts"
+MESSAGES = "messages.json"  # those of the parts below the page
 PROGRAMS = Path(__file__).parents[1] / "assets" / "language"
 # The browser keeps a choice in it, and sends it along with all that it asks.
 COOKIE = "sightline_language"
 _FIXED = ("label", "info", "placeholder")
+_PLACE = re.compile(r"\\?\{(\w+)\\?\}")
 
 
 @cache
@@ -68,6 +71,27 @@ def say(sentence: str, **values: object) -> str:
     if read_language() == CHINESE:
         sentence = read_texts().get(sentence, sentence)
     return sentence.format(**values) if values else sentence
+
+
+def say_message(message: str) -> str:
+    """Return what a part below the page said in English; its form tells which text it is."""
+    if read_language() == CHINESE:
+        for form, translated in _read_messages():
+            if found := form.fullmatch(message):
+                return translated.format(**found.groupdict())
+    return message
+
+
+@cache
+def _read_messages() -> Sequence[tuple[re.Pattern[str], str]]:
+    """Return the form of each message, which has places for what it names, and its translation."""
+    texts = json.loads((TEXTS / MESSAGES).read_text(encoding="utf-8"))
+    # those that say most by themselves first: one that begins with a place fits a lot
+    ordered = sorted(texts, key=lambda text: -len(_PLACE.sub("", text)))
+    return [
+        (re.compile(_PLACE.sub(r"(?P<\1>.+?)", re.escape(text)), re.DOTALL), texts[text])
+        for text in ordered
+    ]
 
 
 def say_number(number: int, one: str, many: str, **values: object) -> str:

@@ -14,7 +14,9 @@ from model.backends.base import Finished
 from ui.conversation import Turn
 from ui.dialogue import Dialogue
 
-SCRIPT = Path(__file__).parents[1] / "assets" / "turns" / "turns.js"
+ASSETS = Path(__file__).parents[1] / "assets"
+# in this order: what is used stands before what uses it
+SCRIPTS = (ASSETS / "overlay" / "copy.js", ASSETS / "turns" / "turns.js")
 # What is longer is shown without its middle: the log goes to the browser again with each question.
 MAX_REQUEST_CHARACTERS = 20_000
 
@@ -44,7 +46,8 @@ def make_turn_tools() -> gr.HTML:
 
     It raises "submit" for what asks the model and "edit" for what does not.
     """
-    return gr.HTML("", js_on_load=SCRIPT.read_text(encoding="utf-8"), elem_id="editing")
+    program = "\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
+    return gr.HTML("", js_on_load=program, elem_id="editing")
 
 
 def can_continue(turn: Turn) -> bool:

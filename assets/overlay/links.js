@@ -101,22 +101,6 @@ document.addEventListener(
   true,
 );
 
-// The log's own button copies a message as it is written, links included. The words alone are copied
-// after it; what is written stands in the description of the message, behind whose it is.
-const LINKED = 'a:is([href^="#target-"], [href^="#time-"], [href^="#page-"])';
-const LINK = /\[((?:\\.|[^\]\\])*)\]\(#(?:target|time|page)-[\w.-]+\)/g;
-document.addEventListener("click", (event) => {
-  const message = event.target.closest?.("[aria-label='Copy message']")?.closest(".message-row");
-  if (!message) return;
-  const described = message.querySelector("[data-testid='bot']")?.getAttribute("aria-label") ?? "";
-  const written = described.slice(described.indexOf(": ") + 2);
-  const bare = message.querySelector(LINKED)
-    ? written.replace(LINK, (link, words) => words.replace(/\\(.)/g, "$1"))
-    : written;
-  const text = bare.replaceAll(TAB_MARK, "");
-  if (text !== written) copyText(text);
-});
-
 async function copyFrom(button) {
   const copied = await overlayOf(button)?.copy(Number(button.dataset.copy));
   if (!copied) return;

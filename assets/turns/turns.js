@@ -5,7 +5,7 @@ const ROWS = "#log .turn-tools, #editing .turn-tools";
 let pressed = null;
 
 const copy = async (button) => {
-  await navigator.clipboard.writeText(button.dataset.answer);
+  if (!(await copyText(button.dataset.answer))) return;
   button.classList.add("copied");
   setTimeout(() => button.classList.remove("copied"), 1500);
 };
@@ -27,7 +27,8 @@ const refocus = () => {
     ({dataset}) => dataset.number === pressed.number,
   );
   const buttons = [...(row?.querySelectorAll("button:enabled") ?? [])];
-  if (document.activeElement !== document.body || !buttons.length) return;
+  const {activeElement} = document;
+  if (!buttons.length || (activeElement !== document.body && !activeElement.disabled)) return;
   (buttons.find(({dataset}) => dataset.name === pressed.name) ?? buttons[0]).focus();
   pressed = null;
 };
@@ -45,5 +46,5 @@ const rest = () => {
 document.addEventListener("click", press);
 new MutationObserver(() => element.isConnected && rest()).observe(
   document.querySelector("#chat") ?? document.body,
-  {childList: true, subtree: true},
+  {childList: true, subtree: true, attributeFilter: ["disabled", "data-turn", "data-running"]},
 );

@@ -286,14 +286,14 @@ def test_targets_are_copied_as_what_was_chosen(
         expect(page.locator("#table button.copied")).to_have_count(0)
 
 
-def test_a_copied_message_has_its_words_without_the_links(
+def test_a_copied_answer_has_its_words_without_the_links(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:
     page = visitor.open(serve(says(f"**Yes.** {ONE}")))
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(page, screen)
     expect(page.locator("#log").get_by_role("button", name="Copy all")).to_be_visible()
-    page.locator("#log .bot-row").first.get_by_label("Copy message").click()
+    page.get_by_label("Copy answer 1").click()
     page.wait_for_function(
         "async (words) => (await navigator.clipboard.readText()) === words",
         arg="**Yes.** It is [[375,375,625,625]].",

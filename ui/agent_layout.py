@@ -189,7 +189,7 @@ def lay_out_outcome() -> tuple[OutcomeParts, KeepingParts]:
         visible=False,
         elem_id="agent-steps",
     )
-    with gr.Row():
+    with gr.Row(elem_id="agent-keeping"):
         undo_button = gr.Button("Undo last step", size="sm", min_width=100, elem_id="agent-undo")
         new = gr.Button("New run", size="sm", min_width=100, elem_id="agent-new")
         export_button = gr.Button("Export", size="sm", min_width=100, elem_id="agent-export")

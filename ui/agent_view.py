@@ -111,11 +111,12 @@ def _draw(step: Step) -> Image.Image:
 
 
 def _find(step: Step) -> Result:
-    """Return what to draw; a box that an action aims at stands for it, under its name."""
+    """Return what to draw: what was found, and where the action goes; the action has the name."""
     if step.action is None:
         return Result(boxes=list(step.boxes))
-    boxes = [replace(box, label=step.action.type) for box in step.boxes]
-    return Result(boxes=boxes, actions=[] if boxes else [step.action])
+    if step.action.target is None and step.boxes:
+        return Result(boxes=[replace(box, label=step.action.type) for box in step.boxes])
+    return Result(boxes=[replace(box, label=None) for box in step.boxes], actions=[step.action])
 
 
 def _show_step(step: Step, number: int) -> str:
@@ -144,6 +145,8 @@ def show_said(said: Said) -> str:
 def _as_list(parts: Sequence[tuple[str, str]]) -> str:
     """Return names and texts as HTML, everything escaped."""
     rows = "".join(
-        f"<dt>{escape(say(name))}</dt><dd>{escape(text)}</dd>" for name, text in parts if text.strip()
+        f"<dt>{escape(say(name))}</dt><dd>{escape(text)}</dd>"
+        for name, text in parts
+        if text.strip()
     )
     return f'<dl class="step">{rows}</dl>' if rows else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from urllib.parse import quote
 
-from model.processing import mixing_note
+from model.processing import Choice, mixing_note
 from ui.attaching import Draft, Drafts
 from ui.conversation import Attached, Item
 from ui.estimate import Estimate
@@ -93,6 +93,8 @@ def _fields(draft: Draft) -> str:
     """Return the fields by which a part of the file is chosen, those that apply to it."""
     if draft.opened is None and not draft.problem:
         return ""
+    if draft.problem and draft.kind == "image" and draft.choice == Choice():
+        return ""  # damaged: none of them would mend it
     choice, fields = draft.choice, []
     number = f'type="number" min="0" step="any" placeholder="{escape(say("auto"))}"'
     if draft.has_pages:

@@ -123,7 +123,7 @@ def test_the_last_step_can_be_taken_back_and_taken_again(screenshot: str) -> Non
 def test_an_earlier_step_can_be_looked_at(screenshot: str) -> None:
     two = take_steps(PLAN, screenshot, 2, BOX, END)
     overlay, details = look(two.shown, 0)
-    assert [target["box"] for target in targets(overlay)] == [[20, 20, 60, 40]]
+    assert targets(overlay)[0]["box"] == [20, 20, 60, 40]
     assert "1. Click on Save" in details
     assert look(two.shown, 7) == ("", "")
 
@@ -201,3 +201,12 @@ def test_without_allowed_servers_nothing_can_run_live() -> None:
     end = [*agent(END).live(PLAN, "http://127.0.0.1:8000", (320, 240), 3)][-1]
     assert end is not None
     assert "not allowed" in end.notice
+
+
+def test_a_box_that_is_clicked_shows_the_point_too_and_the_point_has_the_name(
+    screenshot: str,
+) -> None:
+    drawn = targets(take_steps(PLAN, screenshot, 1, BOX, END).overlay)
+    assert [(each["mark"], each["plate"]) for each in drawn] == [("box", "#1"), ("cross", "click")]
+    x0, y0, x1, y1 = drawn[0]["box"]
+    assert drawn[1]["at"] == [(x0 + x1) / 2, (y0 + y1) / 2]

@@ -290,6 +290,14 @@ def test_opening_ends_when_it_is_out_of_date(
     assert len(tab.attach(pdf, image)[-1].drafts) == 2
 
 
+def test_a_damaged_image_has_no_fields_that_could_not_mend_it(tmp_path: Path) -> None:
+    file = tmp_path / "broken.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\nnothing more")
+    strip = Tab().strip(str(file))
+    assert "broken.png" in strip
+    assert "data-choice" not in strip
+
+
 def test_a_page_that_turns_out_damaged_refuses_the_file(
     pdf: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

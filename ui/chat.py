@@ -17,6 +17,7 @@ from ui.attaching import MAX_FILES, MEGABYTE, Drafts
 from ui.conversation import Conversation, pictures_in_question
 from ui.dialogue import Dialogue
 from ui.estimate import estimate
+from ui.history import keep_in_use
 from ui.log import show
 from ui.markdown import to_markdown
 from ui.marking import mark_complete
@@ -261,6 +262,7 @@ class Chat:
         wanted = read_preferences(preferences, self._settings)
         yield self._view(dialogue, backend, prompt=prompt)
         begun = dialogue.path
+        keep_in_use(begun)
         # an answer goes on the way it began
         thinking = bool(begun[-1].thinking) if begun[-1].spent_s else wanted.thinking
         recorded = time.monotonic()

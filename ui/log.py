@@ -56,6 +56,8 @@ def describe_waiting(waiting: Waiting) -> str:
 
 def _show_attached(attached: Attached) -> list[dict[str, Any]]:
     """Return an image as it is; of others the player or pages, and a line on what was sent."""
+    if attached.kind != "text" and not attached.pictures:
+        return [_text("user", to_markdown(" ".join(attached.notes) or attached.name))]
     if attached.kind == "image":
         return [_file("user", picture.png, picture.name) for picture in attached.pictures]
     line = attached.name

@@ -26,6 +26,10 @@ from ui.wiring import AT_ONCE, PRIVATE, engine
 
 EMPTY = "Attach images, documents or videos and ask about them. Boxes are drawn for you."
 EXAMPLES_SHOWN = 3
+# once the message box has the example, as if somebody had pressed its button
+SEND_EXAMPLE = """() => {
+  setTimeout(() => document.querySelector("#prompt [aria-label=Submit]")?.click());
+}"""
 OPENED_AT_ONCE = 2
 
 
@@ -222,7 +226,9 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
     # next message, which may be half written, stays
     log.clear(None, cancels=[sent])
     log.clear(lambda: chat.clear()[1:], None, view[1:], **in_turn)
-    log.example_select(chat.take_example, None, prompt, **AT_ONCE)
+    log.example_select(chat.take_example, None, prompt, **AT_ONCE).then(
+        None, None, None, js=SEND_EXAMPLE, **PRIVATE
+    )
     altered = parts.editing.edit(
         chat.alter,
         [prompt, dialogue, attaching.choices, parts.own],

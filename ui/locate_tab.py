@@ -19,6 +19,8 @@ from ui.wiring import AT_ONCE, PRIVATE, engine
 
 EMPTY = "The screenshot appears here, with a box around what the model found."
 
+RIGHT, MISSED = "right", "known to miss"
+
 
 class _Question(NamedTuple):
     image: gr.Image
@@ -119,10 +121,10 @@ def _make_examples(examples: Sequence[Example]) -> gr.Dataset:
     """Return a table of pictures and instructions, to be put on the page later."""
     return gr.Dataset(
         label="Examples: click one to run it",
-        components=[gr.Image(visible=False), gr.Textbox(visible=False), gr.Textbox(visible=False)],
+        components=[gr.Image(visible=False), gr.Textbox(visible=False), gr.HTML(visible=False)],
         headers=["Screenshot", "Instruction", "This model"],
         samples=[
-            [example.file, example.instruction, "right" if example.answered else "known to miss"]
+            [example.file, example.instruction, in_both(RIGHT if example.answered else MISSED)]
             for example in examples
         ],
         type="index",

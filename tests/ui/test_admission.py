@@ -24,7 +24,7 @@ from model.backends.base import (
     SamplingOptions,
     Waiting,
 )
-from ui.admission import FairBackend, admit, choose
+from ui.admission import FairBackend, admit
 from ui.answering import Refused, answer
 from ui.conversation import Turn
 from ui.settings import PageSettings
@@ -361,11 +361,10 @@ def test_a_visitor_s_own_backend_needs_no_place_and_counts_for_how_often_one_ask
     clock = Clock()
     places = WaitingLine(1, max_waiting=9, max_per_minute=2, clock=clock)
     page = FairBackend(ScriptedBackend(script), places)
-    own = choose(page, ScriptedBackend(script))
+    own = page.beside(ScriptedBackend(script))
     with asking_as("a"):
         first = ask(page)
         assert next(first) == AnswerDelta("hello")
         assert [*own.stream([], enable_thinking=False, options=SamplingOptions())] == script
         with pytest.raises(BackendError, match="as many questions as one person may"):
             next(ask(page))
-    assert choose(page, None) is page

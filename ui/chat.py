@@ -49,6 +49,7 @@ class ChatView(NamedTuple):
 
 
 UNCHANGED = ChatView(KEEP, KEEP, KEEP, KEEP)
+NOTHING = Dialogue()
 
 
 @dataclass
@@ -70,6 +71,11 @@ def _stop(dialogue: Dialogue) -> Dialogue:
     path = dialogue.path
     turn = replace(path[-1], state="stopped", finished=None)
     return dialogue.put(mark_complete(turn, pictures_in_question(path), ("Stopped.",)))
+
+
+def _left_typing(dialogue: Dialogue) -> Any:
+    """Return what the message box has once this dialogue is no longer on the page."""
+    return KEEP if dialogue.editing is None else dialogue.editing.aside
 
 
 class Chat:
@@ -235,12 +241,22 @@ class Chat:
 
     def clear(self) -> ChatView:
         """Return the page as it is before the first question; what the browser keeps, it keeps."""
-        record = to_record(Dialogue())  # which tells that another conversation may begin
-        return ChatView({"text": "", "files": []}, [], Dialogue(), "", record, "")
+        record = to_record(NOTHING)  # which tells that another conversation may begin
+        return ChatView({"text": "", "files": []}, [], NOTHING, "", record, "")
 
-    def come_back(self, came: Dialogue | None, own: ChatBackend | None) -> ChatView:
-        """Return the page with a conversation that the browser kept, or leave it."""
-        return UNCHANGED if came is None else self._view(came, own)
+    def clear_log(self, dialogue: Dialogue) -> ChatView:
+        """Return the page without its conversation, but with what is being typed."""
+        return self.clear()._replace(prompt=_left_typing(dialogue))
+
+    def come_back(
+        self, came: Dialogue | None, own: ChatBackend | None, before: Dialogue = NOTHING
+    ) -> ChatView:
+        """Return the page with a conversation that the browser kept, or leave it.
+
+        Args:
+            before: the conversation that is on the page until then.
+        """
+        return UNCHANGED if came is None else self._view(came, own, prompt=_left_typing(before))
 
     def _view(
         self, dialogue: Dialogue, own: ChatBackend | None, *, prompt: Any = KEEP, notice: str = ""

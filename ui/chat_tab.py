@@ -216,7 +216,12 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
         notice=parts.notice,
         running=sent,
         settle={"fn": chat.settle, "inputs": [dialogue, parts.own], "outputs": view, **in_turn},
-        take={"fn": chat.come_back, "inputs": [parts.own], "outputs": view, **in_turn},
+        take={
+            "fn": chat.come_back,
+            "inputs": [parts.own, dialogue],
+            "outputs": view,
+            **in_turn,
+        },
     )
     parts.clear.click(None, cancels=[sent, opening])
     cleared = parts.clear.click(chat.clear, None, view, **in_turn)
@@ -225,7 +230,7 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
     # the chat has a clear button of its own, which knows nothing of the conversation behind it; the
     # next message, which may be half written, stays
     log.clear(None, cancels=[sent])
-    log.clear(lambda: chat.clear()[1:], None, view[1:], **in_turn)
+    log.clear(chat.clear_log, dialogue, view, **in_turn)
     log.example_select(chat.take_example, None, prompt, **AT_ONCE).then(
         None, None, None, js=SEND_EXAMPLE, **PRIVATE
     )

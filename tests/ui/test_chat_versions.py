@@ -191,6 +191,18 @@ def test_what_was_being_typed_comes_back_when_the_edit_is_sent_or_cancelled(imag
         assert tab.dialogue.editing is None
 
 
+def test_what_was_being_typed_comes_back_when_the_conversation_leaves_the_page() -> None:
+    draft = {"text": "half typed", "files": []}
+    tab = Tab(AnswerDelta("yes"), END)
+    tab.send("one")
+    assert tab.chat.clear_log(tab.dialogue).prompt == KEEP
+    tab.message = draft
+    tab.alter("edit", tab.last.id)
+    cleared = tab.chat.clear_log(tab.dialogue)
+    assert (cleared.prompt, cleared.dialogue, cleared.editing) == (draft, Dialogue(), "")
+    assert tab.chat.come_back(Dialogue(), None, tab.dialogue).prompt == draft
+
+
 def test_a_refused_edit_is_still_an_edit() -> None:
     tab = Tab(AnswerDelta("yes"), END)
     tab.send("one")

@@ -43,6 +43,7 @@ PROXIES_VARIABLE, SPACE_PROXIES = "FORWARDED_ALLOW_IPS", "10.0.0.0/8"
 # Gradio's own greys and blues are too pale to be read by everybody (WCAG 2, 1.4.3).
 READABLE = {
     "body_text_color_subdued": "*neutral_600",
+    "body_text_color_subdued_dark": "*neutral_300",
     "block_info_text_color": "*neutral_600",
     "block_title_text_color": "*neutral_600",
     "block_label_text_color": "*neutral_600",

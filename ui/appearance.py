@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 FOLDER = Path(__file__).parents[1] / "assets" / "page"
-PROGRAMS = ("theme.js", "shortcuts.js", "room.js")
+PROGRAMS = ("theme.js", "shortcuts.js", "room.js", "naming.js")
 
 _HALF_MOON = (
     '<svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="6.5" fill="none" '

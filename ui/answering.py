@@ -120,4 +120,4 @@ def as_sentence(error: Exception) -> str:
     text = say_message(str(error))
     if not isinstance(error, MediaError):
         text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "!", "?", "。")) else text + "."
+    return text if text.endswith((".", "!", "?", "。")) else say("{facts}.", facts=text)

@@ -17,7 +17,7 @@ from model.processing.file_type import FileType, Kind, identify
 from ui.answering import as_sentence
 from ui.conversation import Attached, Item, Picture, to_place
 from ui.files import save_png
-from ui.language import in_both, say
+from ui.language import in_both, say, say_message
 
 # What the official demo takes.
 MAX_FILES = 10
@@ -223,7 +223,7 @@ def _describe(opened: Attachment, images: Sequence[Image.Image], pngs: Sequence[
         pictures=pictures,
         items=items,
         tokens=opened.tokens,
-        notes=opened.notes,
+        notes=tuple(map(say_message, opened.notes)),
         duration_s=opened.duration_s,
     )
 

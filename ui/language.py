@@ -74,11 +74,16 @@ def say(sentence: str, **values: object) -> str:
 
 
 def say_message(message: str) -> str:
-    """Return what a part below the page said in English; its form tells which text it is."""
+    """Return what a part below the page said in English; its form tells which text it is.
+
+    What it names may be a text as well, such as the remedy at the end of many.
+    """
     if read_language() == CHINESE:
+        texts = read_texts()
         for form, translated in _read_messages():
             if found := form.fullmatch(message):
-                return translated.format(**found.groupdict())
+                named = {name: texts.get(what, what) for name, what in found.groupdict().items()}
+                return translated.format(**named)
     return message
 
 

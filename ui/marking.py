@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ui.conversation import Attached, Picture, Shown, Turn, draw_targets, read_turn
 from ui.findings import to_table
+from ui.language import say, say_message
 from ui.linking import to_linked_markdown
 from ui.media_links import find_mentions
 from ui.overlay import to_html
@@ -72,5 +73,8 @@ def _link(answer: str, placed: Sequence[Target], pictures: Sequence[Picture]) ->
 
 def to_sentences(notes: Sequence[str]) -> list[str]:
     """Return notes so that they can be read one after the other."""
-    ended = [note if note.endswith((".", "?")) else f"{note}." for note in notes]
+    said = map(say_message, notes)
+    ended = [
+        note if note.endswith((".", "?", "。")) else say("{facts}.", facts=note) for note in said
+    ]
     return [note[:1].upper() + note[1:] for note in ended]

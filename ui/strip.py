@@ -9,7 +9,7 @@ from model.processing import Choice, mixing_note
 from ui.attaching import Draft, Drafts
 from ui.conversation import Attached, Item
 from ui.estimate import Estimate
-from ui.language import say, say_label, say_number
+from ui.language import say, say_label, say_message, say_number
 
 TOO_LONG = (
     "That is more than the model can take in at once: remove a file, choose fewer pages or frames, "
@@ -50,7 +50,7 @@ def to_html(drafts: Drafts, total: Estimate, problem: str = "") -> str:
         elif total.is_too_long:
             parts.append(f'<p class="warning">{escape(say(TOO_LONG))}</p>')
         if note := mixing_note(opened):
-            parts.append(f'<p class="warning">{escape(note)}</p>')
+            parts.append(f'<p class="warning">{escape(say_message(note))}</p>')
     return f'<div class="strip">{"".join(parts)}</div>'
 
 

@@ -28,11 +28,13 @@ MOST_TESTS_AT_ONCE = 8
 # A person waits for the test.
 CONNECT_TIMEOUT_S = 5.0
 MAX_NAME_CHARACTERS = 200
+SMALL: dict[str, Any] = {"size": "sm", "scale": 0, "min_width": 150}
 
 LABEL = "Answer with your own endpoint"
 EXPLANATION = (
-    "Grounding and Chat can be answered by one of these servers, with a key of your own. The key "
-    "stays in the memory of this page's server until you stop, connect again or close this tab."
+    "Grounding and Chat can be answered by one of these servers, with a key of your own; Agent "
+    "keeps to this page's model. The key stays in the memory of this page's server until you stop "
+    "using it or connect again, or for an hour after you close this tab."
 )
 NOT_ALLOWED = "This page does not connect to that address."
 CONNECTED = "Connected. Choose a model, then Use it."
@@ -48,7 +50,7 @@ class ConnectionView(NamedTuple):
 
     tested: EndpointBackend | None
     own: EndpointBackend | None  # the one that answers
-    models: tuple[str, ...] | None  # to choose from; None where nothing is connected
+    models: tuple[str, ...] | None  # to choose from; None leaves them as they are
     notice: str
 
 
@@ -101,11 +103,11 @@ class Connection:
         if tested is None or tested.is_closed:
             return ConnectionView(None, own, None, TEST_FIRST)
         if not name:
-            return ConnectionView(tested, own, (), NAME_FIRST)
+            return ConnectionView(tested, own, None, NAME_FIRST)
         if own is not tested:
             let_go(own)
         tested.choose_model(name)
-        return ConnectionView(tested, tested, (), IN_USE.format(model=name))
+        return ConnectionView(tested, tested, None, IN_USE.format(model=name))
 
     def stop(self, tested: EndpointBackend | None, own: EndpointBackend | None) -> ConnectionView:
         """Let the page's model answer again, and forget the key."""
@@ -167,26 +169,26 @@ def build_connection(addresses: Sequence[str]) -> gr.State:
                 [*addresses], value=addresses[0], label="Address", elem_id="own-address"
             )
             key = _make_key_field()
-        test = gr.Button("Test connection", size="sm", elem_id="own-test")
+        with gr.Row():
+            test = gr.Button("Test connection", elem_id="own-test", **SMALL)
         notice = gr.Markdown(elem_id="own-notice", elem_classes="notice")
         with gr.Row(visible=False) as choosing:
             model = gr.Dropdown([], label="Model", allow_custom_value=True, elem_id="own-model")
         with gr.Row():
-            use = gr.Button(
-                "Use it", variant="primary", size="sm", visible=False, elem_id="own-use"
-            )
-            stop = gr.Button("Stop using it", size="sm", visible=False, elem_id="own-stop")
+            use = gr.Button("Use it", variant="primary", visible=False, elem_id="own-use", **SMALL)
+            stop = gr.Button("Stop using it", visible=False, elem_id="own-stop", **SMALL)
     connection = Connection(addresses)
 
     def show(view: ConnectionView) -> tuple[Any, ...]:
-        is_connected = view.models is not None
-        found = view.models or ()
+        is_connected, models = view.tested is not None, view.models
         return (
             "",
             view.tested,
             view.own,
             gr.Row(visible=is_connected),
-            gr.Dropdown([*found], value=found[0]) if found else gr.skip(),
+            gr.skip()
+            if models is None
+            else gr.Dropdown([*models], value=models[0] if models else None),
             gr.Button(visible=is_connected),
             gr.Button(visible=view.own is not None),
             to_markdown(view.notice),

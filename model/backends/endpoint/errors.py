@@ -68,14 +68,14 @@ class Advice:
 FOR_OPERATORS = Advice()
 _TELL = "tell whoever runs this page that the address may be wrong"
 FOR_VISITORS = Advice(
-    no_key="enter it under Your own endpoint",
-    wrong_key="enter another one under Your own endpoint",
+    no_key='enter it under "Answer with your own endpoint"',
+    wrong_key='enter another one under "Answer with your own endpoint"',
     bad_key="The key holds characters that no key has; copy it again",
     address=_TELL,
     name=_TELL,
     scheme=_TELL,
     redirect=_TELL,
-    model="choose one of them under Your own endpoint",
+    model='choose one of them under "Answer with your own endpoint"',
     model_name="type the name of one",
     address_or_model="choose another model, or " + _TELL,
 )

@@ -100,7 +100,7 @@ class Server:
     def choose_model(self, name: str) -> None:
         """Ask this model from now on."""
         self._wanted = name
-        self.status = Status("ready", f"{name} at {self.host}")
+        self.status = Status("ready", f"at {self.host}")
 
     @property
     def dialect(self) -> Dialect:
@@ -165,13 +165,13 @@ class Server:
             return False
         self.listing = listing
         self._was_listed.set()
-        self.status = Status("ready", f"{self.model} at {self.host}")
+        self.status = Status("ready", f"at {self.host}")
         return True
 
     def _explain_absence(self, error: Exception) -> Status:
         status = getattr(error, "status_code", None)
         if has_no_list(error) and self._wanted:
-            return Status("ready", f"{self._wanted} at {self.host}")
+            return Status("ready", f"at {self.host}")
         reason = str(self.explainer.explain(error))
         reason = reason[:1].upper() + reason[1:]
         if status in (401, 403):

@@ -76,7 +76,7 @@ def test_the_first_model_that_a_server_lists_is_asked() -> None:
         endpoint.models = [card("first"), card("second")]
         with connected(endpoint) as backend:
             host = endpoint.url.split("/")[2]
-            assert wait_for(backend, "ready").detail == f"first at {host}"
+            assert wait_for(backend, "ready").detail == f"at {host}"
             assert backend.name == "first"
             assert backend.list_models() == ("first", "second")
             ask(backend)
@@ -140,7 +140,8 @@ def test_a_server_without_a_list_is_ready_for_a_model_that_is_named() -> None:
     with scripted_endpoint() as endpoint:
         endpoint.models = fail(404, {})
         with connected(endpoint, model=MODEL) as backend:
-            assert MODEL in wait_for(backend, "ready").detail
+            wait_for(backend, "ready")
+            assert backend.name == MODEL
 
 
 def test_an_empty_list_asks_for_a_name() -> None:

@@ -103,6 +103,7 @@ def _run_sorted(
     """Sort (token, expert) pairs by expert, so that each expert computes one matrix product."""
     order, token, ends = _sort_by_expert(ids, gate_up.shape[0])
     counts = ends.diff(prepend=ends.new_zeros(1)).tolist()
+    # indexing one expert at a time would give every expert a gradient of the whole stack's size
     gate_up_of, down_of = gate_up.unbind(0), down.unbind(0)
     parts = []
     for expert, rows in enumerate(x[token].split(counts)):
@@ -110,6 +111,29 @@ def _run_sorted(
             gate, up = F.linear(rows, gate_up_of[expert]).chunk(2, dim=-1)
             parts.append(F.linear(act(gate) * up, down_of[expert]))
     return _mix(x, torch.cat(parts), weights, order, token)
+
+
+def _run_streamed(
+    x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
+) -> Tensor:
+    """As `_run_sorted`, one expert from its tokens to their sum before the next, without gradients.
+
+    What an expert computes stays in the processor's cache, and nothing of (N * top_k, C) is made.
+    """
+    order, token, ends = _sort_by_expert(ids, gate_up.shape[0])
+    counts = ends.diff(prepend=ends.new_zeros(1)).tolist()
+    shares = weights.flatten()[order, None].to(x.dtype)
+    gate_up_of, down_of = gate_up.mT.unbind(0), down.mT.unbind(0)
+    # in float32, as torch adds rows of shorter floats up
+    out = torch.zeros(x.shape, dtype=torch.float32, device=x.device)
+    for expert, (rows, share) in enumerate(
+        zip(token.split(counts), shares.split(counts), strict=True)
+    ):
+        if len(rows):
+            gate, up = torch.mm(x.index_select(0, rows), gate_up_of[expert]).chunk(2, dim=-1)
+            part = torch.mm(act(gate) * up, down_of[expert]).mul_(share)
+            out.index_add_(0, rows, part.float())
+    return out.to(x.dtype)
 
 
 def run_experts_grouped(
@@ -146,9 +170,9 @@ def run_experts(
         return kernels.routed_experts(x, ids, weights, gate_up, down)
     if x.is_cuda and x.dtype == torch.bfloat16:  # what grouped_mm takes there
         return run_experts_grouped(x, ids, weights, gate_up, down, act)
-    # indexing one expert at a time would give every expert a gradient of the whole stack's size
-    few = len(x) <= FEW_ROWS and not torch.is_grad_enabled()
-    run = _run_few if few else _run_sorted
+    if torch.is_grad_enabled() or not x.is_cpu:
+        return _run_sorted(x, ids, weights, gate_up, down, act)
+    run = _run_few if len(x) <= FEW_ROWS else _run_streamed
     return run(x, ids, weights, gate_up, down, act)
 
 

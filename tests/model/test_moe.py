@@ -15,6 +15,8 @@ from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.moe import (
     ExpertLoad,
     Router,
+    _run_sorted,
+    _run_streamed,
     route,
     run_experts,
     run_experts_grouped,
@@ -81,6 +83,18 @@ def test_experts_equal_every_expert_on_every_token(
     assert got.dtype == dtype
     tolerance = {"atol": 3e-2, "rtol": 3e-2} if dtype == torch.bfloat16 else {}
     torch.testing.assert_close(got, want, **tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_experts_one_after_the_other_equal_all_at_once_to_the_last_bit(dtype: torch.dtype) -> None:
+    experts, hidden, inner, rows = 8, 64, 32, 70
+    x = torch.randn(rows, hidden).to(dtype)
+    gate_up = (torch.randn(experts, 2 * inner, hidden) / 8).to(dtype)
+    down = (torch.randn(experts, hidden, inner) / 6).to(dtype)
+    ids, weights = torch.rand(rows, experts - 1).topk(3).indices, torch.rand(rows, 3)
+    arguments = (x, ids, weights, gate_up, down, F.silu)
+    with torch.inference_mode():
+        assert torch.equal(_run_streamed(*arguments), _run_sorted(*arguments))
 
 
 def test_experts_have_the_same_gradients_as_the_slow_form() -> None:

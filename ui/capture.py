@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.events import Dependency
 
 from ui.wiring import PRIVATE
 
@@ -32,9 +33,9 @@ def make_capture(**settings: Any) -> gr.HTML:
     )
 
 
-def attach_taken(capture: gr.HTML, prompt: gr.MultimodalTextbox) -> None:
-    """Attach what is taken to the message; whatever else is in it stays."""
-    capture.capture(None, [prompt, capture], prompt, js=_ATTACH, **PRIVATE)
+def attach_taken(capture: gr.HTML, prompt: gr.MultimodalTextbox) -> Dependency:
+    """Attach what is taken to the message, as an event; whatever else is in it stays."""
+    return capture.capture(None, [prompt, capture], prompt, js=_ATTACH, **PRIVATE)
 
 
 def show_taken(capture: gr.HTML, image: gr.Image) -> None:

@@ -56,6 +56,7 @@ class _Parts(NamedTuple):
     attaching: _Attaching
     thinking: gr.Checkbox
     preferences: Component
+    capture: gr.HTML
     clear: gr.Button
 
 
@@ -124,7 +125,7 @@ def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Pa
         thinking = gr.Checkbox(
             settings.thinking, label="Think first", container=False, min_width=110, scale=0
         )
-        attach_taken(make_capture(), prompt)
+        capture = make_capture()
         clear = gr.Button(
             "New conversation", size="sm", scale=0, min_width=150, elem_id="new-conversation"
         )
@@ -143,6 +144,7 @@ def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Pa
         attaching,
         thinking,
         preferences,
+        capture,
         clear,
     )
 
@@ -254,6 +256,7 @@ def _wire_attaching(chat: Chat, parts: _Parts) -> None:
     strip.arrange(None, [prompt, strip], prompt, js=arranging.ARRANGE, **PRIVATE).then(
         **_list_files(parts)
     )
+    attach_taken(parts.capture, prompt).then(**_list_files(parts))
     strip.choose(
         None, [choices, strip, version], [choices, version], js=arranging.CHOOSE, **PRIVATE
     )

@@ -111,3 +111,10 @@ def admit(backend: ChatBackend, settings: PageSettings) -> FairBackend:
         max_per_minute=settings.max_per_minute,
     )
     return FairBackend(backend, line)
+
+
+def who_answers(page: ChatBackend, own: ChatBackend | None) -> ChatBackend:
+    """Return what answers a visitor: their own backend if they have one, else the page's."""
+    if own is None:
+        return page
+    return page.beside(own) if isinstance(page, FairBackend) else own

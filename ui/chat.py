@@ -11,6 +11,7 @@ import gradio as gr
 
 from model.backends.base import ChatBackend
 from model.processing import Choice
+from ui.admission import who_answers
 from ui.answering import Refused, answer
 from ui.arranging import to_value
 from ui.attaching import MAX_FILES, MEGABYTE, Drafts
@@ -151,7 +152,7 @@ class Chat:
             yield UNCHANGED
             return
         try:
-            yield from self._answer(own or self._backend, again, preferences)
+            yield from self._answer(who_answers(self._backend, own), again, preferences)
         except Refused as problem:
             yield self._view(dialogue, own, notice=str(problem))
 
@@ -171,7 +172,7 @@ class Chat:
             choices: what was entered about each file, {path: what ``read_choice`` takes}.
         """
         text, files = message["text"].strip(), message["files"]
-        backend = own or self._backend
+        backend = who_answers(self._backend, own)
         back = message
         try:
             check_given(text, files)

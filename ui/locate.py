@@ -10,6 +10,7 @@ import gradio as gr
 from grounding import strip_markers
 from model.backends.base import ChatBackend, Reply, SamplingOptions
 from model.processing import Limits, MediaError
+from ui.admission import who_answers
 from ui.answering import Refused, answer, as_sentence
 from ui.conversation import Attached, Turn
 from ui.findings import describe_turn, describe_usage
@@ -59,7 +60,7 @@ class Locate:
         try:
             path, turn = _open_turn(image, instruction, self._limits)
             yield LocateView(to_html(turn.pictures, ()), "", "", "", "")
-            backend = own or self._backend
+            backend = who_answers(self._backend, own)
             for grown, _ in self._answer(backend, path, turn, thinking, look_twice):
                 yield _view(grown)
         except Refused as problem:

@@ -24,9 +24,11 @@ from model.backends.base import (
     SamplingOptions,
     Waiting,
 )
-from ui.admission import FairBackend, admit
+from ui.admission import FairBackend, admit, who_answers
 from ui.answering import Refused, answer
+from ui.chat import Chat
 from ui.conversation import Turn
+from ui.dialogue import Dialogue
 from ui.settings import PageSettings
 from ui.visitor import asking_as, identify, who_asks
 from ui.waiting_line import Question, WaitingLine
@@ -361,10 +363,25 @@ def test_a_visitor_s_own_backend_needs_no_place_and_counts_for_how_often_one_ask
     clock = Clock()
     places = WaitingLine(1, max_waiting=9, max_per_minute=2, clock=clock)
     page = FairBackend(ScriptedBackend(script), places)
-    own = page.beside(ScriptedBackend(script))
+    own = who_answers(page, ScriptedBackend(script))
     with asking_as("a"):
         first = ask(page)
         assert next(first) == AnswerDelta("hello")
         assert [*own.stream([], enable_thinking=False, options=SamplingOptions())] == script
         with pytest.raises(BackendError, match="as many questions as one person may"):
             next(ask(page))
+    assert who_answers(page, None) is page
+
+
+def test_the_page_s_handlers_ask_a_visitor_s_own_backend_through_the_line() -> None:
+    script = [AnswerDelta("hello"), END]
+    model, own = ScriptedBackend(script), ScriptedBackend(script)
+    places = WaitingLine(1, max_waiting=9, max_per_minute=1)
+    chat = Chat(FairBackend(model, places), PageSettings())
+    question = {"text": "Where?", "files": []}
+    *_, answered = chat.send(question, (), Dialogue(), own=own)
+    *_, refused = chat.send(question, (), Dialogue(), own=own)
+    assert (len(model.questions), len(own.questions)) == (0, 1)
+    assert answered.notice == ""
+    assert "as many questions as one person may" in refused.notice
+    assert refused.prompt == question

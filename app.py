@@ -37,9 +37,15 @@ BUNDLED_CAUTION = (
     "The bundled model was trained on single small screens: it takes documents and videos in, but "
     "do not expect good answers about them."
 )
-# Those that a Space is reached through; they tell the server whom they ask for. Where a page has
-# another proxy before it, the operator sets the variable.
-PROXIES_VARIABLE, SPACE_PROXIES = "FORWARDED_ALLOW_IPS", "10.0.0.0/8"
+# Gradio and uvicorn read these; an operator's own values stay.
+ENVIRONMENT = {
+    # Statistics of all events, for a page that is switched off below: kept by the thousand, and
+    # computed anew, with pandas, after each.
+    "GRADIO_ANALYTICS_MAX_EVENTS": "1",
+    "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
+}
+# Proxies that a Space is reached through: what they say of whom they ask for is believed.
+ON_A_SPACE = {"FORWARDED_ALLOW_IPS": "10.0.0.0/8"}
 # Gradio's own greys and blues are too pale to be read by everybody (WCAG 2, 1.4.3).
 READABLE = {
     "body_text_color_subdued": "*neutral_600",
@@ -344,8 +350,8 @@ def main() -> None:
         visitor_endpoints=visitor_endpoints,
     )
     use_own_folder()
-    if "SPACE_ID" in os.environ:
-        os.environ.setdefault(PROXIES_VARIABLE, SPACE_PROXIES)
+    for variable, value in (ENVIRONMENT | (ON_A_SPACE if "SPACE_ID" in os.environ else {})).items():
+        os.environ.setdefault(variable, value)
     backend = admit(backend, page_settings)
     page = build_ui(backend, page_settings)
     start_cleaning()

@@ -25,6 +25,8 @@ from torch import Tensor
 from model.cache import CacheBatch
 from model.generate import check_prompt
 from model.generation_config import make_plan
+from model.out_of_memory import OutOfMemory, is_out_of_memory
+from model.pacing import Pacing
 from model.prompt import Prompt
 from model.request import Request
 from model.reuse import PrefixCache, VisionCache
@@ -35,25 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GIBIBYTE = 1024**3
-# In messages of an ordinary RuntimeError: from torch on CPUs, from CUDA's libraries, from MPS.
-OUT_OF_MEMORY_WORDS = ("allocate memory", "not enough memory", "ALLOC_FAILED", "out of memory")
-# Pieces of a prompt: long enough for the matrix products, short enough to stop in a moment.
-FIRST_PIECE_TOKENS = 512
-MAX_PIECE_TOKENS = 4096
-MIN_PIECE_TOKENS = 32
-# A piece may take so long while nobody is being answered ...
-PIECE_S = 0.5
-# ... and so long while somebody is: small pieces read all weights for a few tokens.
-SHARED_PIECE_S = 0.25
-# Of the time in which somebody is being answered, so much goes to reading prompts: tokens come at a
-# quarter of their speed then.
-READING_SHARE = 0.75
-# One piece in so many is of the prompt that came first, however long it is.
-OLDEST_EVERY = 4
-
-
-class OutOfMemory(RuntimeError):
-    """The request was ended because memory ran out; its text says what to do."""
 
 
 class Memory(NamedTuple):
@@ -89,11 +72,10 @@ class Engine:
             raise ValueError(f"max_running must be 1 or more, got {max_running}: nobody would run")
         self._model = model
         # their angles depend on the longest of a batch, and on how much is seen at once
-        if model.model.language_model.rotary_emb.depends_on_length:
-            max_running, self._first_piece = 1, MAX_PIECE_TOKENS**2
-            max_prefix_bytes = 0
-        else:
-            self._first_piece = FIRST_PIECE_TOKENS
+        is_alone = model.model.language_model.rotary_emb.depends_on_length
+        if is_alone:
+            max_running, max_prefix_bytes = 1, 0
+        self._pacing = Pacing(in_pieces=not is_alone)
         self._max_running = max_running
         self._max_kv_bytes = max_kv_bytes
         self._prefixes = PrefixCache(max_prefix_bytes)
@@ -103,9 +85,6 @@ class Engine:
         self._changed = threading.Condition()
         self._closing = False
         self._has_news = False  # something to do may have come while the thread waits
-        self._pieces = 0  # of prompts, read so far
-        self._owed_s = 0.0  # for answers, before the next piece of a prompt is read
-        self._token_s = 0.0  # what a token of a prompt took lately
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
         # a thread that is inside of torch when the interpreter ends aborts the process
@@ -182,22 +161,14 @@ class Engine:
             self._admit()
         reading = [request for request in self._running if request.is_reading]
         answering = [r for r in self._running if not r.is_reading and not r.is_backlogged]
-        if reading and (self._owed_s <= 0 or not answering):
-            request = self._next_to_read(reading)
+        if reading and (self._pacing.may_read or not answering):
+            request, alone = self._pacing.next_to_read(reading), not answering
             started = time.perf_counter()
-            self._guard([request], lambda: self._read(request, alone=not answering))
-            took = time.perf_counter() - started
-            self._owed_s = took * (1 - READING_SHARE) / READING_SHARE if answering else 0.0
+            self._guard([request], lambda: self._read(request, alone=alone))
+            self._pacing.time_reading(time.perf_counter() - started, alone=alone)
         if answering:
             self._guard(answering, lambda: self._answer(answering))
         return bool(reading or answering)
-
-    def _next_to_read(self, reading: list[Request]) -> Request:
-        """Whoever is through soonest, so that most wait least; now and then the oldest."""
-        self._pieces += 1
-        if self._pieces % OLDEST_EVERY == 0:
-            return reading[0]
-        return min(reading, key=lambda request: request.prompt.length - request.read)
 
     def _drop_cancelled(self) -> None:
         """End requests that nobody waits for."""
@@ -257,7 +228,7 @@ class Engine:
                     self._vision.put(medium.digest, medium.embeddings)
                 return
         started = time.perf_counter()
-        end = min(request.read + self._piece_tokens(alone=alone), prompt.length)
+        end = min(request.read + self._pacing.piece_tokens(alone=alone), prompt.length)
         x = prompt.embed(self._model.model, request.read, end)
         hidden = self._model.model.language_model(
             inputs_embeds=x,
@@ -268,17 +239,7 @@ class Engine:
         tokens, request.read = end - request.read, end
         if logits is not None:
             self._pick([request], logits)
-        if tokens >= MIN_PIECE_TOKENS:  # of a few, most is the time to read the weights
-            self._token_s = (time.perf_counter() - started) / tokens
-
-    def _piece_tokens(self, *, alone: bool) -> int:
-        if not self._token_s or self._first_piece > MAX_PIECE_TOKENS:
-            return self._first_piece
-        seconds = PIECE_S if alone else SHARED_PIECE_S
-        size = int(seconds / self._token_s)
-        # a prompt of this size is one piece when nobody is disturbed, however busy the machine is
-        least = FIRST_PIECE_TOKENS if alone else MIN_PIECE_TOKENS
-        return min(max(size, least), MAX_PIECE_TOKENS)
+        self._pacing.time_tokens(tokens, time.perf_counter() - started)
 
     def _answer(self, requests: list[Request]) -> None:
         """Compute the next token of each."""
@@ -296,7 +257,7 @@ class Engine:
             past_key_values=caches[0] if len(caches) == 1 else CacheBatch(caches),
         ).last_hidden_state
         self._pick(requests, self._model.lm_head(hidden[:, -1]))
-        self._owed_s = max(self._owed_s - (time.perf_counter() - started), 0.0)
+        self._pacing.time_answering(time.perf_counter() - started)
 
     def _pick(self, requests: list[Request], logits: Tensor) -> None:
         """Hand each request its next token, from the (B, V) ``logits``."""
@@ -315,7 +276,7 @@ class Engine:
         try:
             work()
         except Exception as error:
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 self._free_memory(requests, error)
             elif len(requests) == 1:
                 logger.exception("a request failed")
@@ -339,11 +300,8 @@ class Engine:
     def _fail(self, request: Request, error: Exception) -> None:
         self._running.remove(request)
         request.release()
-        if _is_out_of_memory(error):
-            error = OutOfMemory(
-                "memory ran out while this was computed with others; ask again in a while, or with "
-                "fewer or smaller files"
-            )
+        if is_out_of_memory(error):
+            error = OutOfMemory()
         # its frames hold tensors
         request.end(error.with_traceback(None))
 
@@ -356,12 +314,3 @@ class Engine:
             request.end(error)
         for request in list(self._running):
             self._fail(request, error)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out; on a CPU, torch raises an ordinary RuntimeError."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    if not isinstance(error, RuntimeError):
-        return False
-    return any(words in str(error) for words in OUT_OF_MEMORY_WORDS)

@@ -205,8 +205,8 @@ class LocalBackend:
             BackendError: the weights are not there (yet), or the prompt is too long.
         """
         loaded, prepared = self._require_loaded(), self._require_prepared()
-        from model.engine import OutOfMemory
         from model.generate import check_prompt_length
+        from model.out_of_memory import OutOfMemory
 
         prompt = build_prompt(
             prepared.processor,

@@ -9,7 +9,7 @@ import torch
 from prompts import Prompt
 from torch import Tensor
 
-import model.engine
+import model.pacing
 from model.engine import Engine
 from model.generate import stream_tokens
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
@@ -58,4 +58,4 @@ def text(count: int) -> dict[str, Tensor]:
 def pieces_of(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
     """Let every piece of a prompt have ``tokens`` tokens."""
     for name in ("FIRST_PIECE_TOKENS", "MAX_PIECE_TOKENS", "MIN_PIECE_TOKENS"):
-        monkeypatch.setattr(model.engine, name, tokens)
+        monkeypatch.setattr(model.pacing, name, tokens)

@@ -18,11 +18,12 @@ import torch
 from prompts import Prompt
 from torch import Tensor
 
-import model.engine
+import model.pacing
 from model.cache import KVCache
-from model.engine import Engine, OutOfMemory
+from model.engine import Engine
 from model.generate import stream_tokens
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.out_of_memory import OutOfMemory
 from model.request import CLOSE, MAX_BACKLOG, Request
 
 Model = Glm4vMoeForConditionalGeneration
@@ -104,12 +105,13 @@ def watch(tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> Watch:
 def small_pieces(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
     """Let every piece of a prompt have ``tokens`` tokens."""
     for name in ("FIRST_PIECE_TOKENS", "MAX_PIECE_TOKENS", "MIN_PIECE_TOKENS"):
-        monkeypatch.setattr(model.engine, name, tokens)
+        monkeypatch.setattr(model.pacing, name, tokens)
 
 
 def test_eight_at_once_answer_as_each_alone(
-    tiny_model: Model, start: MakeEngine, watch: Watch
+    tiny_model: Model, start: MakeEngine, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(model.pacing, "READING_SHARE", 1.0)  # nobody ends before all are read
     asked = prompts(8)
     expected = [alone(tiny_model, inputs, max_new_tokens=24) for inputs in asked]
     assert len({tuple(answer) for answer in expected}) == 8

@@ -5,17 +5,14 @@ from __future__ import annotations
 import gc
 import queue
 import weakref
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from prompts import Prompt
-from stepping import PATIENCE_S, Stepped, alone, pieces_of, read, text
-from tiny import randomize, tiny_config
+from stepping import PATIENCE_S, Stepped, alone, read, text
 
 import model.engine
-from model.config import Glm4vMoeConfig
 from model.engine import Engine
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.prompt import Prompt as Prepared
@@ -23,13 +20,6 @@ from model.prompt import common_length
 from model.request import MAX_BACKLOG, Token
 
 Model = Glm4vMoeForConditionalGeneration
-LONGROPE = {
-    "rope_type": "longrope",
-    "short_factor": [1.0, 1.5, 2.0, 3.0],
-    "long_factor": [1.0, 2.0, 4.0, 8.0],
-    "original_max_position_embeddings": 64,
-    "mrope_section": [1, 1, 2],
-}
 
 
 class Filling(queue.SimpleQueue):
@@ -73,36 +63,6 @@ def test_the_end_can_be_read_again(tiny_model: Model) -> None:
     engine.finish()
     assert len(read(request)) == 2
     assert request.next_token(0.0) is None
-
-
-def test_a_short_prompt_overtakes_a_long_one_which_is_not_forgotten(
-    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pieces_of(monkeypatch, 10)
-    engine = Stepped(tiny_model)
-    long = engine.submit(text(300), max_new_tokens=1)
-    engine.turns(4)
-    short = [engine.submit(text(60), max_new_tokens=1) for _ in range(3)]
-    engine.turns(8)
-    assert [request.read for request in short] == [60, 0, 0]
-    assert long.read == 40 + 20  # every fourth piece
-    engine.turns(16)
-    assert [request.read for request in short] == [60, 60, 60]
-    assert long.read == 40 + 60
-
-
-def test_of_prompts_that_are_read_the_one_with_least_left_is_next(
-    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pieces_of(monkeypatch, 10)
-    engine = Stepped(tiny_model)
-    long = [engine.submit(text(100), max_new_tokens=1)]
-    engine.turns(5)
-    long.append(engine.submit(text(100), max_new_tokens=1))
-    engine.turns()  # the first has less left to read
-    short = engine.submit(text(10), max_new_tokens=1)
-    engine.turns()
-    assert [request.read for request in (*long, short)] == [60, 0, 10]
 
 
 def test_memory_promised_to_a_request_counts_before_it_is_taken(
@@ -170,62 +130,6 @@ def test_a_conversation_is_kept_without_the_room_that_its_answer_did_not_need(
     room = request.expected_bytes(engine._model.config, torch.float32)
     engine.finish()
     assert engine.memory().prefixes == room * 300 // 512  # the context
-
-
-def test_where_angles_depend_on_the_length_nothing_is_shared(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(model.engine, "FIRST_PIECE_TOKENS", 16)
-    config = tiny_config({"rope_scaling": LONGROPE, "max_position_embeddings": 512})
-    network = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**config)).eval()
-    randomize(network)
-    long = Prompt().text(80).tensors()
-    asked = [{"input_ids": long["input_ids"][:, :50]}, long, text(30)]
-    expected = [alone(network, inputs, max_new_tokens=12) for inputs in asked]
-    engine = Stepped(network)
-    requests = [engine.submit(inputs, max_new_tokens=12) for inputs in asked]
-    engine.finish()
-    assert [read(request) for request in requests] == expected
-
-
-def test_pieces_are_as_long_as_the_machine_is_fast(tiny_model: Model) -> None:
-    engine = Stepped(tiny_model)
-    assert engine._piece_tokens(alone=True) == model.engine.FIRST_PIECE_TOKENS
-    engine._token_s = 0.00025
-    assert engine._piece_tokens(alone=False) == 1000  # a quarter of a second
-    assert engine._piece_tokens(alone=True) == 2000  # half a second
-    engine._token_s = 10.0
-    assert engine._piece_tokens(alone=True) == model.engine.FIRST_PIECE_TOKENS
-    assert engine._piece_tokens(alone=False) == model.engine.MIN_PIECE_TOKENS
-    engine._token_s = 1e-9
-    assert engine._piece_tokens(alone=True) == model.engine.MAX_PIECE_TOKENS
-
-
-def test_who_is_answered_gets_a_share_of_the_time_while_a_prompt_is_read(
-    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(model.engine, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
-    decoder = tiny_model.model.language_model
-    run = decoder.forward
-
-    def take_time(*args: Any, **inputs: Any) -> Any:
-        is_piece = "inputs_embeds" in inputs
-        clock[0] += 0.3 if is_piece else 0.03
-        passes.append("piece" if is_piece else "token")
-        return run(*args, **inputs)
-
-    passes: list[str] = []
-    monkeypatch.setattr(decoder, "forward", take_time)
-    pieces_of(monkeypatch, 16)
-    engine = Stepped(tiny_model)
-    engine.submit(text(10), max_new_tokens=40)
-    engine.turns()
-    engine.submit(text(90), max_new_tokens=1)
-    passes.clear()
-    engine.turns(12)
-    # after a piece of 0.3 s, 0.1 s of tokens
-    assert "".join(name[0] for name in passes) == "ptttt" * 3
 
 
 def test_nothing_asked_for_is_the_end_at_once(tiny_model: Model) -> None:
@@ -332,15 +236,3 @@ def test_places_count_those_who_still_wait(tiny_model: Model) -> None:
     requests[1].cancel()
     engine.turns()
     assert [request.place for request in (requests[0], *requests[2:])] == [0, 1, 2]
-
-
-def test_a_frame_larger_than_a_group_goes_through_the_tower_by_itself(
-    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    inputs = Prompt().text(2).video(3, 4, 6).text(3).tensors()
-    expected = alone(tiny_model, inputs, max_new_tokens=9)
-    monkeypatch.setattr("model.prompt.MAX_GROUP_PATCHES", 10)
-    engine = Stepped(tiny_model)
-    request = engine.submit(inputs, max_new_tokens=9)
-    engine.finish()
-    assert read(request) == expected

@@ -11,8 +11,8 @@ from stepping import Stepped, alone, pieces_of, read, text
 from torch import Tensor
 
 from model.cache import KVCache
-from model.engine import OutOfMemory
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.out_of_memory import OutOfMemory
 from model.reuse import PrefixCache
 
 Model = Glm4vMoeForConditionalGeneration

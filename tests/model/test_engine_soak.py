@@ -11,7 +11,7 @@ import torch
 from prompts import Prompt
 from torch import Tensor
 
-import model.engine
+import model.pacing
 from model.engine import Engine
 from model.generate import stream_tokens
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
@@ -48,7 +48,7 @@ def conversations(rng: random.Random) -> list[tuple[dict[str, Tensor], dict[str,
 def test_two_hundred_questions_from_six_threads_are_each_answered_as_alone(
     tiny_model: Glm4vMoeForConditionalGeneration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model.engine, "FIRST_PIECE_TOKENS", 17)
+    monkeypatch.setattr(model.pacing, "FIRST_PIECE_TOKENS", 17)
     monkeypatch.setattr("model.prompt.MAX_GROUP_PATCHES", 50)
     asked = conversations(random.Random(0))
     expected = []

@@ -1,0 +1,71 @@
+"""How an engine's time is shared between prompts that are read and answers that are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from model.request import Request
+
+# Pieces of a prompt: long enough for the matrix products, short enough to stop in a moment.
+FIRST_PIECE_TOKENS = 512
+MAX_PIECE_TOKENS = 4096
+MIN_PIECE_TOKENS = 32
+# A piece may take so long while nobody is being answered ...
+PIECE_S = 0.5
+# ... and so long while somebody is: small pieces read all weights for a few tokens.
+SHARED_PIECE_S = 0.25
+# Of the time in which somebody is being answered, so much goes to reading prompts: tokens come at a
+# quarter of their speed then.
+READING_SHARE = 0.75
+# One piece in so many is of the prompt that came first, however long it is.
+OLDEST_EVERY = 4
+
+
+class Pacing:
+    """Decides who reads, how much at once, and when answers are due.
+
+    Args:
+        in_pieces: False reads every prompt as a whole.
+    """
+
+    def __init__(self, *, in_pieces: bool = True) -> None:
+        self._in_pieces = in_pieces
+        self._pieces = 0  # of prompts, read so far
+        self._owed_s = 0.0  # for answers, before the next piece of a prompt is read
+        self._token_s = 0.0  # what a token of a prompt took lately
+
+    @property
+    def may_read(self) -> bool:
+        """Whether answers have had their share of the time since the last piece."""
+        return self._owed_s <= 0
+
+    def next_to_read(self, reading: Sequence[Request]) -> Request:
+        """Whoever is through soonest, so that most wait least; now and then the oldest."""
+        self._pieces += 1
+        if self._pieces % OLDEST_EVERY == 0:
+            return reading[0]
+        return min(reading, key=lambda request: request.prompt.length - request.read)
+
+    def piece_tokens(self, *, alone: bool) -> int:
+        """Return how many tokens of a prompt are read at once; ``alone``: nobody is answered."""
+        if not self._in_pieces:
+            return MAX_PIECE_TOKENS**2
+        if not self._token_s:
+            return FIRST_PIECE_TOKENS
+        seconds = PIECE_S if alone else SHARED_PIECE_S
+        # a prompt of this size is one piece when nobody is disturbed, however busy the machine is
+        least = FIRST_PIECE_TOKENS if alone else MIN_PIECE_TOKENS
+        return min(max(int(seconds / self._token_s), least), MAX_PIECE_TOKENS)
+
+    def time_tokens(self, tokens: int, seconds: float) -> None:
+        """Learn what ``tokens`` of a prompt took."""
+        if tokens >= MIN_PIECE_TOKENS:  # of a few, most is the time to read the weights
+            self._token_s = seconds / tokens
+
+    def time_reading(self, seconds: float, *, alone: bool) -> None:
+        """Learn what a turn for a prompt took; answers that waited get their share now."""
+        self._owed_s = 0.0 if alone else seconds * (1 - READING_SHARE) / READING_SHARE
+
+    def time_answering(self, seconds: float) -> None:
+        """Learn what a turn for answers took."""
+        self._owed_s = max(self._owed_s - seconds, 0.0)

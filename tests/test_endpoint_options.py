@@ -92,3 +92,22 @@ def test_a_key_that_cannot_be_sent_ends_the_start_without_telling_it(
     with pytest.raises(SystemExit, match="SIGHTLINE_ENDPOINT_KEY holds characters") as caught:
         app.connect(app.read_settings(["--endpoint", "http://host/v1"]))
     assert KEY not in str(caught.value)
+
+
+def test_visitors_are_offered_no_endpoint_unless_the_operator_lists_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SIGHTLINE_VISITOR_ENDPOINTS", raising=False)
+    assert app.check_endpoints(app.read_settings([]).visitor_endpoints) == ()
+    monkeypatch.setenv("SIGHTLINE_VISITOR_ENDPOINTS", "http://gpu:8000/v1, https://api.z.ai/v4,")
+    listed = app.read_settings([]).visitor_endpoints
+    assert app.check_endpoints(listed) == ("http://gpu:8000/v1", "https://api.z.ai/v4")
+
+
+@pytest.mark.parametrize(
+    "listed", ["gpu:8000", "http://me:secret@host/v1", "http://ok/v1,nonsense"]
+)
+def test_an_address_for_visitors_that_is_none_ends_the_start_with_a_sentence(listed: str) -> None:
+    with pytest.raises(SystemExit, match="--visitor-endpoints: ") as caught:
+        app.check_endpoints(listed)
+    assert "secret" not in str(caught.value)

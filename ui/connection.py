@@ -148,7 +148,7 @@ def _make_key_field() -> gr.Textbox:
     field = gr.Textbox(
         label="Key",
         type="password",
-        placeholder="Leave empty if the server wants none",
+        placeholder="Empty if it wants none",
         html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
         elem_id="own-key",
     )

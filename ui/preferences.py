@@ -134,20 +134,24 @@ def build_preferences(
     Returns:
         A component whose value is what was entered: see ``read_preferences``.
     """
+    fixed: dict[str, Any] = {
+        "texts": TEXTS,
+        "fields": [{**asdict(field), "refusal": field.refusal} for field in FIELDS],
+        "most": MAX_SYSTEM_CHARACTERS,
+    }
     entered = gr.HTML(
         {},
         html_template="",
         js_on_load=SCRIPT.read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_id="preferences",
-        texts=TEXTS,
-        fields=[{**asdict(field), "refusal": field.refusal} for field in FIELDS],
-        most=MAX_SYSTEM_CHARACTERS,
         known={},
+        **fixed,
     )
 
     def describe(own: ChatBackend | None) -> gr.HTML:
-        return gr.HTML(known=describe_backend(own or backend, settings.options))
+        # all of them: while its tab has not been opened, what is told replaces what there was
+        return gr.HTML(known=describe_backend(own or backend, settings.options), **fixed)
 
     for event in (entered.describe, own.change):
         event(describe, own, entered, **AT_ONCE)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from media_files import make_image
 from scripted_backend import END, ScriptedBackend
 from scripted_endpoint import MODEL, Exchange, card, fail, scripted_endpoint
 
 from model.backends.base import AnswerDelta, BackendError, SamplingOptions
 from model.backends.endpoint import EndpointBackend
+from model.processing import Limits
 from ui import PageSettings, build_ui
 from ui import connection as module
 from ui.connection import Connection, let_go
+from ui.locate import Locate
 
 KEY = "sk-planted-0123456789"
 PATIENCE_S = 30
@@ -188,6 +192,18 @@ def test_a_session_that_ends_ends_its_answers_and_threads() -> None:
         with pytest.raises(BackendError, match="connect again"):
             list(stream)
         endpoint.wait_for_scripts()
+
+
+def test_grounding_is_answered_by_it_too(tmp_path: Path) -> None:
+    page = ScriptedBackend([AnswerDelta("From the page."), END])
+    own = ScriptedBackend([AnswerDelta("From the own."), END])
+    locate = Locate(page, SamplingOptions(), Limits())
+    image = make_image(tmp_path / "a.png")
+    *_, view = locate.show(image, "Click on Save", False, False, own)
+    assert "From the own." in view.answer
+    *_, view = locate.show(image, "Click on Save", False, False, None)
+    assert "From the page." in view.answer
+    assert (len(own.questions), len(page.questions)) == (1, 1)
 
 
 def config_of(*addresses: str) -> str:

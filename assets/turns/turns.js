@@ -1,6 +1,7 @@
 // Serves the buttons under the answers and those of the bar over the message box, which is `element`.
 // While an answer is written all of them rest; then the one that was pressed has the focus again.
 const ASKS = ["regenerate", "continue"];
+const TYPES = ["edit", "undo", "cancel"];
 const ROWS = "#log .turn-tools, #editing .turn-tools";
 let pressed = null;
 
@@ -18,7 +19,10 @@ const press = (event) => {
     copy(button);
     return;
   }
-  pressed = {name, number: button.closest(".turn-tools").dataset.number};
+  const types = TYPES.includes(act);
+  pressed = types ? null : {name, number: button.closest(".turn-tools").dataset.number};
+  // at once, or phones show no keyboard
+  if (types) document.querySelector("#prompt textarea").focus();
   trigger(ASKS.includes(act) ? "submit" : "edit", {act, turn});
 };
 
@@ -27,10 +31,11 @@ const refocus = () => {
     ({dataset}) => dataset.number === pressed.number,
   );
   const buttons = [...(row?.querySelectorAll("button:enabled") ?? [])];
+  const wanted = buttons.find(({dataset}) => dataset.name === pressed.name) ?? buttons[0];
   const {activeElement} = document;
-  if (!buttons.length || (activeElement !== document.body && !activeElement.disabled)) return;
-  (buttons.find(({dataset}) => dataset.name === pressed.name) ?? buttons[0]).focus();
-  pressed = null;
+  // Gradio may have made another button of the one with the focus
+  const isLost = activeElement === document.body || activeElement?.closest(ROWS);
+  if (wanted && wanted !== activeElement && isLost) wanted.focus();
 };
 
 const rest = () => {
@@ -43,6 +48,10 @@ const rest = () => {
   if (pressed && !running) refocus();
 };
 
+// whoever goes on is not called back
+for (const type of ["keydown", "pointerdown"]) {
+  document.addEventListener(type, () => (pressed = null), true);
+}
 document.addEventListener("click", press);
 new MutationObserver(() => element.isConnected && rest()).observe(
   document.querySelector("#chat") ?? document.body,

@@ -113,6 +113,7 @@ def test_an_answer_is_asked_for_again_and_the_question_mended(
     page.get_by_label("Edit question 1").click()
     expect(page.locator("#editing")).to_contain_text("Editing question 1.")
     expect(message).to_have_value("first")
+    expect(message).to_be_focused()
     expect(page.locator("#prompt .thumbnail-item")).to_have_count(1)
     page.locator("#editing").get_by_role("button", name="Cancel").click()
     expect(message).to_have_value("half typed")

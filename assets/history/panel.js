@@ -67,6 +67,8 @@ const listed = new Map();
 let found = null; // ids that the search has found; null without a search
 let menu = ""; // the conversation whose menu is open
 let renamed = ""; // the one whose name is being edited
+let drawn = ""; // what the rows show
+let offered = null; // whether there is something to export
 
 const list = (entry) => {
   if (!entry) return;
@@ -80,10 +82,16 @@ const newestFirst = () => [...listed.values()].sort((a, b) => b.changed_ms - a.c
 const drawList = () => {
   const visible = newestFirst().filter(({ id }) => !found || found.has(id));
   count.textContent = listed.size ? `(${listed.size})` : "";
-  if (!renamed || !listed.has(renamed)) rows.replaceChildren(...visible.map(drawRow));
+  // only what has changed: somebody may be about to press one of its buttons
+  const looks = JSON.stringify([visible.map((row) => [row.id, row.title, when(row.changed_ms)]), menu, current]);
+  if (!renamed && looks !== drawn) {
+    rows.replaceChildren(...visible.map(drawRow));
+    drawn = looks;
+  }
   empty.textContent = !listed.size ? say(forgets() ? "none_kept" : "none") : visible.length ? "" : say("nothing_found");
   search.hidden = listed.size < 2 && !search.value;
-  all.replaceChildren(...drawAll());
+  if (Boolean(listed.size) !== offered) all.replaceChildren(...drawAll());
+  offered = Boolean(listed.size);
 };
 
 const when = (ms) => {
@@ -97,10 +105,6 @@ const when = (ms) => {
 const drawRow = ({ id, title, changed_ms }) => {
   const isCurrent = id === current;
   const row = make("li", { "data-id": id, class: isCurrent ? "current" : "" });
-  if (renamed === id) {
-    row.append(drawNaming(id, title));
-    return row;
-  }
   const name = make("span", { class: "title", dir: "auto" }, title);
   const main = button("", () => openListed(id), { class: "open", title, "aria-current": String(isCurrent) });
   main.append(name, make("small", {}, when(changed_ms)));
@@ -147,7 +151,7 @@ const drawNaming = (id, title) => {
   const end = (isKept) => {
     if (isOver) return;
     isOver = true;
-    renamed = "";
+    renamed = drawn = "";
     const name = input.value.trim();
     drawList();
     if (isKept && name && name !== title) {
@@ -156,17 +160,16 @@ const drawNaming = (id, title) => {
     rowOf(id)?.querySelector(".open")?.focus();
   };
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.isComposing) end(true);
-    if (event.key === "Escape") end(false);
     event.stopPropagation();
+    if (event.isComposing || (event.key !== "Enter" && event.key !== "Escape")) return;
+    event.preventDefault(); // it would press what is focused next
+    end(event.key === "Enter");
   });
   input.addEventListener("blur", () => end(true));
   return input;
 };
 
 const rename = (id) => {
-  renamed = "";
-  drawList();
   renamed = id;
   const { title } = listed.get(id);
   rowOf(id)?.replaceChildren(drawNaming(id, title));

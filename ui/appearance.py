@@ -11,6 +11,8 @@ import gradio as gr
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ui.language import in_both, named
+
 FOLDER = Path(__file__).parents[1] / "assets" / "page"
 PROGRAMS = ("theme.js", "shortcuts.js", "room.js", "naming.js")
 
@@ -38,17 +40,19 @@ HINTS = {
 def build_tools() -> gr.HTML:
     """Put the buttons of the top bar on the page: the theme, and which keys there are."""
     rows = "".join(
-        f'<tr><th scope="row">{what}</th><td><kbd data-mac="{on_mac}">{key}</kbd></td></tr>'
+        f'<tr><th scope="row">{in_both(what)}</th>'
+        f'<td><kbd data-mac="{on_mac}">{key}</kbd></td></tr>'
         for what, key, on_mac in KEYS
     )
     programs = [(FOLDER / name).read_text(encoding="utf-8") for name in PROGRAMS]
     return gr.HTML(
         '<div class="tools">'
-        '<button type="button" id="theme" title="Light or dark" aria-label="Light or dark">'
+        f'<button type="button" id="theme" {named("Light or dark", hint=True)}>'
         f"{_HALF_MOON}</button>"
-        '<button type="button" id="keyboard" title="Keyboard" aria-label="Keyboard">?</button>'
+        f'<button type="button" id="keyboard" {named("Keyboard", hint=True)}>?</button>'
         '<dialog id="keyboard-help" aria-labelledby="keyboard-title"><h2 id="keyboard-title">'
-        f'Keyboard</h2><table>{rows}</table><button type="button">Close</button></dialog></div>',
+        f"{in_both('Keyboard')}</h2><table>{rows}</table>"
+        f'<button type="button">{in_both("Close")}</button></dialog></div>',
         js_on_load="\n".join(f"{{\n{program}\n}}" for program in programs),
         apply_default_css=False,
         elem_id="tools",
@@ -58,8 +62,8 @@ def build_tools() -> gr.HTML:
 def build_hint(tab: str) -> gr.HTML:
     """Put a note for first-time visitors on the page, until they close it."""
     return gr.HTML(
-        f'<div class="hint" data-hint="{tab}" hidden><p>{HINTS[tab]}</p>'
-        '<button type="button" title="Close" aria-label="Close this note">×</button></div>',
+        f'<div class="hint" data-hint="{tab}" hidden><p>{in_both(HINTS[tab])}</p>'
+        f'<button type="button" {named("Close this note", hint=True)}>×</button></div>',
         js_on_load=(FOLDER / "hint.js").read_text(encoding="utf-8"),
         apply_default_css=False,
         elem_classes="hint-block",

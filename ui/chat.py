@@ -19,6 +19,7 @@ from ui.conversation import Conversation, pictures_in_question
 from ui.dialogue import Dialogue
 from ui.estimate import estimate
 from ui.history import keep_in_use
+from ui.language import say
 from ui.log import show
 from ui.markdown import to_markdown
 from ui.marking import mark_complete
@@ -33,6 +34,7 @@ from ui.versions import Altered, ask_again, put_down, reopen, repeat, take_up
 
 # what a component's value is left to be, and what is being typed into it
 KEEP = gr.skip()
+SURPLUS = "a message takes up to {most} files; remove one."
 REFUSED = "Nothing was sent. Send again to ask about the rest."
 # The browser keeps an answer that grows this often.
 RECORD_INTERVAL_S = 2.0
@@ -71,7 +73,7 @@ def _stop(dialogue: Dialogue) -> Dialogue:
     """Mark the last answer as stopped."""
     path = dialogue.path
     turn = replace(path[-1], state="stopped", finished=None)
-    return dialogue.put(mark_complete(turn, pictures_in_question(path), ("Stopped.",)))
+    return dialogue.put(mark_complete(turn, pictures_in_question(path), (say("Stopped."),)))
 
 
 def _left_typing(dialogue: Dialogue) -> Any:
@@ -109,7 +111,7 @@ class Chat:
         """
         backend = own or self._backend
         files, surplus = message["files"][:MAX_FILES], message["files"][MAX_FILES:]
-        refused = refuse_files(surplus, f"a message takes up to {MAX_FILES} files; remove one.")
+        refused = refuse_files(surplus, say(SURPLUS, most=MAX_FILES))
 
         def show_strip(shown: Drafts, refused: Drafts) -> StripView:
             return self._show_strip(shown, refused, dialogue.path, backend.context_length)
@@ -187,7 +189,7 @@ class Chat:
         except Refused as problem:
             notice = str(problem)
             if len(back["files"]) < len(files):
-                notice = f"{notice} {REFUSED}"
+                notice = f"{notice} {say(REFUSED)}"
             yield self._view(dialogue, own, prompt=back, notice=notice)
 
     def alter(
@@ -230,8 +232,13 @@ class Chat:
         """Return a notice about files that the browser kept back because of their size."""
         most = self._limits.max_bytes / MEGABYTE
         named = [
-            f"{file['name']} has {file['size'] / MEGABYTE:,.0f} MB, more than the {most:,.0f} MB "
-            "allowed; cut it or save it at a lower quality."
+            say(
+                "{name} has {size:,.0f} MB, more than the {most:,.0f} MB allowed; cut it or save "
+                "it at a lower quality.",
+                name=file["name"],
+                size=file["size"] / MEGABYTE,
+                most=most,
+            )
             for file in event.files
         ]
         return to_markdown(" ".join(named))

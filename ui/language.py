@@ -124,6 +124,22 @@ def in_both(sentence: str, **values: object) -> str:
     )
 
 
+def translate_blocks(markdown: str) -> str:
+    """Return Markdown in Chinese, as far as its paragraphs, tables and lists are texts."""
+    return "\n\n".join(read_texts().get(block, block) for block in markdown.split("\n\n"))
+
+
+def named(label: str, hint: bool = False) -> str:
+    """Return attributes by which an element of fixed HTML is called, for screen readers.
+
+    Args:
+        hint: whether it is also shown when somebody points at the element.
+    """
+    name = escape(label)
+    title = f' title="{name}" data-title="{name}"' if hint else ""
+    return f'aria-label="{name}" data-label="{name}"{title}'
+
+
 def mark(sentence: str) -> str:
     """Return a fixed text for the browser to translate, wherever a component shows it."""
     return str(gr.I18n()(sentence)) if sentence in read_texts() else sentence

@@ -8,6 +8,7 @@ from grounding import strip_markers
 from model.backends.base import Waiting
 from ui.conversation import Attached, Turn
 from ui.dialogue import Dialogue
+from ui.language import say, say_number
 from ui.markdown import to_markdown
 from ui.media_view import to_media_html
 from ui.turn_tools import to_row
@@ -50,8 +51,10 @@ def _show_turn(turn: Turn) -> list[dict[str, Any]]:
 def describe_waiting(waiting: Waiting) -> str:
     """Say how far a question is that is not being answered yet."""
     if waiting.place:
-        return f"Waiting for others: number {waiting.place} in the queue"
-    return f"Reading the question: {waiting.read:.0%}" if waiting.read else "Reading the question"
+        return say("Waiting for others: number {place} in the queue", place=waiting.place)
+    if waiting.read:
+        return say("Reading the question: {share:.0%}", share=waiting.read)
+    return say("Reading the question")
 
 
 def _show_attached(attached: Attached) -> list[dict[str, Any]]:
@@ -63,17 +66,23 @@ def _show_attached(attached: Attached) -> list[dict[str, Any]]:
     line = attached.name
     if attached.kind == "document":
         numbers = ", ".join(item.label.removeprefix("Page ") for item in attached.items)
-        line += f": page {numbers}" if len(attached.items) == 1 else f": pages {numbers}"
+        one, many = "{name}: page {pages}", "{name}: pages {pages}"
+        line = say_number(len(attached.items), one, many, name=attached.name, pages=numbers)
     elif attached.kind == "video":
-        times = f"{attached.items[0].label} to {attached.items[-1].label}"
-        line += f": {len(attached.items)} frames, {times}"
+        line = say(
+            "{name}: {number} frames, {first} to {last}",
+            name=attached.name,
+            number=len(attached.items),
+            first=attached.items[0].label,
+            last=attached.items[-1].label,
+        )
     media = to_media_html(attached)
     return [*([_html("user", media)] if media else []), _text("user", to_markdown(line))]
 
 
 def _show_thought(turn: Turn) -> dict[str, Any]:
     lasts = turn.state == "running" and turn.thinking_s is None
-    metadata: dict[str, Any] = {"title": "Thinking" if lasts else "Thought"}
+    metadata: dict[str, Any] = {"title": say("Thinking" if lasts else "Thought")}
     metadata["status"] = "pending" if lasts else "done"
     if turn.thinking_s is not None:
         metadata["duration"] = round(turn.thinking_s, 1)
@@ -86,7 +95,7 @@ def _text(role: str, text: str) -> dict[str, Any]:
 
 
 def _fold(table: str) -> str:
-    return f"<details><summary>Targets</summary>{table}</details>" if table else ""
+    return f"<details><summary>{say('Targets')}</summary>{table}</details>" if table else ""
 
 
 def _html(role: str, html: str) -> dict[str, Any]:

@@ -11,14 +11,21 @@ from model.processing import Choice, Limits, MediaError, check_message
 from ui.answering import Refused, as_sentence
 from ui.attaching import MAX_FILES, Draft, Drafts, open_files, read_choice
 from ui.conversation import Turn
+from ui.language import say
 
 
 def check_given(text: str, files: Sequence[str]) -> None:
     """Raise ``Refused`` for what can be told without opening a file."""
     if not text and not files:
-        raise Refused("Type a question or attach a file first.")
+        raise Refused(say("Type a question or attach a file first."))
     if len(files) > MAX_FILES:
-        raise Refused(f"{len(files)} files are attached; a message takes up to {MAX_FILES}.")
+        raise Refused(
+            say(
+                "{number} files are attached; a message takes up to {most}.",
+                number=len(files),
+                most=MAX_FILES,
+            )
+        )
 
 
 def open_given(
@@ -62,7 +69,13 @@ def make_turn(text: str, drafts: Drafts, limits: Limits) -> Turn:
 def refuse_files(files: list[str], problem: str) -> Drafts:
     """Return drafts of files that are not opened, each with its name before the problem."""
     return tuple(
-        Draft(file, "other", Choice(), problem=f"{Path(file).name}: {problem}") for file in files
+        Draft(
+            file,
+            "other",
+            Choice(),
+            problem=say("{name}: {problem}", name=Path(file).name, problem=problem),
+        )
+        for file in files
     )
 
 

@@ -11,7 +11,13 @@ from ui.appearance import build_hint, build_tools
 from ui.chat_tab import build_chat_tab
 from ui.files import CLEANING_INTERVAL_S, KEEP_FILES_S, SAVED
 from ui.history import wire_tabs
-from ui.language import build_language_choice, in_both, mark_texts, wire_language
+from ui.language import (
+    build_language_choice,
+    in_both,
+    mark_texts,
+    translate_blocks,
+    wire_language,
+)
 from ui.locate_tab import build_locate_tab
 from ui.parsing import build_parse_endpoint
 from ui.settings import PageSettings
@@ -33,7 +39,8 @@ def build_ui(backend: ChatBackend, settings: PageSettings) -> gr.Blocks:
             language = build_language_choice()
         if settings.about:
             with gr.Accordion(settings.summary or "About this model", open=False, elem_id="about"):
-                gr.Markdown(settings.about)
+                gr.Markdown(settings.about, elem_classes="in-english")
+                gr.Markdown(translate_blocks(settings.about), elem_classes="in-chinese")
         own = build_own(settings)
         with gr.Tabs():
             with gr.Tab("Grounding", id="grounding", elem_id="grounding"):

@@ -13,6 +13,7 @@ from grounding import strip_markers
 from model.backends.base import Finished
 from ui.conversation import Turn
 from ui.dialogue import Dialogue
+from ui.language import say
 
 ASSETS = Path(__file__).parents[1] / "assets"
 # in this order: what is used stands before what uses it
@@ -72,21 +73,37 @@ def to_row(turn: Turn, dialogue: Dialogue, *, number: int, continuing: bool) -> 
     parts = [_versions(turn, dialogue, number)]
     if turn.answer:
         answer = escape(strip_markers(turn.answer))
-        label = f"Copy answer {number}"
+        label = escape(say("Copy answer {number}", number=number))
         parts.append(
             f'<button type="button" data-act="copy" data-answer="{answer}" aria-label="{label}">'
-            "Copy</button>"
+            f"{say('Copy')}</button>"
         )
     if is_last and continuing and can_continue(turn):
-        parts.append(_button("continue", turn.id, "Continue", f"Continue answer {number}"))
-    parts.append(_button("regenerate", turn.id, "Regenerate", f"Regenerate answer {number}"))
-    parts.append(_button("edit", turn.id, "Edit", f"Edit question {number}"))
+        parts.append(
+            _button(
+                "continue", turn.id, say("Continue"), say("Continue answer {number}", number=number)
+            )
+        )
+    parts.append(
+        _button(
+            "regenerate",
+            turn.id,
+            say("Regenerate"),
+            say("Regenerate answer {number}", number=number),
+        )
+    )
+    parts.append(
+        _button("edit", turn.id, say("Edit"), say("Edit question {number}", number=number))
+    )
     if is_last:
-        parts.append(_button("undo", turn.id, "Undo", f"Take back question {number}"))
+        parts.append(
+            _button("undo", turn.id, say("Undo"), say("Take back question {number}", number=number))
+        )
     if turn.finished is not None:
         parts.append(_speed(turn.finished))
+    answer = say("Answer {number}", number=number)
     return (
-        f'<div class="turn-tools" role="group" aria-label="Answer {number}" '
+        f'<div class="turn-tools" role="group" aria-label="{escape(answer)}" '
         f'data-number="{number}">{"".join(parts)}</div>{_request(turn)}'
     )
 
@@ -97,13 +114,14 @@ def to_bar(dialogue: Dialogue) -> str:
     if editing is None:
         return ""
     if editing.is_undone:
-        says, button = "This question was taken back.", "Put it back"
+        says, button = say("This question was taken back."), say("Put it back")
     else:
         at = dialogue.show(editing.turn).path
         number = next(n for n, turn in enumerate(at, 1) if turn.id == editing.turn)
-        says, button = f"Editing question {number}. The answer until now stays.", "Cancel"
+        says = say("Editing question {number}. The answer until now stays.", number=number)
+        button = say("Cancel")
     if editing.aside["text"] or editing.aside["files"]:
-        says += " What you were typing comes back afterwards."
+        says = f"{says} {say('What you were typing comes back afterwards.')}"
     return (
         f'<div class="turn-tools" role="status"><span>{says}</span>'
         f"{_button('cancel', editing.turn, button, button)}</div>"
@@ -112,22 +130,43 @@ def to_bar(dialogue: Dialogue) -> str:
 
 def describe_speed(finished: Finished) -> str:
     """Return in one line how fast an answer was."""
-    parts = [f"First word after {finished.first_token_s:.1f} s"]
+    parts = [say("First word after {seconds:.1f} s", seconds=finished.first_token_s)]
     if rate := _decode_rate(finished):
-        parts.append(f"{rate:,.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s")
-    parts.append(f"{finished.prompt_tokens:,} tokens in, {finished.new_tokens:,} out")
+        parts.append(say("{rate} tokens/s", rate=f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"))
+    parts.append(
+        say(
+            "{read:,} tokens in, {written:,} out",
+            read=finished.prompt_tokens,
+            written=finished.new_tokens,
+        )
+    )
     return " · ".join(parts)
 
 
 def _speed(finished: Finished) -> str:
     seconds = finished.first_token_s
-    details = f"Reading: {finished.prompt_tokens:,} tokens in {seconds:.1f} s"
+    read = [
+        say(
+            "Reading: {tokens:,} tokens in {seconds:.1f} s",
+            tokens=finished.prompt_tokens,
+            seconds=seconds,
+        )
+    ]
     if seconds > 0 and finished.prompt_tokens:
-        details += f", {finished.prompt_tokens / seconds:,.0f} tokens/s"
-    details += f". Writing: {finished.new_tokens:,} tokens in {finished.total_s - seconds:.1f} s"
+        read.append(say("{rate} tokens/s", rate=f"{finished.prompt_tokens / seconds:,.0f}"))
+    written = [
+        say(
+            "Writing: {tokens:,} tokens in {seconds:.1f} s",
+            tokens=finished.new_tokens,
+            seconds=finished.total_s - seconds,
+        )
+    ]
     if rate := _decode_rate(finished):
-        details += f", {rate:,.1f} tokens/s"
-    return f'<span class="speed" title="{escape(details)}.">{describe_speed(finished)}</span>'
+        written.append(say("{rate} tokens/s", rate=f"{rate:,.1f}"))
+    details = " ".join(say("{facts}.", facts=say(", ").join(part)) for part in (read, written))
+    return (
+        f'<span class="speed" title="{escape(details)}">{escape(describe_speed(finished))}</span>'
+    )
 
 
 def _decode_rate(finished: Finished) -> float | None:
@@ -143,12 +182,13 @@ def _versions(turn: Turn, dialogue: Dialogue, number: int) -> str:
         return ""
     at = versions.index(turn.id)
     arrows = []
-    for sign, label, index in (("‹", "Previous version", at - 1), ("›", "Next version", at + 1)):
+    previous = say("Previous version of question {number}", number=number)
+    following = say("Next version of question {number}", number=number)
+    for sign, label, index in (("‹", previous, at - 1), ("›", following, at + 1)):
         target = versions[index] if 0 <= index < len(versions) else ""
-        arrows.append(_button("show", target, sign, f"{label} of question {number}", label))
-    place = (
-        f'<span aria-label="Version {at + 1} of {len(versions)}">{at + 1}/{len(versions)}</span>'
-    )
+        arrows.append(_button("show", target, sign, label, sign))
+    label = say("Version {number} of {all}", number=at + 1, all=len(versions))
+    place = f'<span aria-label="{escape(label)}">{at + 1}/{len(versions)}</span>'
     return f'<span class="versions">{arrows[0]}{place}{arrows[1]}</span>'
 
 
@@ -160,7 +200,7 @@ def _button(act: Act, turn: str, text: str, label: str, name: str = "") -> str:
     """
     return (
         f'<button type="button" data-act="{act}" data-turn="{escape(turn)}" '
-        f'data-name="{name or act}" aria-label="{label}"{"" if turn else " disabled"}>'
+        f'data-name="{name or act}" aria-label="{escape(label)}"{"" if turn else " disabled"}>'
         f"{text}</button>"
     )
 
@@ -171,9 +211,11 @@ def _request(turn: Turn) -> str:
         return ""
     request, half = turn.request, MAX_REQUEST_CHARACTERS // 2
     if len(request) > MAX_REQUEST_CHARACTERS:
-        left_out = f"\n\n[{len(request) - 2 * half:,} characters are left out here]\n\n"
+        left_out = say("[{number:,} characters are left out here]", number=len(request) - 2 * half)
+        left_out = f"\n\n{left_out}\n\n"
         request = request[:half] + left_out + request[-half:]
     return (
-        '<details class="sent"><summary>What was sent</summary>'
+        '<details class="sent"><summary>'
+        f"{escape(say('What was sent'))}</summary>"
         f'<pre tabindex="0">{escape(request)}</pre></details>'
     )

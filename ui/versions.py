@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from model.processing import Choice
 from ui.conversation import Turn
 from ui.dialogue import Dialogue, Editing
+from ui.language import say
 
 EMPTY = {"text": "", "files": []}
 STILL_EDITING = "Another question is being edited: send it or cancel that first."
@@ -39,14 +40,14 @@ def take_up(
     aside = {"text": message["text"], "files": list(message["files"])}
     if editing is not None:
         if aside != editing.put:
-            return Altered(dialogue, notice=STILL_EDITING)
+            return Altered(dialogue, notice=say(STILL_EDITING))
         aside = editing.aside
     put, gone = _to_message(turn)
     dialogue = replace(dialogue, editing=Editing(turn_id, undo, put, aside))
     if undo:
         dialogue = replace(dialogue, at=turn.before)
     kept = choices if isinstance(choices, Mapping) else {}
-    notice = GONE.format(names=", ".join(gone)) if gone else ""
+    notice = say(GONE, names=", ".join(gone)) if gone else ""
     return Altered(dialogue, put, {**kept, **_to_choices(turn)}, notice)
 
 

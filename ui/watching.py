@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 
 from model.backends.base import ChatBackend, Status
+from ui.language import say, say_message
 from ui.wiring import AT_ONCE
 
 PROGRAM = Path(__file__).parents[1] / "assets" / "page" / "status.js"
@@ -50,7 +51,7 @@ def show_status(name: str, status: Status) -> str:
     far it is every second.
     """
     return (
-        f'<span class="light {status.state}"></span><strong>{escape(name)}</strong> '
-        f'<span class="detail">{escape(status.detail)}</span>'
-        f'<span role="status" class="spoken">{SPOKEN[status.state]}</span>'
+        f'<span class="light {status.state}"></span><strong>{escape(say_message(name))}</strong> '
+        f'<span class="detail">{escape(say_message(status.detail))}</span>'
+        f'<span role="status" class="spoken">{escape(say(SPOKEN[status.state]))}</span>'
     )

@@ -14,17 +14,18 @@ sightline.say = (sentence, values = {}) => {
   return (texts[sentence] ?? sentence).replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
 };
 
-// Fills in what `root` says: data-text is the text of an element, data-label its name, data-hint
-// what is shown when it is pointed at.
+// Fills in what `root` says: data-text is the text of an element, data-label its name, data-title
+// what is shown when it is pointed at, data-placeholder what an empty field shows.
+const ATTRIBUTES = { label: "aria-label", title: "title", placeholder: "placeholder" };
 sightline.fill = (root) => {
   for (const node of root.querySelectorAll("[data-text]")) {
-    node.textContent = sightline.say(node.dataset.text);
+    const text = sightline.say(node.dataset.text);
+    if (node.textContent !== text) node.textContent = text;
   }
-  for (const node of root.querySelectorAll("[data-label]")) {
-    node.setAttribute("aria-label", sightline.say(node.dataset.label));
-  }
-  for (const node of root.querySelectorAll("[data-hint]")) {
-    node.title = sightline.say(node.dataset.hint);
+  for (const [name, attribute] of Object.entries(ATTRIBUTES)) {
+    for (const node of root.querySelectorAll(`[data-${name}]`)) {
+      node.setAttribute(attribute, sightline.say(node.dataset[name]));
+    }
   }
 };
 

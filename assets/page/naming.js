@@ -1,6 +1,7 @@
 // Names and roles that Gradio's own parts lack, for screen readers.
 
 const amend = () => {
+  sightline.fill(document);
   // it calls its examples a list, and the buttons in it are no items
   for (const list of document.querySelectorAll("#log .examples[role=list]")) {
     list.setAttribute("role", "group");

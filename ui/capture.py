@@ -12,7 +12,7 @@ from ui.wiring import PRIVATE
 
 ON_LOAD = Path(__file__).parents[1] / "assets" / "media" / "capture.js"
 # shown by the program where the browser can do it
-BUTTON = """<button type="button" hidden>Take a screenshot</button>
+BUTTON = """<button type="button" hidden data-text="Take a screenshot"></button>
 <span class="said" role="status"></span>"""
 
 # (message, taken) => message with one more file

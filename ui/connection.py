@@ -19,6 +19,7 @@ from model.backends.base import BackendError
 from model.backends.endpoint import EndpointBackend
 from model.backends.endpoint.errors import FOR_VISITORS
 from ui.answering import as_sentence
+from ui.language import in_both, say
 from ui.markdown import to_markdown
 from ui.wiring import PRIVATE
 
@@ -77,7 +78,7 @@ class Connection:
         if tested is not own:
             let_go(tested)
         if address not in self.addresses:
-            return ConnectionView(own, own, None, NOT_ALLOWED)
+            return ConnectionView(own, own, None, say(NOT_ALLOWED))
         try:
             backend = EndpointBackend(
                 address,
@@ -93,7 +94,7 @@ class Connection:
             let_go(backend)
             return ConnectionView(own, own, None, as_sentence(error))
         self._remember(backend)
-        return ConnectionView(backend, own, models, CONNECTED if models else UNLISTED)
+        return ConnectionView(backend, own, models, say(CONNECTED if models else UNLISTED))
 
     def use(
         self, model: Any, tested: EndpointBackend | None, own: EndpointBackend | None
@@ -101,19 +102,19 @@ class Connection:
         """Let the connection that was tested answer from now on."""
         name = str(model or "").strip()[:MAX_NAME_CHARACTERS]
         if tested is None or tested.is_closed:
-            return ConnectionView(None, own, None, TEST_FIRST)
+            return ConnectionView(None, own, None, say(TEST_FIRST))
         if not name:
-            return ConnectionView(tested, own, None, NAME_FIRST)
+            return ConnectionView(tested, own, None, say(NAME_FIRST))
         if own is not tested:
             let_go(own)
         tested.choose_model(name)
-        return ConnectionView(tested, tested, None, IN_USE.format(model=name))
+        return ConnectionView(tested, tested, None, say(IN_USE, model=name))
 
     def stop(self, tested: EndpointBackend | None, own: EndpointBackend | None) -> ConnectionView:
         """Let the page's model answer again, and forget the key."""
         let_go(tested)
         let_go(own)
-        return ConnectionView(None, None, None, STOPPED)
+        return ConnectionView(None, None, None, say(STOPPED))
 
     def _remember(self, backend: EndpointBackend) -> None:
         """Close the oldest where there are too many: sessions may end without a word."""
@@ -163,7 +164,7 @@ def build_connection(addresses: Sequence[str]) -> gr.State:
     own = gr.State(None, delete_callback=let_go)
     tested = gr.State(None, delete_callback=let_go)
     with gr.Accordion(LABEL, open=False, elem_id="own-endpoint"):
-        gr.Markdown(EXPLANATION)
+        gr.HTML(f"<p>{in_both(EXPLANATION)}</p>")
         with gr.Row():
             address = gr.Dropdown(
                 [*addresses], value=addresses[0], label="Address", elem_id="own-address"

@@ -17,6 +17,7 @@ from anyio import sleep, to_thread
 
 from model.backends.base import BackendError, ChatBackend
 from model.processing import Choice, MediaError
+from ui.answering import as_sentence
 from ui.attaching import open_attached
 from ui.conversation import (
     Attached,
@@ -28,6 +29,7 @@ from ui.conversation import (
 )
 from ui.dialogue import Dialogue
 from ui.files import keep_longer, save_png
+from ui.language import say, say_message
 from ui.log import show
 from ui.markdown import to_markdown
 from ui.records import RecordError, from_record
@@ -126,7 +128,7 @@ class History:
             files = dict.fromkeys(keys, "")
             dialogue = from_record(record, files, lambda path, choice: _to_come())
         except RecordError as problem:
-            return gr.skip(), to_markdown(str(problem))
+            return gr.skip(), to_markdown(say_message(str(problem)))
         # what is said of an answer depends on its pictures
         quiet = tuple(replace(turn, notes=()) for turn in dialogue.turns)
         return show(replace(dialogue, turns=quiet), continuing=False), ""
@@ -140,7 +142,7 @@ class History:
             async for step in self._reopen(asked, uploads, own):
                 yield (step, "") if isinstance(step, Dialogue) else (None, to_markdown(step))
         except RecordError as problem:
-            yield None, to_markdown(str(problem))
+            yield None, to_markdown(say_message(str(problem)))
 
     async def write(self, asked: Any, uploads: Any, own: ChatBackend | None = None) -> gr.HTML:
         """Return the panel with a kept conversation as Markdown, or with what is wrong with it."""
@@ -150,7 +152,7 @@ class History:
                 dialogue = step if isinstance(step, Dialogue) else dialogue
             text = await to_thread.run_sync(to_file, dialogue)
         except RecordError as problem:
-            return gr.HTML(written={"problem": str(problem)})
+            return gr.HTML(written={"problem": say_message(str(problem))})
         return gr.HTML(written={"markdown": text})
 
     async def _reopen(
@@ -170,18 +172,18 @@ class History:
         await to_thread.run_sync(from_record, record, files, note)
         for number, (path, choice) in enumerate(wanted, 1):
             if len(wanted) > 1:
-                yield OPENING.format(number=number, all=len(wanted))
+                yield say(OPENING, number=number, all=len(wanted))
             while wanted[path, choice] is None:
                 wanted[path, choice] = await self._open(backend, path, choice)
                 if wanted[path, choice] is None:
-                    yield LOADING
+                    yield say(LOADING)
                     await sleep(RETRY_S)
 
         def take(path: str, choice: Choice) -> Attached:
             opened = wanted[path, choice]
             if isinstance(opened, Attached):
                 return opened
-            raise opened or MediaError(f"{Path(path).name}: could not be opened")
+            raise opened or MediaError(say("{name}: could not be opened", name=Path(path).name))
 
         yield await to_thread.run_sync(from_record, record, files, take)
 
@@ -197,13 +199,14 @@ class History:
         except BackendError as error:
             if backend.status().state == "loading":
                 return None
-            return MediaError(f"{Path(path).name}: {error}")
+            problem = as_sentence(error)
+            return MediaError(say("{name}: {problem}", name=Path(path).name, problem=problem))
 
 
 def _read_asked(asked: object) -> tuple[Any, list[str]]:
     """Return what a browser sent: a record, and the names of the files that it has of it."""
     if not isinstance(asked, Mapping) or not isinstance(asked.get("keys"), list):
-        raise RecordError("Nothing was sent that could be opened.")
+        raise RecordError(say("Nothing was sent that could be opened."))
     return asked.get("record"), [str(key) for key in asked["keys"]]
 
 

@@ -33,12 +33,12 @@ class Field:
 
     @property
     def refusal(self) -> str:
-        """What is said of anything else."""
-        text = "Enter a whole number from {low} to {high}." if self.is_whole else RANGE
-        return text.format(low=f"{self.low:,.10g}", high=f"{self.high:,.10g}")
+        """What is said of anything else, with places for ``low`` and ``high``."""
+        return WHOLE if self.is_whole else RANGE
 
 
 RANGE = "Enter a number from {low} to {high}."
+WHOLE = "Enter a whole number from {low} to {high}."
 FIELDS = (
     Field("temperature", "Temperature", "0 always takes the likeliest word", 0, 2),
     Field("top_p", "Top-p", "Drops words less likely than the rest", 0.01, 1),

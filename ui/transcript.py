@@ -8,6 +8,7 @@ from pathlib import Path
 from grounding import strip_markers
 from ui.conversation import Attached
 from ui.dialogue import Dialogue
+from ui.language import say
 from ui.records import make_title
 
 
@@ -18,12 +19,12 @@ def to_file(dialogue: Dialogue) -> str:
     """
     parts = [f"# {make_title(dialogue)}"]
     for turn in dialogue.path:
-        parts.append("## Question")
+        parts.append(f"## {say('Question')}")
         parts += [_write_attached(attached) for attached in turn.attachments]
         parts += filter(None, [turn.text])
-        parts.append("## Answer")
+        parts.append(f"## {say('Answer')}")
         parts += filter(None, [strip_markers(turn.answer)])
-        parts += [_write_picture("Targets", path) for path in turn.shown.drawings if path]
+        parts += [_write_picture(say("Targets"), path) for path in turn.shown.drawings if path]
         parts += [f"*{note}*" for note in turn.notes]
     return "\n\n".join(parts) + "\n"
 

@@ -1,8 +1,7 @@
 // The list of kept conversations, and what can be done with them. Titles are text, never HTML.
 
 const { texts } = props;
-const say = (name, values = {}) =>
-  (texts[name] ?? name).replace(/\{(\w+)\}/g, (_, key) => String(values[key] ?? ""));
+const say = (name, values = {}) => sightline.say(texts[name] ?? name, values);
 
 const make = (tag, attributes = {}, ...children) => {
   const made = document.createElement(tag);
@@ -16,14 +15,22 @@ const make = (tag, attributes = {}, ...children) => {
 };
 const button = (text, click, attributes = {}) => make("button", { type: "button", click, ...attributes }, text);
 
+// what stays; the page fills it in again where its language changes
+const spoken = (tag, name) => make(tag, { "data-text": texts[name] }, say(name));
+
 const count = make("span", { class: "count" });
-const fold = button(say("conversations"), () => unfold(inside.hidden), {
+const fold = button("", () => unfold(inside.hidden), {
   class: "fold",
   "aria-controls": "history-inside",
 });
-fold.append(" ", count);
-const search = make("input", { type: "search", placeholder: say("search"), "aria-label": say("search"), input: () => find() });
-const rows = make("ul", { "aria-label": say("conversations") });
+fold.append(spoken("span", "conversations"), " ", count);
+const search = make("input", {
+  type: "search",
+  "data-placeholder": texts.search,
+  "data-label": texts.search,
+  input: () => find(),
+});
+const rows = make("ul", { "data-label": texts.conversations });
 const empty = make("p", { class: "empty" });
 const status = make("p", { class: "status", role: "status" });
 const undo = make("div", { class: "undo" });
@@ -33,7 +40,7 @@ const all = make("div", { class: "all" });
 const inside = make(
   "div",
   { id: "history-inside", hidden: true },
-  button(say("new"), () => startNew(), { class: "new" }),
+  button(say("new"), () => startNew(), { class: "new", "data-text": texts.new }),
   search,
   rows,
   empty,
@@ -42,12 +49,13 @@ const inside = make(
     "div",
     { class: "ending" },
     all,
-    make("label", { for: forget.id }, forget, " ", say("forget")),
-    make("small", {}, say("where")),
+    make("label", { for: forget.id }, forget, " ", spoken("span", "forget")),
+    spoken("small", "where"),
   ),
 );
-const panel = make("section", { id: "history-panel", "aria-label": say("conversations") }, fold, status, inside, file);
+const panel = make("section", { id: "history-panel", "data-label": texts.conversations }, fold, status, inside, file);
 element.replaceChildren(panel);
+sightline.fill(element);
 
 const tell = (text, isProblem = false) => {
   status.textContent = text;
@@ -98,8 +106,8 @@ const when = (ms) => {
   const date = new Date(ms);
   const isToday = date.toDateString() === new Date().toDateString();
   return isToday
-    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
-    : date.toLocaleDateString([], { day: "numeric", month: "short", year: "numeric" });
+    ? date.toLocaleTimeString(sightline.language, { hour: "2-digit", minute: "2-digit" })
+    : date.toLocaleDateString(sightline.language, { day: "numeric", month: "short", year: "numeric" });
 };
 
 const drawRow = ({ id, title, changed_ms }) => {
@@ -278,6 +286,12 @@ const load = async () => {
 };
 
 watch("value", () => take(props.value));
+document.addEventListener("sightline-language", () => {
+  if (!element.isConnected) return;
+  drawn = "";
+  offered = null;
+  drawList();
+});
 // another tab may have changed something
 document.addEventListener("visibilitychange", () => {
   if (element.isConnected && !document.hidden) inTurn(load);

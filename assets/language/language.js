@@ -40,6 +40,7 @@ sightline.choose = async (language) => {
   document.cookie = `${cookie}=${language}; Path=/; Max-Age=31536000${shared}`;
   sightline.language = language;
   await speak();
+  sightline.fill(document);
   document.dispatchEvent(new Event("sightline-language"));
 };
 

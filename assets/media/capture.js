@@ -4,7 +4,7 @@
 
 const button = element.querySelector("button");
 const said = element.querySelector(".said");
-const say = (text) => (said.textContent = text);
+const tell = (text) => (said.textContent = text);
 
 const makeName = () => {
   const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString();
@@ -51,13 +51,13 @@ const ask = () => {
 };
 
 const take = async () => {
-  say("");
+  tell("");
   let stream;
   try {
     stream = await ask();
   } catch (error) {
     // whoever changes their mind knows it
-    if (error.name !== "NotAllowedError") say("The browser gave no picture. Try another window.");
+    if (error.name !== "NotAllowedError") tell(sightline.say("The browser gave no picture. Try another window."));
     return;
   }
   button.disabled = true;
@@ -70,12 +70,13 @@ const take = async () => {
     props.value = { path, url, orig_name: name, size: blob.size, mime_type: "image/png", meta };
     trigger("capture");
   } catch (error) {
-    say("The picture could not be uploaded. Take it again.");
+    tell(sightline.say("The picture could not be uploaded. Take it again."));
     throw error;
   } finally {
     button.disabled = false;
   }
 };
 
+sightline.fill(element);
 button.hidden = !navigator.mediaDevices?.getDisplayMedia;
 button.addEventListener("click", take);

@@ -69,7 +69,7 @@ class Media extends HTMLElement {
     const { video, list, note } = this.#parts;
     video.hidden = true;
     list.hidden = false;
-    note.textContent = UNPLAYABLE;
+    note.textContent = sightline.say(UNPLAYABLE);
     note.hidden = false;
   }
 }
@@ -77,12 +77,13 @@ class Media extends HTMLElement {
 function makeThumbnail({ name, label, src }, index) {
   const button = document.createElement("button");
   button.value = index;
-  button.setAttribute("aria-label", `Open ${name}`);
+  button.setAttribute("aria-label", sightline.say("Open {name}", { name }));
   const picture = document.createElement("img");
   picture.src = src;
   picture.alt = "";
   picture.loading = "lazy";
-  button.append(picture, label);
+  const page = label.match(/^Page (\d+)$/);
+  button.append(picture, page ? sightline.say("Page {number}", { number: page[1] }) : label);
   const item = document.createElement("li");
   item.append(button);
   return item;

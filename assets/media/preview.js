@@ -45,7 +45,8 @@ class Preview extends HTMLElement {
     root.innerHTML = `<style>${PREVIEW_STYLE}</style>
       <div class="buttons"></div>
       <div class="panel" hidden>
-        <div class="bar"><label><input type="checkbox"> Run scripts</label><span></span></div>
+        <div class="bar"><label><input type="checkbox"> <span data-text="Run scripts"></span></label>
+          <span class="isolated"></span></div>
         <div class="frame"></div>
       </div>`;
     const find = (selector) => root.querySelector(selector);
@@ -55,7 +56,8 @@ class Preview extends HTMLElement {
       scripts: find("input"),
       frame: find(".frame"),
     };
-    find("span").textContent = ISOLATED;
+    find(".isolated").dataset.text = ISOLATED;
+    sightline.fill(root);
     this.#parts.scripts.onchange = () => this.#show(this.#open);
     this.#update();
   }
@@ -74,7 +76,9 @@ class Preview extends HTMLElement {
 
   #button(index) {
     const button = document.createElement("button");
-    button.textContent = this.#pages.length > 1 ? `Preview ${index + 1}` : "Preview";
+    const number = index + 1;
+    const many = this.#pages.length > 1;
+    button.textContent = many ? sightline.say("Preview {number}", { number }) : sightline.say("Preview");
     button.setAttribute("aria-expanded", index === this.#open);
     button.onclick = () => {
       this.#parts.scripts.checked = false;
@@ -90,7 +94,7 @@ class Preview extends HTMLElement {
     frame.replaceChildren();
     [...buttons.children].forEach((button, i) => button.setAttribute("aria-expanded", i === index));
     if (index === null) return;
-    frame.append(makeFrame(this.#pages[index], scripts.checked, "Preview of the HTML"));
+    frame.append(makeFrame(this.#pages[index], scripts.checked, sightline.say("Preview of the HTML")));
   }
 }
 

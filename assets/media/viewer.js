@@ -3,9 +3,9 @@
 const VIEWER = `
   <header>
     <h2></h2>
-    <button class="previous" aria-label="Previous">‹</button>
-    <button class="next" aria-label="Next">›</button>
-    <button class="close">Close</button>
+    <button class="previous" data-label="Previous">‹</button>
+    <button class="next" data-label="Next">›</button>
+    <button class="close" data-text="Close"></button>
   </header>
   <sightline-overlay></sightline-overlay>`;
 
@@ -14,6 +14,7 @@ function openViewer(items, index, overlays) {
   const dialog = document.createElement("dialog");
   dialog.className = "sightline-viewer";
   dialog.innerHTML = VIEWER;
+  sightline.fill(dialog);
   const find = (selector) => dialog.querySelector(selector);
   const overlay = find("sightline-overlay");
   const show = (next) => {

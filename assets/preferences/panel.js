@@ -32,7 +32,7 @@ const system = make("textarea", {
   id: "preference-system",
   rows: 3,
   maxlength: most,
-  placeholder: texts.system_example,
+  "data-placeholder": texts.system_example,
 });
 const inputs = new Map();
 const labels = new Map();
@@ -55,13 +55,13 @@ for (const field of fields) {
   inputs.set(field, input);
   problems.set(field, problem);
   labels.set(field.name, field.label);
-  const hint = make("small", { id: `${id}-hint` }, field.hint);
+  const hint = make("small", { id: `${id}-hint`, "data-text": field.hint });
   grid.append(
-    make("div", { "data-field": field.name }, make("label", { for: id }, field.label), input, hint, problem),
+    make("div", { "data-field": field.name }, make("label", { for: id, "data-text": field.label }), input, hint, problem),
   );
 }
-const reset = make("button", { type: "button" }, texts.reset);
-const summary = make("summary", {}, texts.title, " ", changed);
+const reset = make("button", { type: "button", "data-text": texts.reset });
+const summary = make("summary", {}, make("span", { "data-text": texts.title }), " ", changed);
 const fold = make(
   "details",
   {},
@@ -69,20 +69,23 @@ const fold = make(
   make(
     "div",
     { class: "inside" },
-    make("label", { for: system.id }, texts.system),
+    make("label", { for: system.id, "data-text": texts.system }),
     system,
     grid,
-    make("div", { class: "ending" }, reset, make("small", {}, texts.kept)),
+    make("div", { class: "ending" }, reset, make("small", { "data-text": texts.kept })),
   ),
 );
 element.replaceChildren(fold);
+sightline.fill(element);
 
 const problemOf = (field, input) => {
-  if (input.validity.badInput) return field.refusal;
+  const [low, high] = [field.low, field.high].map((number) => number.toLocaleString("en"));
+  const refusal = sightline.say(field.refusal, { low, high });
+  if (input.validity.badInput) return refusal;
   if (input.value === "") return "";
   const number = input.valueAsNumber;
   const fits = number >= field.low && number <= field.high;
-  return fits && (!field.is_whole || Number.isInteger(number)) ? "" : field.refusal;
+  return fits && (!field.is_whole || Number.isInteger(number)) ? "" : refusal;
 };
 
 const isOffered = (field) => field.name !== "thinking_budget" || Boolean(props.known?.budget);
@@ -91,7 +94,8 @@ const showChanges = () => {
   const names = Object.keys(props.value ?? {});
   const shown = fields.filter((field) => names.includes(field.name) && isOffered(field));
   const list = [...(names.includes("system") ? [texts.system] : []), ...shown.map((f) => f.label)];
-  changed.textContent = list.length ? texts.changed.replace("{names}", list.join(", ")) : "";
+  const said = list.map((label) => sightline.say(label)).join(sightline.say(", "));
+  changed.textContent = list.length ? sightline.say(texts.changed, { names: said }) : "";
 };
 
 const enter = () => {
@@ -112,7 +116,7 @@ const enter = () => {
 
 const describe = () => {
   for (const [field, input] of inputs) {
-    input.placeholder = props.known?.defaults?.[field.name] ?? texts.unknown;
+    input.placeholder = sightline.say(props.known?.defaults?.[field.name] ?? texts.unknown);
     input.closest("[data-field]").hidden = !isOffered(field);
   }
   showChanges();
@@ -139,6 +143,12 @@ watch("value", () => {
   showChanges();
 });
 watch("known", describe);
+
+document.addEventListener("sightline-language", () => {
+  if (!element.isConnected) return;
+  enter();
+  describe();
+});
 
 const kept = read();
 fill(kept);

@@ -88,5 +88,5 @@ def test_the_fold_shows_what_empty_means_with_this_backend() -> None:
 
 def test_a_field_says_what_it_takes() -> None:
     refusals = {field.name: field.refusal for field in FIELDS}
-    assert refusals["temperature"] == "Enter a number from 0 to 2."
-    assert refusals["top_k"] == "Enter a whole number from 0 to 1,000."
+    assert refusals["temperature"] == "Enter a number from {low} to {high}."
+    assert refusals["top_k"] == "Enter a whole number from {low} to {high}."

@@ -150,7 +150,7 @@ def _make_key_field() -> gr.Textbox:
         label="Key",
         type="password",
         placeholder="Empty if it wants none",
-        html_attributes=gr.InputHTMLAttributes(autocomplete="off", spellcheck=False),
+        html_attributes=gr.InputHTMLAttributes(autocomplete="new-password", spellcheck=False),
         elem_id="own-key",
     )
     # not a subclass: Gradio writes a stub file beside the module of every subclass of a component

@@ -7,7 +7,7 @@ import logging
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, TimeoutError
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -31,7 +31,13 @@ from model.backends.endpoint.dialects import most_images
 from model.backends.endpoint.errors import FOR_OPERATORS, Advice
 from model.backends.endpoint.messages import count_tokens, to_openai, view_of
 from model.backends.endpoint.opening import Opening, read_opening
-from model.backends.endpoint.server import LISTING_TIMEOUT_S, SERVER_ERRORS, Server, has_no_list
+from model.backends.endpoint.server import (
+    LISTING_TIMEOUT_S,
+    SERVER_ERRORS,
+    Listing,
+    Server,
+    has_no_list,
+)
 from model.processing import WHOLE, Attachment, Choice, Limits, ProcessingCache, open_attachment
 
 logger = logging.getLogger(__name__)
@@ -214,8 +220,12 @@ class EndpointBackend:
         Raises:
             BackendError: it does not tell; the message says why.
         """
+        work = self._loop.start(self._server.list_models())
         try:
-            listing = self._loop.start(self._server.list_models()).result(2 * LISTING_TIMEOUT_S)
+            listing: Listing = work.result(2 * LISTING_TIMEOUT_S)
+        except TimeoutError:
+            work.cancel()
+            raise BackendError(f"{self._server.host} was silent for too long; try again") from None
         except SERVER_ERRORS as error:
             if has_no_list(error):
                 return ()

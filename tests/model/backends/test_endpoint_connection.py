@@ -116,6 +116,25 @@ def test_a_test_of_the_connection_tells_what_is_so_now() -> None:
             backend.list_models()
 
 
+def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.backends.endpoint.backend.LISTING_TIMEOUT_S", 0.2)
+
+    def trickling(exchange: Exchange) -> None:
+        exchange.start(kind="application/json")
+        try:
+            while True:
+                exchange.raw(" ")
+                threading.Event().wait(0.02)
+        except OSError:
+            pass
+
+    with scripted_endpoint() as endpoint:
+        endpoint.models = trickling
+        with connected(endpoint) as backend:
+            with pytest.raises(BackendError, match="silent for too long"):
+                backend.list_models()
+
+
 @pytest.mark.parametrize("model", [None, MODEL])
 def test_a_key_that_is_refused_is_a_failed_status(model: str | None) -> None:
     with scripted_endpoint() as endpoint:

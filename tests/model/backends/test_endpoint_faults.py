@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
 import socket
+import threading
 import time
 import traceback
 from email.utils import formatdate
@@ -155,6 +157,20 @@ def test_the_key_is_in_no_representation() -> None:
         texts = [repr(backend), str(backend), repr(backend.test_connection()), backend.name]
         server = backend._server
         texts += [repr(server), str(server), repr(server.explainer), str(server.explainer)]
+    assert [text for text in texts if KEY in text] == []
+
+
+def test_nothing_of_a_backend_in_memory_shows_the_key_when_it_is_printed() -> None:
+    with conversation(fail(401, error(f"bad {KEY}")), api_key=KEY) as (_, backend):
+        with pytest.raises(BackendError) as caught:
+            ask(backend)
+        ours = [o for o in gc.get_objects() if type(o).__module__.startswith("model.backends")]
+        texts = [repr(o) for o in (*ours, *threading.enumerate())]
+        chain: BaseException | None = caught.value
+        while chain is not None:
+            texts += [repr(chain), str(chain), str(vars(chain))]
+            chain = chain.__cause__ or chain.__context__ if not chain.__suppress_context__ else None
+    assert any("Server(" in text for text in texts)
     assert [text for text in texts if KEY in text] == []
 
 

@@ -162,7 +162,8 @@ def test_a_server_that_is_killed_cuts_the_answer_off_and_is_found_again() -> Non
 def text_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny text model of random weights with the bundled tokenizer.
 
-    The program below serves pictures only where torchvision is installed.
+    The program below serves pictures only where torchvision is installed, and that of PyPI does
+    not import beside a torch without CUDA ("operator torchvision::nms does not exist").
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM

@@ -72,6 +72,8 @@ LAUNCH: dict[str, Any] = {
     "head": make_head(),
     "i18n": make_translations(),
     "allowed_paths": [str(ASSETS / "examples")],
+    # Gradio keeps 0.2 MB of each page that was opened, until so many came after it
+    "state_session_capacity": 1000,
     "enable_monitoring": False,
     # ours is served in its place (ui/mcp_server.py); a variable of Gradio's would start it
     "mcp_server": False,

@@ -28,7 +28,13 @@ EMPTY = "Attach images, documents or videos and ask about them. Boxes are drawn 
 EXAMPLES_SHOWN = 3
 # once the message box has the example, as if somebody had pressed its button
 SEND_EXAMPLE = """() => {
-  setTimeout(() => document.querySelector("#prompt [aria-label=Submit]")?.click());
+  let tries = 100;
+  const send = () => {
+    const text = document.querySelector("#prompt textarea")?.value.trim();
+    if (text) document.querySelector("#prompt [aria-label=Submit]")?.click();
+    else if (tries--) setTimeout(send, 20);
+  };
+  setTimeout(send, 20);
 }"""
 OPENED_AT_ONCE = 2
 

@@ -10,6 +10,11 @@ const amend = () => {
   for (const button of document.querySelectorAll("#log .image-container button:not([aria-label])")) {
     if (!button.innerText.trim()) button.setAttribute("aria-label", sightline.say("Open the picture"));
   }
+  // a button within a link, which does the same
+  for (const button of document.querySelectorAll("#log a.download-link > button:not([inert])")) {
+    button.parentElement.setAttribute("aria-label", button.getAttribute("aria-label"));
+    button.inert = true;
+  }
 };
 
 let isDue = false;

@@ -14,8 +14,14 @@ const seen = (selector) =>
 
 const toMessage = () => {
   document.querySelector("[role=tab][data-tab-id=chat]")?.click();
-  // the tab's content comes with the next frame
-  requestAnimationFrame(() => seen("#prompt textarea")?.focus());
+  // a tab's content is made when it is opened first
+  let tries = 100;
+  const focus = () => {
+    const box = seen("#prompt textarea");
+    if (box) box.focus();
+    else if (tries--) requestAnimationFrame(focus);
+  };
+  requestAnimationFrame(focus);
 };
 
 const act = (event) => {

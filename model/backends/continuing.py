@@ -23,8 +23,9 @@ from model.backends.thinking import CLOSING_TAG, OPENING_TAG
 if TYPE_CHECKING:
     from model.processing import Glm4vProcessor
 
-# 4 bytes each.
-MAX_WRITTEN_TOKENS = 2_000_000
+MAX_WRITTEN_BYTES = 8 * 2**20
+# Of an answer, beside its tokens: digest, array, places in the list (sys.getsizeof: 49 + 80 + 56).
+ENTRY_BYTES = 200
 
 
 class WrittenAnswers:
@@ -33,10 +34,10 @@ class WrittenAnswers:
     Holds no text, and of a prompt its digest only: who finds an answer's tokens has its text.
     """
 
-    def __init__(self, max_tokens: int = MAX_WRITTEN_TOKENS) -> None:
-        self.max_tokens = max_tokens
+    def __init__(self, max_bytes: int = MAX_WRITTEN_BYTES) -> None:
+        self.max_bytes = max_bytes
         self._answers: deque[tuple[bytes, array[int]]] = deque()  # newest first
-        self._tokens = 0
+        self._nbytes = 0
         self._lock = threading.Lock()
 
     def put(self, prompt: Sequence[int], tokens: Sequence[int]) -> None:
@@ -44,9 +45,9 @@ class WrittenAnswers:
         entry = (_digest(prompt), array("i", tokens))
         with self._lock:
             self._answers.appendleft(entry)
-            self._tokens += len(tokens)
-            while self._tokens > self.max_tokens:
-                self._tokens -= len(self._answers.pop()[1])
+            self._nbytes += _nbytes(entry[1])
+            while self._nbytes > self.max_bytes:
+                self._nbytes -= _nbytes(self._answers.pop()[1])
 
     def find(self, prompt: Sequence[int]) -> Iterator[list[int]]:
         """Yield the answers to a prompt, the newest first."""
@@ -54,6 +55,10 @@ class WrittenAnswers:
         with self._lock:
             found = [tokens for known, tokens in self._answers if known == digest]
         return (tokens.tolist() for tokens in found)
+
+
+def _nbytes(tokens: array[int]) -> int:
+    return ENTRY_BYTES + tokens.itemsize * len(tokens)
 
 
 def _digest(prompt: Sequence[int]) -> bytes:

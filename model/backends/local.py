@@ -62,7 +62,8 @@ def _answer(loaded: Loaded, prompt: LocalPrompt, request: Request) -> Generator[
                 made.append(TokenProbability(text, token.close_logprob))
                 yield from events
     finally:
-        loaded.written.put(prompt.question, ids)
+        if made:
+            loaded.written.put(prompt.question, ids)
     total_s = time.perf_counter() - request.began
     rest, events = prompt.reader.end(is_complete=token_id in stop_ids)
     if rest:

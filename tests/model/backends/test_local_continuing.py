@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from model.backends.answer_reader import AnswerReader
 from model.backends.base import AnswerDelta, Message, Reply, SamplingOptions, Sent, ThinkingDelta
-from model.backends.continuing import WrittenAnswers, find_cut
+from model.backends.continuing import ENTRY_BYTES, WrittenAnswers, find_cut
 from model.backends.local import LocalBackend
 from model.processing import Glm4vProcessor
 
@@ -238,11 +238,11 @@ def test_half_a_character_is_not_shown_and_comes_whole(processor: Glm4vProcessor
 
 
 def test_tokens_of_answers_are_kept_within_their_bound_the_newest_first() -> None:
-    answers = WrittenAnswers(max_tokens=7)
+    answers = WrittenAnswers(max_bytes=3 * ENTRY_BYTES + 4 * 7)
     for size in (4, 2, 3):
         answers.put([1, 2], [size] * size)
     answers.put([9], [1])
     assert list(answers.find([1, 2])) == [[3, 3, 3], [2, 2]]
     assert list(answers.find([1])) == []
-    answers.put([3], [0] * 8)
+    answers.put([3], [0] * 1000)
     assert list(answers.find([3])) == list(answers.find([1, 2])) == []

@@ -257,7 +257,7 @@ def wire_history(
     panel, asked, uploads = parts
     came = gr.State(None)  # a conversation on its way to the page
     take_asked = "() => document.getElementById('history-panel').asked"
-    panel.leave(None, cancels=[running])
+    panel.cease(None, cancels=[running])
     panel.leave(**settle).then(**_tell("left"))
     panel.preview(
         history.preview, [asked], [log, notice], js=f"({take_asked})()[0]", **AT_ONCE

@@ -2,7 +2,9 @@
 
 const CURRENT = "sightline.conversation"; // in the tab
 const FORGET = "sightline.forget"; // in the browser
-const RESTORE_TIMEOUT_MS = 15_000;
+const CANCEL_MS = 300;
+const SETTLE_MS = 4_000;
+const PREVIEW_MS = 10_000;
 
 const settings = (storage, key, value) => {
   try {
@@ -105,13 +107,29 @@ const take = (record) => {
 const once = (name) =>
   new Promise((resolve) => document.addEventListener(`sightline:${name}`, resolve, { once: true }));
 
-// Raise an event of this component and wait for its end, of which Python tells.
-const ask = async (event, asked, ending) => {
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// Raise an event of this component and wait for its end, of which Python tells, or for so long.
+const ask = async (event, asked, ending, most_ms = 0) => {
   panel.asked = asked;
   const ended = once(ending);
   trigger(event);
-  await ended;
+  await Promise.race([ended, ...(most_ms ? [pause(most_ms)] : [])]);
 };
+
+// End the answer that is being written, if one is, and let it be marked as stopped. One after the
+// other: an event that begins while another is cancelled may never hear of its end.
+const leave = async () => {
+  trigger("cease");
+  await pause(CANCEL_MS);
+  await ask("leave", null, "left", SETTLE_MS);
+};
+
+// A new conversation ends what is being opened, and an event that is ended may not tell.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest?.("#new-conversation")) return;
+  setTimeout(() => document.dispatchEvent(new Event("sightline:restored")), SETTLE_MS);
+});
 
 const lock = (on) => {
   const prompt = document.getElementById("prompt");
@@ -126,10 +144,11 @@ const open = async (id, isFirst = false) => {
   if (!entry || entry.is_deleted) return isFirst && setCurrent("");
   lock(true);
   try {
-    if (!isFirst) await ask("leave", null, "left");
+    if (!isFirst) await leave();
     setCurrent(id);
     if (entry.hashes.length) {
-      await ask("preview", [{ record: entry.record, keys: Object.keys(entry.files) }, null], "previewed");
+      const asked = [{ record: entry.record, keys: Object.keys(entry.files) }, null];
+      await ask("preview", asked, "previewed", PREVIEW_MS);
     }
     const { keys, files } = await sendFiles(entry, tell);
     tell("");

@@ -37,12 +37,15 @@ BUNDLED_CAUTION = (
     "The bundled model was trained on single small screens: it takes documents and videos in, but "
     "do not expect good answers about them."
 )
-# Gradio and uvicorn read these; an operator's own values stay.
+# Libraries read these; an operator's own values stay.
 ENVIRONMENT = {
     # Statistics of all events, for a page that is switched off below: kept by the thousand, and
     # computed anew, with pandas, after each.
     "GRADIO_ANALYTICS_MAX_EVENTS": "1",
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
+    # oneDNN keeps what it made for each size of a matrix product, and prompts have all lengths: of
+    # its default of 1024, almost 1 MB each, most are never used again (benchmarks/users.py).
+    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
 }
 # Proxies that a Space is reached through: what they say of whom they ask for is believed.
 ON_A_SPACE = {"FORWARDED_ALLOW_IPS": "10.0.0.0/8"}

@@ -53,8 +53,15 @@ async def complete(request: Request) -> StreamingResponse:
 
 
 async def stream(body: dict[str, Any]) -> AsyncIterator[str]:
-    """Yield the events of an answer; a client that leaves ends the computing."""
-    messages = [{**m, "content": [*map(read_part, parts_of(m))]} for m in body["messages"]]
+    """Yield the events of an answer; a client that leaves ends the computing.
+
+    An answer at the end of the messages is gone on with, if that is asked for as at vLLM.
+    """
+    goes_on = (body.get("continue_final_message"), body.get("add_generation_prompt", True))
+    assert goes_on == (True, False) or body["messages"][-1]["role"] == "user"
+    messages = [
+        {**m, "content": [*map(read_part, parts_of(m))]} for m in map(split, body["messages"])
+    ]
     events = backend.stream(
         messages,
         enable_thinking=body["chat_template_kwargs"]["enable_thinking"],
@@ -82,6 +89,16 @@ def chunks_of(event: Event) -> list[dict[str, Any]]:
     if isinstance(event, AnswerDelta):
         return [{"choices": [{"index": 0, "delta": {"content": event.text}}]}]
     return []
+
+
+def split(message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message with its thought apart, as GLM-4.5V's chat template takes it."""
+    content = message["content"]
+    if message["role"] != "assistant" or "</think>" not in content:
+        return message
+    thought, _, answer = content.partition("</think>")
+    thought = thought.removeprefix("<think>")
+    return {**message, "reasoning_content": thought, "content": answer.lstrip("\n")}
 
 
 def parts_of(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -119,6 +119,21 @@ def test_a_served_model_answers_as_it_does_in_this_process() -> None:
             assert there.finished.new_tokens == here.finished.new_tokens
 
 
+def test_a_part_of_an_answer_is_gone_on_with_to_the_same_end() -> None:
+    """It ends where a number does: a number that is cut is not the same tokens."""
+    port = free_port()
+    with bundled(port), connected(f"http://127.0.0.1:{port}/v1") as backend:
+        wait_until_ready(backend)
+        for thinking in (False, True):
+            whole = ask(backend, question(), thinking=thinking)
+            part = whole.answer[: whole.answer.rindex(",") + 1]
+            begun: Message = {"role": "assistant", "content": [{"type": "text", "text": part}]}
+            if whole.thinking:
+                begun["reasoning_content"] = whole.thinking
+            rest = ask(backend, [*question(), begun], thinking=thinking)
+            assert (rest.thinking, part + rest.answer) == ("", whole.answer)
+
+
 def test_a_server_stops_computing_what_is_closed() -> None:
     port = free_port()
 

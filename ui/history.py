@@ -73,6 +73,8 @@ TEXTS = {
     "full_file": "There is no room in this browser for {name}. The text of the conversation is "
     "kept.",
     "full": "There is no room left in this browser: this is not kept. Delete some conversations.",
+    "forgotten": "The server had forgotten the conversation before: this answer does not know of "
+    "it. Open it in the list to go on with it.",
     "no_store": "This browser keeps nothing for this page, as in a private window: conversations "
     "last until it is left.",
     "no_export": "This is no file that was exported here.",

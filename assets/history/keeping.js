@@ -20,9 +20,12 @@ const forgets = () => settings(localStorage, FORGET) === "yes";
 
 // The conversation on the page; "" before its first question.
 let current = "";
+// Whether the server has shown it: one that cannot be opened is not on the page.
+let isOnPage = false;
 // Those that this tab has seen: an answer that ends late does not bring back what was left.
 const seen = new Set();
 const setCurrent = (id) => {
+  isOnPage &&= id === current;
   current = id;
   if (id) seen.add(id);
   settings(sessionStorage, CURRENT, forgets() ? "" : id);
@@ -48,7 +51,12 @@ const said = (record) => JSON.stringify(record?.turns.map(({ id, thinking, answe
 const keep = async (record) => {
   if (!Array.isArray(record?.turns)) return;
   if (!record.turns.length) return setCurrent("");
-  if (record.id !== current && !current && !seen.has(record.id)) setCurrent(record.id);
+  if (record.id !== current && !seen.has(record.id)) {
+    // a server keeps no conversation for long that nobody is connected for
+    if (current && isOnPage) tell(say("forgotten"), true);
+    setCurrent(record.id);
+  }
+  if (record.id === current) isOnPage = true;
   if (forgets()) return;
   const now = Date.now();
   const entry = await update(record.id, (before) => {

@@ -161,7 +161,7 @@ def test_a_refresh_and_a_new_server_lose_nothing(
 
     served.close()  # and with it all of its files
     newer = Backend([BOXED, END])
-    serve_at(newer, port)
+    served = serve_at(newer, port)
     page.reload()
     page.wait_for_selector("#log sightline-overlay")
     picture = page.locator("#log .user img").first
@@ -171,6 +171,11 @@ def test_a_refresh_and_a_new_server_lose_nothing(
     expect(page.locator("#log sightline-overlay")).to_have_count(2)
     parts = [part["type"] for message in newer.questions[0] for part in message["content"]]
     assert parts == ["image", "text", "text", "text"]
+
+    served.state_holder.session_data.clear()  # as an hour after a connection was lost
+    ask(page, "Still there?")
+    expect(page.locator("#history-panel .status")).to_contain_text("had forgotten")
+    expect(page.locator("#history-panel .count")).to_have_text("(2)")
 
 
 @pytest.mark.slow

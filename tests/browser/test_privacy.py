@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +26,7 @@ class Caller:
     def __init__(self, url: str, session: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=30)
         self.session = session
+        self.path = ""  # of a file of theirs
         config = self.get("/config").json()
         self.components = {c["id"]: c for c in config["components"]}
         self.events = config["dependencies"]
@@ -80,7 +82,7 @@ def owner(served: str, tmp_path_factory: pytest.TempPathFactory) -> Caller:
     asked = owner.data_for("ask", multimodaltextbox={"text": SECRET, "files": [file]})
     said = owner.ask("ask", asked, event_data=None)
     assert SECRET in json.dumps(said) and said[0]["success"]
-    owner.path = path  # type: ignore[attr-defined]
+    owner.path = path
     return owner
 
 
@@ -142,7 +144,7 @@ def test_no_public_address_names_anothers_session_words_or_files(
     address: str, owner: Caller, other: Caller
 ) -> None:
     text = other.get(address).text
-    for part in (SECRET, owner.session, Path(owner.path).parent.name, "private.png"):  # type: ignore[attr-defined]
+    for part in (SECRET, owner.session, Path(owner.path).parent.name, "private.png"):
         assert part not in text
 
 
@@ -168,7 +170,7 @@ def test_how_busy_the_page_is_and_how_it_is_used_is_not_told(other: Caller) -> N
     ],
 )
 def test_only_uploads_and_examples_are_served(path: str, owner: Caller, other: Caller) -> None:
-    uploads = Path(owner.path).parents[1]  # type: ignore[attr-defined]
+    uploads = Path(owner.path).parents[1]
     (uploads.parent / "secret.txt").write_text(SECRET)
     root = Path(__file__).parents[2]
     address = "/gradio_api/file=" + path.format(root=root, uploads=uploads)
@@ -176,11 +178,9 @@ def test_only_uploads_and_examples_are_served(path: str, owner: Caller, other: C
 
 
 def test_a_file_is_named_so_that_nobody_can_guess_it(owner: Caller, tmp_path: Path) -> None:
-    import hashlib
-
-    content = Path(owner.path).read_bytes()  # type: ignore[attr-defined]
-    assert hashlib.sha256(content).hexdigest() not in owner.path  # type: ignore[attr-defined]
-    assert len(Path(owner.path).parent.name) == 64  # type: ignore[attr-defined]
+    content = Path(owner.path).read_bytes()
+    assert hashlib.sha256(content).hexdigest() not in owner.path
+    assert len(Path(owner.path).parent.name) == 64
 
 
 def test_a_path_that_was_not_uploaded_is_no_file_of_a_question(other: Caller) -> None:

@@ -69,6 +69,7 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_settings_are_refused_in_words_sent_with_questions_kept_and_reset(
     url: str, backend: Recording, visitor: Visitor
 ) -> None:
@@ -189,6 +190,7 @@ def test_keys_send_stop_and_begin_anew_but_not_where_they_mean_something_else(
     expect(page.locator("#log .user-row")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_an_example_of_the_chat_runs_with_one_click_and_first_steps_are_told_once(
     url: str, visitor: Visitor
 ) -> None:
@@ -229,6 +231,7 @@ def give_answers(page: Page) -> dict[str, Callable[[], None]]:
     return {"grounding": ground, "chat": chat, "agent": act}
 
 
+@pytest.mark.slow
 def test_on_a_phone_every_tab_fits_and_the_message_box_is_in_sight(
     url: str, visitor: Visitor
 ) -> None:

@@ -142,6 +142,8 @@ class Visitor:
         self._turn = turns[-1] if turns else self._turn
         if end == "answered" and "questions before yours" in outputs:
             end = "refused"
+        if end == "answered" and event == "ask" and not turns:
+            self._visits.errors.append(f"{self._name}: {what} ended without an answer")
         self._visits.asked.append(Asked(self._name, what, end, last_in_queue - started))
 
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import httpx
 import pytest
 from scripted_backend import END, ScriptedBackend
 
 from benchmarks.page_client import Page, Tab, open_page
 from model.backends.base import AnswerDelta, Event, Message, SamplingOptions
-from ui.visitor import who_asks
+from ui.visitor import identify, who_asks
 
 SOON_S = 20.0
 
@@ -148,6 +149,30 @@ def test_a_tab_that_is_closed_while_it_waits_leaves_the_queue(serve: Callable[..
 
     run(serve(backend), visit)
     assert [visitor.rpartition(".")[2] for visitor in backend.asked_by] == ["1", "3"]
+
+
+def test_tools_wait_in_the_same_line_and_know_their_callers(serve: Callable[..., str]) -> None:
+    backend = Gated()
+    backend.gate.release(2)
+    call = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "chat", "arguments": {"text": "Where?"}},
+    }
+    address = f"{serve(backend, mcp=True, max_per_minute=1)}/gradio_api/mcp"
+
+    def ask_tool(caller: str) -> str:
+        headers = {
+            "Accept": "application/json, text/event-stream",
+            "X-Forwarded-For": caller,
+        }
+        return httpx.post(address, json=call, headers=headers, timeout=SOON_S).text
+
+    assert "hello" in ask_tool("192.0.2.1")
+    assert "as many questions as one person may" in ask_tool("192.0.2.1")
+    assert "hello" in ask_tool("192.0.2.2")
+    assert backend.asked_by == [identify(None, "192.0.2.1"), identify(None, "192.0.2.2")]
 
 
 @pytest.mark.slow

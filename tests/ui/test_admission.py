@@ -24,6 +24,7 @@ from model.backends.base import (
     SamplingOptions,
     Waiting,
 )
+from ui import build_ui
 from ui.admission import FairBackend, admit, who_answers
 from ui.answering import Refused, answer
 from ui.chat import Chat
@@ -385,3 +386,10 @@ def test_the_page_s_handlers_ask_a_visitor_s_own_backend_through_the_line() -> N
     assert answered.notice == ""
     assert "as many questions as one person may" in refused.notice
     assert refused.prompt == question
+
+
+def test_a_live_run_takes_none_of_the_page_s_questions_while_it_acts() -> None:
+    settings = PageSettings(browser_origins=("http://127.0.0.1:1",))
+    page = build_ui(ScriptedBackend(), settings)
+    groups = {fn.name: fn.concurrency_id for fn in page.fns.values()}
+    assert (groups["go_live"], groups["ask"]) == ("live", "model")

@@ -68,6 +68,9 @@ const split = (files) => {
   }
   return {kept, refused};
 };
+// what the strip says is made by the server
+document.addEventListener("sightline-language", () => element.isConnected && trigger("retell"));
+
 const isOurs = (event) => element.isConnected && event.target.closest?.("#prompt");
 
 document.addEventListener("change", (event) => {
@@ -119,6 +122,9 @@ CHOOSE = """(choices, strip, version) => {
   const {file, choice, value} = strip.asked;
   return [{...choices, [file]: {...choices?.[file], [choice]: value}}, version + 1];
 }"""
+
+# (version) => version: the same files are told about once more, in another language.
+RETELL = "(version) => version + 1"
 
 # (message, version) => version: an answer that ends changes what files attached meanwhile take
 # together with the conversation.

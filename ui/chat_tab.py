@@ -266,6 +266,7 @@ def _wire_attaching(chat: Chat, parts: _Parts) -> None:
     strip.choose(
         None, [choices, strip, version], [choices, version], js=arranging.CHOOSE, **PRIVATE
     )
+    strip.retell(None, version, version, js=arranging.RETELL, **PRIVATE)
     strip.refuse(chat.refuse, None, parts.notice, **AT_ONCE)
     version.change(chat.note_version, [attaching.newest, version], None, **AT_ONCE)
     version.change(

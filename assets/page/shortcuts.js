@@ -6,8 +6,8 @@ for (const key of help.querySelectorAll("[data-mac]")) if (isMac) key.textConten
 
 const BOXES = "#prompt textarea, #instruction textarea";
 const FIELDS = "textarea, select, [contenteditable=true], input:not([type=checkbox], [type=radio])";
-const STOPS = "#prompt [aria-label=Stop], #stop, #agent-stop, #live-stop";
-const SENDS = { prompt: "#prompt [aria-label=Submit]", instruction: "#start" };
+const STOPS = "#prompt .stop-button, #stop, #agent-stop, #live-stop";
+const SENDS = { prompt: "#prompt .submit-button", instruction: "#start" };
 
 const seen = (selector) =>
   [...document.querySelectorAll(selector)].find((each) => each.checkVisibility());

@@ -28,6 +28,7 @@ SCRIPTS = (
     "overlay/zoom.js",
     "overlay/copy.js",
     "overlay/shapes.js",
+    "overlay/truth.js",
     "overlay/parts.js",
     "overlay/element.js",
     "overlay/code.js",

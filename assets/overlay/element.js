@@ -16,6 +16,7 @@ class Overlay extends HTMLElement {
   #lit = null;
   #parts = null;
   #zoom = null;
+  #truth = null;
   #resized = new ResizeObserver(() => this.#layOut());
   #translate = () => sightline.fill(this.shadowRoot);
 
@@ -105,6 +106,7 @@ class Overlay extends HTMLElement {
     };
     const { view, stage, pages, copyOne } = this.#parts;
     this.#zoom = new Zoom(view, stage, () => this.#layOut());
+    this.#truth = new Truth(root, view, stage, find("svg"), find(".draw-truth"));
     this.#zoom.aim = () => this.#partOfTarget();
     find(".in").onclick = () => this.#zoom.in();
     find(".out").onclick = () => this.#zoom.out();
@@ -117,7 +119,7 @@ class Overlay extends HTMLElement {
     copyOne.onclick = () => this.copy(this.#chosen);
     followIn(root);
     view.addEventListener("click", (event) => {
-      if (!this.#zoom.dragged) this.#choose(numberOf(event.target));
+      if (!this.#zoom.dragged && !this.#truth.isOn) this.#choose(numberOf(event.target));
     });
     // not at the SVG itself, which Chromium makes a stop of the tab key where it listens for focus
     stage.addEventListener("keydown", (event) => this.#key(event));
@@ -136,6 +138,7 @@ class Overlay extends HTMLElement {
     pager.hidden = names.length < 2;
     fill(format, this.#view.formats);
     foot.hidden = this.#view.formats.length === 0;
+    this.#truth.button.hidden = foot.hidden; // until there is all to hold against it
     files.replaceChildren(...this.#view.files.map((file) => this.#makeFile(file)));
     this.#turnTo(Math.min(this.#page, names.length - 1));
   }
@@ -165,6 +168,7 @@ class Overlay extends HTMLElement {
     if (page.png) files.prepend(makeDownload(page, failed));
     this.#draw(page);
     this.#layOut();
+    this.#truth.show(page);
   }
 
   // Draws what is new or different, and leaves the rest alone, focus included.

@@ -7,6 +7,7 @@ const SKELETON = `
       <select class="pages" data-label="Picture"></select>
       <button class="next" data-label="Next picture">›</button>
     </span>
+    <button class="draw-truth" aria-pressed="false">Draw the true box</button>
     <span class="zoom" role="group" data-label="Zoom">
       <button class="out" data-label="Zoom out">−</button>
       <button class="in" data-label="Zoom in">+</button>
@@ -21,6 +22,7 @@ const SKELETON = `
       <div class="labels" aria-hidden="true"></div>
     </div>
   </div>
+  ${TRUTH}
   <div class="foot">
     <span class="copying">
       <select class="format" data-label="Copy as"></select>

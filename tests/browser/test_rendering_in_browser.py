@@ -17,6 +17,8 @@ from opens_files import OpensFiles
 from playwright.sync_api import Locator, Page, expect
 from visitor import Visitor
 
+from grounding import parse
+from grounding.evaluation.metrics import iou, is_inside
 from model.backends.base import AnswerDelta, Event, Finished, Message, SamplingOptions, Status
 from ui import answering
 
@@ -29,6 +31,7 @@ FILES = (
     "It begins at 0:02 in plain.webm, at 1 second in old.mp4, never at 9:00. "
     "See `page 1`, page 2: [[100,100,500,500]] (page 2), and page 3."
 )
+BOXES = "[[100,200,400,700]] and [[600,200,900,700]] and <point>900 900</point>"
 TORTURE = r"""a < b and c > d, <think>a thought</think>, <b>raw</b>, &lt; and $HOME for $5.
 
 1. In a list:
@@ -164,7 +167,12 @@ def heard() -> Iterator[tuple[str, list[str]]]:
 @pytest.fixture(scope="module")
 def url(serve_for_all: Callable[..., str], heard: tuple[str, list[str]]) -> Iterator[str]:
     hostile = HOSTILE.format(url=heard[0])
-    answers = {"Files?": FILES, "Torture": TORTURE, "Hostile": f"Here:\n```html\n{hostile}\n```"}
+    answers = {
+        "Boxes?": BOXES,
+        "Files?": FILES,
+        "Torture": TORTURE,
+        "Hostile": f"Here:\n```html\n{hostile}\n```",
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answering, "MIN_INTERVAL_S", 0.0)
         yield serve_for_all(Answers(answers))
@@ -334,3 +342,37 @@ def test_without_a_way_to_take_one_there_is_no_button(url: str, visitor: Visitor
     page.reload()
     page.wait_for_selector("#start")
     assert page.get_by_role("button", name="Take a screenshot").count() == 0
+
+
+def test_what_was_found_is_held_against_the_true_box_by_the_rules_of_the_benchmarks(
+    url: str, visitor: Visitor, tmp_path: Path
+) -> None:
+    page = visitor.open(url)
+    ask(page, "Boxes?", make_image(tmp_path / "screen.png", (400, 200)))
+    overlay = page.locator("#log sightline-overlay")
+    overlay.get_by_role("button", name="Draw the true box").click()
+    overlay.scroll_into_view_if_needed()
+    place = overlay.locator(".stage").bounding_box()
+    assert place is not None
+    scale = place["width"] / 400
+    page.mouse.move(place["x"] + 60 * scale, place["y"] + 50 * scale)
+    page.mouse.down()
+    page.mouse.move(place["x"] + 200 * scale, place["y"] + 150 * scale, steps=3)
+    page.mouse.up()
+    fields = overlay.locator(".truth input")
+    drawn = [float(field.input_value()) for field in fields.all()]
+    assert drawn == pytest.approx([60, 50, 200, 150], abs=1)
+    assert overlay.locator(".target[aria-pressed=true]").count() == 0
+    for number, field in zip((50, 30, 170, 200), fields.all(), strict=True):
+        field.fill(str(number))
+    truth = (50, 30, 170, 200)
+    result = parse(BOXES, image_sizes=[(400, 200)])
+    says = overlay.get_by_role("status", name="Against the true box").locator("li")
+    expected = [
+        f"#{n}: a {'hit' if is_inside(box.center, truth) else 'miss'}, the middle is "
+        f"{'inside' if is_inside(box.center, truth) else 'outside'}; "
+        f"IoU {iou(box.xyxy, truth):.3f}"
+        for n, box in enumerate(result.boxes, 1)
+    ]
+    assert "a hit" in expected[0] and "a miss" in expected[1]
+    expect(says).to_have_text([*expected, "#3: a miss, the point is outside"])

@@ -6,7 +6,7 @@
 // policy allows no frame an address. Scripts run only where the person wants them to.
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data: blob:; font-src data:";
-const ISOLATED = "It cannot reach this page or the network.";
+const ISOLATED = "It cannot reach this page.";
 
 function policyFor(scripts) {
   const policy = scripts ? `${POLICY}; script-src 'unsafe-inline'` : POLICY;

@@ -261,9 +261,9 @@ def wire_history(
     take_asked = "() => document.getElementById('history-panel').asked"
     panel.cease(None, cancels=[running])
     panel.leave(**settle).then(**_tell("left"))
-    panel.preview(
-        history.preview, [asked], [log, notice], js=f"({take_asked})()[0]", **AT_ONCE
-    ).then(**_tell("previewed"))
+    panel.preview(history.preview, [asked], [log, notice], js=take_asked + "[0]", **AT_ONCE).then(
+        **_tell("previewed")
+    )
     at_once: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
     opening = panel.restore(
         history.restore,

@@ -17,7 +17,8 @@ from scripted_backend import END, ScriptedBackend
 from visitor import TIMEOUT_MS
 
 import app
-from model.backends.base import AnswerDelta, Event, Message
+from model.backends.base import AnswerDelta, BackendError, Event, Message, Status
+from model.processing import WHOLE, Attachment, Choice, Limits
 from ui import PageSettings, build_ui, chat
 
 pytestmark = pytest.mark.browser
@@ -29,6 +30,11 @@ class Backend(ScriptedBackend):
     """Answers with a box; a question about "slow" things until it is told to end."""
 
     end = threading.Event()
+
+    def open_attachment(self, path: str, choice: Choice = WHOLE, *, limits: Limits) -> Attachment:
+        if self.state.state == "loading":
+            raise BackendError("Loading. Try again in a moment.")
+        return super().open_attachment(path, choice, limits=limits)
 
     def stream(self, messages: list[Message], **more: Any) -> Generator[Event, None, None]:
         if "slow" not in str(messages[-1]):
@@ -161,8 +167,12 @@ def test_a_refresh_and_a_new_server_lose_nothing(
 
     served.close()  # and with it all of its files
     newer = Backend([BOXED, END])
+    newer.state = Status("loading", "Loading")
     served = serve_at(newer, port)
     page.reload()
+    expect(page.locator("#chat-notice")).to_contain_text("once the model is loaded")
+    expect(page.locator("#log")).to_contain_text("Where is it?")  # which does not wait
+    newer.state = Status("ready", "Ready")
     page.wait_for_selector("#log sightline-overlay")
     picture = page.locator("#log .user img").first
     expect(picture).to_have_js_property("complete", True)

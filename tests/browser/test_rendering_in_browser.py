@@ -348,16 +348,19 @@ def test_what_was_found_is_held_against_the_true_box_by_the_rules_of_the_benchma
     url: str, visitor: Visitor, tmp_path: Path
 ) -> None:
     page = visitor.open(url)
-    ask(page, "Boxes?", make_image(tmp_path / "screen.png", (400, 200)))
-    overlay = page.locator("#log sightline-overlay")
+    file = make_image(tmp_path / "screen.png", (400, 200))
+    page.locator("#screenshot input[type=file]").set_input_files(file)
+    expect(page.locator("#screenshot img")).to_be_visible()
+    page.locator("#instruction textarea").fill("Boxes?")
+    page.locator("#start").click()
+    expect(page.locator("#table tbody tr")).to_have_count(3)
+    overlay = page.locator("#picture sightline-overlay")
     overlay.get_by_role("button", name="Draw the true box").click()
-    overlay.scroll_into_view_if_needed()
-    place = overlay.locator(".stage").bounding_box()
-    assert place is not None
-    scale = place["width"] / 400
-    page.mouse.move(place["x"] + 60 * scale, place["y"] + 50 * scale)
+    stage = overlay.locator(".stage")
+    scale = stage.evaluate("e => e.clientWidth") / 400
+    stage.hover(position={"x": 60 * scale, "y": 50 * scale})
     page.mouse.down()
-    page.mouse.move(place["x"] + 200 * scale, place["y"] + 150 * scale, steps=3)
+    stage.hover(position={"x": 200 * scale, "y": 150 * scale})
     page.mouse.up()
     fields = overlay.locator(".truth input")
     drawn = [float(field.input_value()) for field in fields.all()]

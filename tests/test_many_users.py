@@ -7,7 +7,7 @@ import pytest
 from benchmarks.app_process import Sample
 from benchmarks.users import fairness, growth, run
 
-# Thirty times the weights' size: what loading, compiling and the first prompts take at most.
+# A bound on the whole, not on growth: runs of two and five minutes came to 1.0 and 1.4 GB.
 MOST_MEMORY = 1_500_000_000
 # Threads that a server at rest has beside those of its start: anyio's, until they have idled long.
 MOST_IDLE_THREADS = 24

@@ -19,7 +19,7 @@ from ui.wiring import AT_ONCE, PRIVATE, engine
 
 EMPTY = "The screenshot appears here, with a box around what the model found."
 
-RIGHT, MISSED = "right", "known to miss"
+RIGHT, MISSED = "known to find", "known to miss"
 
 
 class _Question(NamedTuple):

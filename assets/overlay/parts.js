@@ -7,7 +7,7 @@ const SKELETON = `
       <select class="pages" data-label="Picture"></select>
       <button class="next" data-label="Next picture">›</button>
     </span>
-    <button class="draw-truth" aria-pressed="false">Draw the true box</button>
+    <button class="draw-truth" aria-pressed="false" data-text="Draw the true box"></button>
     <span class="zoom" role="group" data-label="Zoom">
       <button class="out" data-label="Zoom out">−</button>
       <button class="in" data-label="Zoom in">+</button>

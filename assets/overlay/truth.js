@@ -5,12 +5,12 @@
 
 const TRUTH = `
   <div class="truth" hidden>
-    <span>Drag over the picture, or type its pixels:</span>
-    <label>left <input type="number" min="0"></label>
-    <label>top <input type="number" min="0"></label>
-    <label>right <input type="number" min="0"></label>
-    <label>bottom <input type="number" min="0"></label>
-    <ul role="status" aria-label="Against the true box"></ul>
+    <span data-text="Drag over the picture, or type its pixels:"></span>
+    <label><span data-text="left"></span> <input type="number" min="0"></label>
+    <label><span data-text="top"></span> <input type="number" min="0"></label>
+    <label><span data-text="right"></span> <input type="number" min="0"></label>
+    <label><span data-text="bottom"></span> <input type="number" min="0"></label>
+    <ul role="status" data-label="Against the true box"></ul>
   </div>`;
 
 function isInside([x, y], [x0, y0, x1, y1]) {
@@ -32,13 +32,13 @@ function describeScore({ number, box, at }, truth) {
   const hit = isInside(middle, truth);
   if (!box) {
     return hit
-      ? `#${number}: a hit, the point is inside`
-      : `#${number}: a miss, the point is outside`;
+      ? sightline.say("#{number}: a hit, the point is inside", { number })
+      : sightline.say("#{number}: a miss, the point is outside", { number });
   }
   const share = iou(box, truth).toFixed(3);
   return hit
-    ? `#${number}: a hit, the middle is inside; IoU ${share}`
-    : `#${number}: a miss, the middle is outside; IoU ${share}`;
+    ? sightline.say("#{number}: a hit, the middle is inside; IoU {share}", { number, share })
+    : sightline.say("#{number}: a miss, the middle is outside; IoU {share}", { number, share });
 }
 
 class Truth {

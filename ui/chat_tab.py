@@ -81,7 +81,7 @@ def build_chat_tab(backend: ChatBackend, settings: PageSettings, own: gr.State) 
         [
             gr.MultimodalTextbox(visible=False),
             gr.JSON(visible=False),
-            parts.thinking,
+            gr.Checkbox(settings.thinking, visible=False),
             gr.Textbox(visible=False),
             *(gr.Number(visible=False) for _ in range(3)),
             gr.Checkbox(visible=False),

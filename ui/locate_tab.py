@@ -56,9 +56,17 @@ def build_locate_tab(backend: ChatBackend, settings: PageSettings, own: gr.State
     # below both columns: on a phone, what was found comes right under the button
     question.examples.render()
     _wire(locate, question, outcome, settings, own)
+    # of its own: programs are told the labels, which the page has in the visitor's language
+    image = gr.Image(label="image", type="filepath", visible=False)
+    hand_on_unopened(image)
     gr.Button(visible=False).click(
         locate.call,
-        [question.image, question.instruction, question.thinking, question.look_twice],
+        [
+            image,
+            gr.Textbox(label="instruction", visible=False),
+            gr.Checkbox(settings.thinking, label="thinking", visible=False),
+            gr.Checkbox(settings.look_twice, label="look_twice", visible=False),
+        ],
         [gr.JSON(visible=False), gr.Image(format="png", type="filepath", visible=False)],
         api_name="locate",
         **engine(settings),

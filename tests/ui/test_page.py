@@ -30,6 +30,10 @@ def test_the_api_has_chat_locate_and_parse_and_nothing_else(settings: PageSettin
     assert info["unnamed_endpoints"] == {}
 
 
+def test_programs_are_told_no_mark_of_a_translation(settings: PageSettings) -> None:
+    assert "i18n" not in str(build_ui(ScriptedBackend(), settings).get_api_info())
+
+
 def test_the_api_is_described(settings: PageSettings) -> None:
     endpoints = build_ui(ScriptedBackend(), settings).get_api_info()["named_endpoints"]
     assert [p["parameter_name"] for p in endpoints["/locate"]["parameters"]] == [

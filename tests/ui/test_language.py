@@ -38,8 +38,8 @@ from ui.language import (
 ROOT = Path(__file__).parents[2]
 SAYING = {"say": 0, "say_number": 2, "in_both": 0, "mark": 0}
 CHINESE_LETTER = re.compile(r"[\u3400-\u9fff]")
-# names, what is written in a language of its own, and on buttons that nobody sees
 TO_PROGRAMS = {"image", "instruction", "thinking", "look_twice"}
+# names, what is written in a language of its own, and on buttons that nobody sees
 NOT_WORDS = {"English", "Run", "Sightline", "Top-p", "Top-k", "JSON"}
 
 

@@ -43,10 +43,6 @@ ENVIRONMENT = {
     # computed anew, with pandas, after each.
     "GRADIO_ANALYTICS_MAX_EVENTS": "1",
     "GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**9),
-    # oneDNN keeps what it made for each size of a matrix product, 1024 of them by default, and
-    # prompts have all lengths: ten questions to the bundled model took 687 MB with that, and 598 MB
-    # where 8 were kept.
-    "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128",
 }
 # Proxies that a Space is reached through: what they say of whom they ask for is believed.
 ON_A_SPACE = {"FORWARDED_ALLOW_IPS": "10.0.0.0/8"}

@@ -66,5 +66,6 @@ def test_an_operator_s_own_bounds_stay() -> None:
     assert output_of(program, **dict.fromkeys(VARIABLES, "64")) == "64 64"
 
 
+@pytest.mark.slow
 def test_products_of_many_sizes_take_bounded_memory() -> None:
     assert int(output_of(OF_MANY_SIZES)) < MOST_MB

@@ -16,7 +16,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 from visitor import Visitor
 
 import app
@@ -27,6 +27,8 @@ from ui.wiring import worker_threads
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 60
+# two processes of tests share two cores with their browsers and models
+expect.set_options(timeout=15_000)
 
 
 def free_port() -> int:

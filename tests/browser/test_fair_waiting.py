@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import anyio
 import httpx
 import pytest
+from in_a_loop import run_in_a_loop
 from scripted_backend import END, ScriptedBackend
 
 from benchmarks.page_client import Page, Tab, open_page
@@ -69,7 +71,7 @@ async def ask(tab: Tab, heard: list[str] | None = None) -> asyncio.Task[str]:
 
 
 async def until(claim: Callable[[], bool]) -> None:
-    async with asyncio.timeout(SOON_S):
+    with anyio.fail_after(SOON_S):
         while not claim():
             await asyncio.sleep(0.02)
 
@@ -82,7 +84,7 @@ def run(url: str, visit: Callable[[Callable[[str], Any]], Coroutine[Any, Any, No
         async with AsyncExitStack() as tabs:
             await visit(lambda address: tabs.enter_async_context(Tab(url, page, address)))
 
-    asyncio.run(asyncio.wait_for(go(), 4 * SOON_S))
+    run_in_a_loop(lambda: asyncio.wait_for(go(), 4 * SOON_S))
 
 
 def test_questions_are_answered_in_turn_among_visitors(serve: Callable[..., str]) -> None:

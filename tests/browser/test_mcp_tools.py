@@ -18,6 +18,7 @@ import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AuthenticationError
+from in_a_loop import run_in_a_loop
 from loopback import Loopback
 from mcp import ClientSession, types
 from mcp.client.streamable_http import streamable_http_client
@@ -71,7 +72,7 @@ def talk(
             await session.initialize()
             return await say(session)
 
-    return anyio.run(run)
+    return run_in_a_loop(run)
 
 
 def call(url: str, name: str, **arguments: Any) -> types.CallToolResult:

@@ -225,6 +225,7 @@ def test_the_zoom_button_keeps_the_target_in_sight(
     assert view[1] <= top < bottom <= view[3]
 
 
+@pytest.mark.slow
 def test_zoom_keeps_what_is_under_the_pointer_and_labels_keep_their_size(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:
@@ -266,6 +267,7 @@ COPIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("allowed", [True, False])
 def test_targets_are_copied_as_what_was_chosen(
     serve: Serve, visitor: Visitor, screen: str, allowed: bool
@@ -414,6 +416,7 @@ def test_each_picture_has_its_own_targets_and_words_turn_to_theirs(
     expect(overlay.locator("img")).to_have_attribute("alt", "a.png: 1 target")
 
 
+@pytest.mark.slow
 def test_boxes_without_a_picture_can_be_given_to_another(
     serve: Serve, visitor: Visitor, tmp_path: Path
 ) -> None:

@@ -225,6 +225,7 @@ def test_times_seek_the_clip_and_pages_open(url: str, visitor: Visitor, tmp_path
     assert page.url.startswith(url) and "#" not in page.url
 
 
+@pytest.mark.slow
 def test_html_of_an_answer_can_do_nothing_but_show(
     url: str, visitor: Visitor, heard: tuple[str, list[str]]
 ) -> None:

@@ -245,6 +245,7 @@ def test_braces_from_a_model_are_not_a_template(serve: Serve, visitor: Visitor) 
     expect(page.locator("#table tbody tr")).to_contain_text("${1+1} {{value}}")
 
 
+@pytest.mark.slow
 def test_a_second_visitor_waits_in_the_queue_and_is_served(serve: Serve, visitor: Visitor) -> None:
     backend = Slow(places=threading.Semaphore(1))
     url = serve(backend, 1)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_a_loop import run_in_a_loop
 from media_files import make_image, make_pdf
 from scripted_backend import END, ScriptedBackend
 
@@ -65,11 +65,12 @@ def restore(asked: Any, uploads: Any, backend: ScriptedBackend | None = None) ->
         steps = History(backend or ScriptedBackend(), PageSettings()).restore(asked, uploads)
         return [step async for step in steps]
 
-    return asyncio.run(collect())
+    return run_in_a_loop(collect)
 
 
 def write(asked: Any, uploads: Any) -> dict[str, str]:
-    panel = asyncio.run(History(ScriptedBackend(), PageSettings()).write(asked, uploads))
+    history = History(ScriptedBackend(), PageSettings())
+    panel = run_in_a_loop(lambda: history.write(asked, uploads))
     return panel.props["written"]
 
 

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 GIBIBYTE = 1024**3
+MAX_PREFIX_BYTES = 2 * GIBIBYTE
+MAX_VISION_BYTES = GIBIBYTE // 2
 
 
 class Memory(NamedTuple):
@@ -65,8 +67,8 @@ class Engine:
         *,
         max_running: int = 8,
         max_kv_bytes: int = 4 * GIBIBYTE,
-        max_prefix_bytes: int = 2 * GIBIBYTE,
-        max_vision_bytes: int = GIBIBYTE // 2,
+        max_prefix_bytes: int = MAX_PREFIX_BYTES,
+        max_vision_bytes: int = MAX_VISION_BYTES,
     ) -> None:
         if max_running < 1:
             raise ValueError(f"max_running must be 1 or more, got {max_running}: nobody would run")

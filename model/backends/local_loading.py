@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from model.processing import ProcessingCache
     from model.thinking_budget import ThinkingBudget
 
+# What is kept for questions to come (prefixes, embeddings, processed files, each for itself) is in
+# proportion to the model: a small one computes it again in no time.
+KEPT_PER_WEIGHTS = 2
+MIN_KEPT_BYTES = 64 * 1024**2
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -104,7 +109,7 @@ def load_checkpoint(
     import torch
 
     from model import Glm4vMoeForConditionalGeneration
-    from model.engine import Engine
+    from model.engine import MAX_PREFIX_BYTES, MAX_VISION_BYTES, Engine
 
     if num_threads is not None:
         torch.set_num_threads(num_threads)
@@ -121,5 +126,13 @@ def load_checkpoint(
     numbers = None
     if all(len(tokens) == 1 for tokens in spelled):
         numbers = torch.tensor(spelled, device=device_of_inputs)[:, 0]
-    engine = Engine(model, max_running=max_conversations)
+    weights = sum(parameter.nbytes for parameter in model.parameters())
+    kept = max(MIN_KEPT_BYTES, KEPT_PER_WEIGHTS * weights)
+    prepared.cache.max_bytes = min(prepared.cache.max_bytes, kept)
+    engine = Engine(
+        model,
+        max_running=max_conversations,
+        max_prefix_bytes=min(MAX_PREFIX_BYTES, kept),
+        max_vision_bytes=min(MAX_VISION_BYTES, kept),
+    )
     return Loaded(model, engine, device_of_inputs, numbers, WrittenAnswers())

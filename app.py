@@ -15,6 +15,7 @@ import gradio as gr
 
 from agent.origins import read_origins
 from grounding import convention_for_model
+from model.allocator import keep_memory_together
 from model.backends.base import ChatBackend
 from model.backends.local import LocalBackend
 from model.processing import Limits
@@ -317,6 +318,7 @@ def make_app_kwargs(
 
 def main() -> None:
     """Start the page and serve it until interrupted."""
+    keep_memory_together()
     settings = read_settings()
     auth = read_auth(settings.auth)
     browser_origins = check_origins(settings.browser_origins)

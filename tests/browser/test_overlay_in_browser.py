@@ -212,6 +212,7 @@ def test_targets_are_reached_and_said_by_keyboard(
     expect(overlay.get_by_role("button", name="Copy #1")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_zoom_button_keeps_the_target_in_sight(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:

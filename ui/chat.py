@@ -20,7 +20,7 @@ from ui.dialogue import Dialogue
 from ui.estimate import estimate
 from ui.history import keep_in_use
 from ui.language import say
-from ui.log import show
+from ui.log import show, show_turn
 from ui.markdown import to_markdown
 from ui.marking import mark_complete
 from ui.message import check_given, find_problem, make_turn, open_given, read_choices, refuse_files
@@ -289,6 +289,13 @@ class Chat:
         keep_in_use(begun)
         # an answer goes on the way it began
         thinking = bool(begun[-1].thinking) if begun[-1].spent_s else wanted.thinking
+        continuing = backend.abilities.continuing
+        # what stands above the answer does not change while it grows
+        above = [
+            message
+            for number, turn in enumerate(begun[:-1], 1)
+            for message in show_turn(turn, dialogue, number=number, continuing=continuing)
+        ]
         recorded = time.monotonic()
         for turn, _ in answer(
             backend, begun, thinking=thinking, options=wanted.options, system=wanted.system
@@ -297,8 +304,8 @@ class Chat:
             now, record = time.monotonic(), KEEP
             if turn.state != "running" or now - recorded >= RECORD_INTERVAL_S:
                 recorded, record = now, to_record(dialogue)
-            log = show(dialogue, continuing=backend.abilities.continuing)
-            yield ChatView(KEEP, log, dialogue, "", record)
+            grown = show_turn(turn, dialogue, number=len(begun), continuing=continuing)
+            yield ChatView(KEEP, [*above, *grown], dialogue, "", record)
 
     def _show_strip(
         self, drafts: Drafts, refused: Drafts, conversation: Conversation, context: int | None

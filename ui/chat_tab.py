@@ -53,7 +53,6 @@ class _Parts(NamedTuple):
     own: gr.State  # the visitor's own backend; None is the page's
     dialogue: gr.State
     history: HistoryParts
-    record: gr.HTML  # what the browser is to keep of it
     log: gr.Chatbot
     unnamed: gr.Dropdown
     notice: gr.Markdown
@@ -141,7 +140,6 @@ def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Pa
         own,
         dialogue,
         history,
-        history.panel,
         log,
         unnamed,
         notice,
@@ -174,7 +172,7 @@ def _lay_out_attaching(settings: PageSettings) -> _Attaching:
 def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -> None:
     prompt, log, dialogue = parts.prompt, parts.log, parts.dialogue
     attaching = parts.attaching
-    view = [prompt, log, dialogue, parts.notice, parts.record, parts.editing]
+    view = [prompt, log, dialogue, parts.notice, parts.history.panel, parts.editing]
     asking = [prompt.submit, parts.editing.submit]
     # before the question: the browser starts the events of a trigger one after the other
     gr.on(

@@ -17,6 +17,9 @@ from ui.files import save_png
 from ui.language import say
 from ui.targets import Target, list_targets, on_picture
 
+Kind: TypeAlias = Literal["image", "document", "text", "video"]
+State: TypeAlias = Literal["running", "done", "stopped", "failed"]
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
@@ -70,7 +73,7 @@ class Attached:
     """
 
     name: str
-    kind: Literal["image", "document", "text", "video"]
+    kind: Kind
     content: tuple[dict[str, Any], ...]
     pictures: tuple[Picture, ...] = ()
     items: tuple[Item, ...] = ()
@@ -133,7 +136,7 @@ class Turn:
     attachments: tuple[Attached, ...] = ()
     thinking: str = ""
     answer: str = ""
-    state: Literal["running", "done", "stopped", "failed"] = "running"
+    state: State = "running"
     thinking_s: float | None = None
     waiting: Waiting | None = None
     convention: str = "glm"

@@ -22,12 +22,24 @@ def show(dialogue: Dialogue, *, continuing: bool = False) -> list[dict[str, Any]
     """
     log: list[dict[str, Any]] = []
     for number, turn in enumerate(dialogue.path, 1):
-        row = to_row(turn, dialogue, number=number, continuing=continuing)
-        log += [*_show_turn(turn), _html("assistant", row)]
+        log += show_turn(turn, dialogue, number=number, continuing=continuing)
     return log
 
 
-def _show_turn(turn: Turn) -> list[dict[str, Any]]:
+def show_turn(
+    turn: Turn, dialogue: Dialogue, *, number: int, continuing: bool = False
+) -> list[dict[str, Any]]:
+    """Return the messages of one turn on the page, the last of which is the row under it.
+
+    Args:
+        number: of the question, from 1.
+        continuing: whether the backend can go on with an answer.
+    """
+    row = to_row(turn, dialogue, number=number, continuing=continuing)
+    return [*_show_words(turn), _html("assistant", row)]
+
+
+def _show_words(turn: Turn) -> list[dict[str, Any]]:
     """Return a message for each text and each image, so that each gets its own buttons."""
     messages = [message for attached in turn.attachments for message in _show_attached(attached)]
     if turn.text:

@@ -46,7 +46,8 @@ def find_pages(answer: str) -> list[str]:
 
 def to_preview_html(answer: str) -> str:
     """Return HTML that offers to show what an answer has of HTML; "" if it has none."""
-    pages = find_pages(answer)
+    # asked for again with each piece of an answer, and hardly any has HTML
+    pages = find_pages(answer) if "htm" in answer.lower() else []
     if not pages:
         return ""
     data = escape(json.dumps(pages, ensure_ascii=False, separators=(",", ":")))

@@ -6,22 +6,30 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, TypeAlias, get_args
 
 from grounding import CONVENTIONS
 from model.backends.base import Finished, TokenProbability
 from model.processing import Choice, MediaError
 from ui.answering import as_sentence
 from ui.attaching import MAX_FILES, read_choice
-from ui.conversation import Attached, Picture, Turn, pictures_in_question, read_turn
+from ui.conversation import (
+    Attached,
+    Kind,
+    Picture,
+    State,
+    Turn,
+    pictures_in_question,
+    read_turn,
+)
 from ui.dialogue import Dialogue
 from ui.marking import mark_complete, to_sentences
+from ui.turn_tools import MAX_REQUEST_CHARACTERS
 
 VERSION = 1
 MAX_TURNS = 2_000
 MAX_CHARACTERS = 4_000_000  # of one text
 MAX_NOTES = 100
-MAX_REQUEST_CHARACTERS = 20_000
 MAX_TOKENS = 200_000  # of one answer
 MAX_COUNT = 10**9
 MAX_NAME_CHARACTERS = 255
@@ -29,8 +37,6 @@ TITLE_CHARACTERS = 80
 UNTITLED = "Untitled"
 LEFT = "Stopped when the page was left."
 
-Kind: TypeAlias = Literal["image", "document", "text", "video"]
-State: TypeAlias = Literal["running", "done", "stopped", "failed"]
 # (path, choice) -> the file as a turn has it; ``MediaError`` says what is wrong with it
 OpenFile: TypeAlias = Callable[[str, Choice], Attached]
 
@@ -164,18 +170,19 @@ def from_record(record: object, files: Mapping[str, str], open_file: OpenFile) -
             f"page reads up to {VERSION}). Update Sightline to open it."
         )
     dialogue = Dialogue(id=raw.id("id"))
+    known: set[str] = set()
     for number, entry in enumerate(raw.entries("turns", MAX_TURNS), 1):
         turn = _read_turn(_Fields(entry, f"turn {number}"), files, open_file)
-        known = {t.id for t in dialogue.turns}
         if turn.id in known:
             raise RecordError(f"This conversation cannot be read: turn {number} is there twice.")
         if turn.before and turn.before not in known:
             raise RecordError(
                 f"This conversation cannot be read: what comes before turn {number} is missing."
             )
+        known.add(turn.id)
         dialogue = replace(dialogue, turns=(*dialogue.turns, turn))
     at = raw.id("at", empty=True)
-    if at and at not in {turn.id for turn in dialogue.turns}:
+    if at and at not in known:
         raise RecordError("This conversation cannot be read: its last turn is missing.")
     for turn in dialogue.turns:
         pictures = pictures_in_question(replace(dialogue, at=turn.id).path)

@@ -45,7 +45,7 @@ def take_up(
     put, gone = _to_message(turn)
     dialogue = replace(dialogue, editing=Editing(turn_id, undo, put, aside))
     if undo:
-        dialogue = replace(dialogue, at=turn.before)
+        dialogue = dialogue.back()
     kept = choices if isinstance(choices, Mapping) else {}
     notice = say(GONE, names=", ".join(gone)) if gone else ""
     return Altered(dialogue, put, {**kept, **_to_choices(turn)}, notice)

@@ -272,7 +272,7 @@ class LocalBackend:
     def _tell_progress(self, stage: Stage, part: float) -> None:
         # the last byte is not the end: devices and the engine follow
         words = {"downloading": "Downloading", "loading": "Loading the weights"}[stage]
-        self._status = Status("loading", f"{words}, {part:.0%}".replace("%", " %"))
+        self._status = Status("loading", f"{words}, {round(100 * part)} %")
 
     def _require_loaded(self) -> Loaded:
         if self._loaded is None:

@@ -24,6 +24,7 @@ def main() -> None:
         page.locator("#examples tbody tr").first.click()
         expect(page.locator("#table tbody tr")).to_be_visible()
         expect(page.locator("#start")).to_be_visible()
+        page.evaluate("window.scrollTo(0, 0)")
         page.mouse.move(0, 0)
         page.screenshot(path=PICTURE)
         browser.close()

@@ -111,11 +111,27 @@ def chunk(*choices: Any) -> dict[str, Any]:
 
 def say(*pieces: str, **finish: Any) -> Script:
     """Return a script that streams an answer."""
+    return deltas(*({"content": piece} for piece in pieces), **finish)
+
+
+def streaming(*steps: Script) -> Script:
+    """Return a script that begins a stream and then takes steps."""
+
+    def script(exchange: Exchange) -> None:
+        exchange.start()
+        for step in steps:
+            step(exchange)
+
+    return script
+
+
+def deltas(*pieces: dict[str, Any], **finish: Any) -> Script:
+    """Return a script that streams pieces as they are given."""
 
     def script(exchange: Exchange) -> None:
         exchange.start()
         for piece in pieces:
-            exchange.delta(piece)
+            exchange.delta(**piece)
         exchange.finish(**finish)
 
     return script
@@ -124,6 +140,11 @@ def say(*pieces: str, **finish: Any) -> Script:
 def fail(status: int, body: Any = None, **headers: str) -> Script:
     """Return a script that answers with a status and a body."""
     return lambda exchange: exchange.reply(status, {} if body is None else body, **headers)
+
+
+def error(message: str, code: Any = None) -> dict[str, Any]:
+    """Return the body of a refusal, or the event that breaks an answer off."""
+    return {"error": {"message": message, "code": code}}
 
 
 def card(name: str = MODEL, owner: str = "vllm", **more: Any) -> dict[str, Any]:

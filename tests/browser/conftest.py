@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
+from processes import free_port, wait_for
 from visitor import Visitor
 
 import app
@@ -26,27 +24,8 @@ from ui.admission import admit
 from ui.wiring import worker_threads
 
 ROOT = Path(__file__).parents[2]
-START_TIMEOUT_S = 60
 # two processes of tests share two cores with their browsers and models
 expect.set_options(timeout=15_000)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(url: str, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=5)
-            return
-        except OSError:
-            time.sleep(0.1)
-    process.kill()
-    pytest.fail(f"the app did not start:\n{process.communicate()[0]}")
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from conftest import free_port
 from media_files import make_image
 from playwright.sync_api import Browser, Locator, Page, expect
+from processes import free_port
 from scripted_backend import END, ScriptedBackend
 from visitor import TIMEOUT_MS
 

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, free_port, wait_for
 from playwright.sync_api import Page
+from processes import free_port, wait_for
 from scripted_endpoint import Exchange, Script, card, say, scripted_endpoint
 from visitor import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+ROOT = Path(__file__).parents[2]
 OPERATORS, VISITORS, WRONG = "sk-operators-0123456", "sk-visitors-0123456", "sk-refused-0123456"
 KEYS = (OPERATORS, VISITORS, WRONG)
 # what was kept in the browser, as one text

@@ -9,7 +9,7 @@ import pytest
 from endpoint_client import ask, conversation, start
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_endpoint import Exchange, say
+from scripted_endpoint import Exchange, deltas, say
 
 from model.backends.base import AnswerDelta, AnswerWasThinking, Reply
 from model.backends.endpoint.answer import STOP_TOKENS, StopTrimmer
@@ -27,20 +27,8 @@ def logprob(text: str, probability: float, *raw: int) -> dict[str, Any]:
     }
 
 
-def stream(*deltas: dict[str, Any], **finish: Any) -> Any:
-    """A script that sends deltas as they are given."""
-
-    def script(exchange: Exchange) -> None:
-        exchange.start()
-        for delta in deltas:
-            exchange.delta(**delta)
-        exchange.finish(**finish)
-
-    return script
-
-
-def reply_to(*deltas: dict[str, Any], thinking: bool = True, **finish: Any) -> Reply:
-    with conversation(stream(*deltas, **finish)) as (_, backend):
+def reply_to(*pieces: dict[str, Any], thinking: bool = True, **finish: Any) -> Reply:
+    with conversation(deltas(*pieces, **finish)) as (_, backend):
         return ask(backend, thinking=thinking)
 
 
@@ -77,9 +65,9 @@ def test_tags_in_an_answer_are_text_where_the_thought_comes_apart() -> None:
 
 
 def test_an_answer_that_a_server_takes_for_a_thought_is_still_an_answer() -> None:
-    deltas = [{"reasoning_content": "Because "}, {"reasoning_content": "of it."}]
-    assert reply_to(*deltas, thinking=False).answer == "Because of it."
-    assert reply_to(*deltas, thinking=True).answer == ""
+    pieces = [{"reasoning_content": "Because "}, {"reasoning_content": "of it."}]
+    assert reply_to(*pieces, thinking=False).answer == "Because of it."
+    assert reply_to(*pieces, thinking=True).answer == ""
 
 
 def test_a_thought_that_is_cut_is_no_answer() -> None:

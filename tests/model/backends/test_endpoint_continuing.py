@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from endpoint_client import HI, ask, connected
-from scripted_endpoint import Exchange, Script, card, fail, scripted_endpoint
+from scripted_endpoint import card, deltas, error, fail, scripted_endpoint
 
 from model.backends.base import BackendError, Message, Reply
 
@@ -18,21 +18,11 @@ def beginning(answer: str = "", thought: str = "") -> list[Message]:
     return [*HI, {**message, "reasoning_content": thought} if thought else message]
 
 
-def streaming(*deltas: dict[str, Any]) -> Script:
-    def script(exchange: Exchange) -> None:
-        exchange.start()
-        for delta in deltas:
-            exchange.delta(**delta)
-        exchange.finish()
-
-    return script
-
-
 def go_on(
-    dialect: str, messages: list[Message], *deltas: dict[str, Any], thinking: bool = False
+    dialect: str, messages: list[Message], *pieces: dict[str, Any], thinking: bool = False
 ) -> tuple[dict[str, Any], Reply]:
     """Return the request and what came."""
-    script = streaming(*(deltas or ({"content": " the top."},)))
+    script = deltas(*(pieces or ({"content": " the top."},)))
     with scripted_endpoint(script) as endpoint, connected(endpoint, dialect=dialect) as backend:
         reply = ask(backend, messages, thinking=thinking)
     return endpoint.asked[0].body, reply
@@ -63,14 +53,14 @@ def test_an_answer_goes_on_behind_its_thought_even_with_the_switch_off(dialect: 
 
 
 @pytest.mark.parametrize(
-    "deltas",
+    "pieces",
     [
         [{"content": " and"}, {"content": " so</thi"}, {"content": "nk>\nYes."}],
         [{"reasoning_content": " and"}, {"reasoning_content": " so"}, {"content": "\nYes."}],
     ],
 )
-def test_sglang_goes_on_with_a_thought(deltas: list[dict[str, Any]]) -> None:
-    body, reply = go_on("sglang", beginning(thought=THOUGHT), *deltas)
+def test_sglang_goes_on_with_a_thought(pieces: list[dict[str, Any]]) -> None:
+    body, reply = go_on("sglang", beginning(thought=THOUGHT), *pieces)
     assert body["messages"][-1]["content"] == f"<think>{THOUGHT}"
     assert (reply.thinking, reply.answer) == (" and so", "Yes.")
 
@@ -131,8 +121,8 @@ def test_an_answer_that_has_not_begun_is_begun() -> None:
 
 
 def test_where_the_switch_is_refused_the_question_is_told_and_not_the_answer() -> None:
-    refusal = fail(400, {"error": {"message": "unknown field chat_template_kwargs"}})
-    with scripted_endpoint(refusal, streaming({"content": " on."})) as endpoint:
+    refusal = fail(400, error("unknown field chat_template_kwargs"))
+    with scripted_endpoint(refusal, deltas({"content": " on."})) as endpoint:
         with connected(endpoint) as backend:
             assert ask(backend, beginning(ANSWER)).answer == " on."
     assert [m["content"] for m in endpoint.asked[1].body["messages"]] == ["Hi/nothink", ANSWER]

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 from endpoint_client import ask, connected, start
-from scripted_endpoint import MODEL, Exchange, Script, fail, say, scripted_endpoint
+from scripted_endpoint import (
+    MODEL,
+    Exchange,
+    Script,
+    error,
+    fail,
+    say,
+    scripted_endpoint,
+    streaming,
+)
 
 from model.backends.base import BackendError, Reply
 
@@ -20,24 +29,11 @@ READ_TIMEOUT_S = 1.0
 DELAY_S = 0.15
 
 
-def error(message: str) -> dict[str, Any]:
-    return {"error": {"message": message, "code": None}}
-
-
-def streaming(*steps: Any) -> Script:
-    def script(exchange: Exchange) -> None:
-        exchange.start()
-        for step in steps:
-            step(exchange)
-
-    return script
-
-
 def half(exchange: Exchange) -> None:
     exchange.delta("Half")
 
 
-def raw(text: str) -> Any:
+def raw(text: str) -> Script:
     return lambda exchange: exchange.raw(text)
 
 

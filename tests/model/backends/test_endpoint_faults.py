@@ -13,7 +13,17 @@ from typing import Any
 
 import pytest
 from endpoint_client import ask, connected, conversation, start
-from scripted_endpoint import MODEL, Exchange, Script, card, fail, say, scripted_endpoint
+from scripted_endpoint import (
+    MODEL,
+    Exchange,
+    Script,
+    card,
+    error,
+    fail,
+    say,
+    scripted_endpoint,
+    streaming,
+)
 
 from model.backends.base import BackendError, Reply
 from model.backends.endpoint import EndpointBackend
@@ -21,21 +31,6 @@ from model.backends.endpoint.asking import retry_delay
 from model.backends.endpoint.errors import Dropped
 
 KEY = "sk-planted-0123456789"
-
-
-def error(message: str, code: Any = None) -> dict[str, Any]:
-    return {"error": {"message": message, "code": code}}
-
-
-def streaming(*steps: Any) -> Script:
-    """A script that begins a stream and then takes steps, given as functions of the exchange."""
-
-    def script(exchange: Exchange) -> None:
-        exchange.start()
-        for step in steps:
-            step(exchange)
-
-    return script
 
 
 def dropped(exchange: Exchange) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from endpoint_client import HI, ask, connected, start
 from PIL import Image
+from processes import free_port
 
 from model.backends.base import BackendError, Message, Reply, SamplingOptions
 from model.backends.endpoint import EndpointBackend
@@ -30,12 +31,6 @@ ROOT = Path(__file__).parents[3]
 BUNDLED = ROOT / "assets" / "bundled"
 # far longer than a server takes to start
 PATIENCE_S = 180
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import torch
 from media_files import make_clip, make_pdf
-from PIL import Image, ImageDraw
+from opens_files import BUNDLED
+from screen_questions import ask, question
 
 import model.backends.local
 from model.backends.base import (
     AnswerDelta,
     BackendError,
     Event,
-    Message,
     Reply,
     SamplingOptions,
     Sent,
@@ -30,38 +30,6 @@ from model.backends.base import (
 from model.backends.local import LocalBackend
 from model.engine import Engine
 from model.processing import Choice, Limits
-
-BUNDLED = Path(__file__).parents[3] / "assets" / "bundled"
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[LocalBackend]:
-    threads = torch.get_num_threads()
-    # in float32, in which an answer is the same to the last digit in whatever company
-    backend = LocalBackend(
-        str(BUNDLED), name="Bundled", dtype="float32", max_conversations=2, num_threads=1
-    )
-    assert backend.wait_until_settled(60).state == "ready"
-    yield backend
-    torch.set_num_threads(threads)
-
-
-def question(text: str, color: str = "steelblue") -> list[Message]:
-    image = Image.new("RGB", (224, 168), "white")
-    ImageDraw.Draw(image).rectangle((60, 60, 160, 100), fill=color)
-    content = [{"type": "image", "image": image}, {"type": "text", "text": text}]
-    return [{"role": "user", "content": content}]
-
-
-def ask(
-    backend: LocalBackend, messages: list[Message], *, thinking: bool = False, **options: Any
-) -> Reply:
-    reply = Reply()
-    for event in backend.stream(
-        messages, enable_thinking=thinking, options=SamplingOptions(**options)
-    ):
-        reply.add(event)
-    return reply
 
 
 def test_a_screen_is_answered_with_a_box_and_no_stop_token(backend: LocalBackend) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
-import torch
-from PIL import Image, ImageDraw
+import screen_questions
+from opens_files import BUNDLED
 
 from model.backends.answer_reader import AnswerReader
 from model.backends.base import AnswerDelta, Message, Reply, SamplingOptions, Sent, ThinkingDelta
@@ -17,30 +16,13 @@ from model.backends.continuing import ENTRY_BYTES, WrittenAnswers, find_cut
 from model.backends.local import LocalBackend
 from model.processing import Glm4vProcessor
 
-BUNDLED = Path(__file__).parents[3] / "assets" / "bundled"
-
-
-@pytest.fixture(scope="module")
-def backend() -> Iterator[LocalBackend]:
-    threads = torch.get_num_threads()
-    backend = LocalBackend(
-        str(BUNDLED), name="Bundled", dtype="float32", max_conversations=2, num_threads=1
-    )
-    assert backend.wait_until_settled(60).state == "ready"
-    yield backend
-    torch.set_num_threads(threads)
-
 
 @pytest.fixture(scope="module")
 def processor() -> Glm4vProcessor:
     return Glm4vProcessor.from_pretrained(BUNDLED)
 
 
-def question(text: str = "Click on the button", color: str = "steelblue") -> list[Message]:
-    image = Image.new("RGB", (112, 84), "white")
-    ImageDraw.Draw(image).rectangle((30, 30, 80, 50), fill=color)
-    content = [{"type": "image", "image": image}, {"type": "text", "text": text}]
-    return [{"role": "user", "content": content}]
+question = partial(screen_questions.question, scale=1)
 
 
 def ask(
@@ -52,14 +34,11 @@ def ask(
     **options: Any,
 ) -> Reply:
     """Return the reply; one that is gone on with begins with what is shown of it."""
-    reply = Reply()
-    if shown is not None:
-        reply = Reply(thinking=shown.thinking, answer=shown.answer)
-        messages = [*messages, as_message(shown)]
-    stream = backend.stream(messages, enable_thinking=thinking, options=SamplingOptions(**options))
-    for event in stream:
-        reply.add(event)
-    return reply
+    if shown is None:
+        return screen_questions.ask(backend, messages, thinking=thinking, **options)
+    begun = Reply(thinking=shown.thinking, answer=shown.answer)
+    messages = [*messages, as_message(shown)]
+    return screen_questions.ask(backend, messages, thinking=thinking, reply=begun, **options)
 
 
 def as_message(shown: Reply) -> Message:

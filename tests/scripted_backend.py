@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from opens_files import OpensFiles
 
-from model.backends.base import Event, Finished, Message, SamplingOptions, Status
+from model.backends.base import AnswerDelta, Event, Finished, Message, SamplingOptions, Status
 
 END = Finished("stop", prompt_tokens=9, new_tokens=3, first_token_s=0.1, total_s=0.2)
+BOX = "<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"
+BOXED = AnswerDelta(f"Here: {BOX}")
 
 
 @dataclass

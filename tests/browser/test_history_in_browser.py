@@ -13,7 +13,7 @@ import pytest
 from media_files import make_image
 from playwright.sync_api import Browser, Locator, Page, expect
 from processes import free_port
-from scripted_backend import END, ScriptedBackend
+from scripted_backend import BOXED, END, ScriptedBackend
 from visitor import TIMEOUT_MS
 
 import app
@@ -22,8 +22,6 @@ from model.processing import WHOLE, Attachment, Choice, Limits
 from ui import PageSettings, build_ui, chat
 
 pytestmark = pytest.mark.browser
-
-BOXED = AnswerDelta("Here: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
 
 
 class Backend(ScriptedBackend):

@@ -23,7 +23,7 @@ from loopback import Loopback
 from mcp import ClientSession, types
 from mcp.client.streamable_http import streamable_http_client
 from PIL import Image, ImageChops
-from scripted_backend import END, ScriptedBackend
+from scripted_backend import BOX, END, ScriptedBackend
 
 from model.backends.base import (
     AnswerDelta,
@@ -39,7 +39,6 @@ from ui.mcp_server import MAX_CALL_BYTES, PATH
 
 T = TypeVar("T")
 Serve = Callable[..., str]
-BOX = "<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"
 LOGIN = ("ann", "s:cret ü")
 
 

@@ -26,18 +26,6 @@ GOAL = Task("pc", False, "Save it", False)
 PLAN = Task("pc", True, "Click on Save\nClick on Done", False)
 
 
-@pytest.fixture(autouse=True)
-def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-
-
-@pytest.fixture
-def screenshot(tmp_path: Path) -> str:
-    path = tmp_path / "screen.png"
-    Image.new("RGB", (200, 100), "white").save(path)
-    return str(path)
-
-
 def agent(*script: Any) -> Agent:
     return Agent(ScriptedBackend(script), SamplingOptions())
 

@@ -17,20 +17,16 @@ from model.backends.base import AnswerDelta, BackendError, Finished, SamplingOpt
 from model.processing import Choice, Limits, MediaError
 from model.processing.attachment import MIXING_NOTE
 from model.processing.pdf import PdfFile
-from ui import answering, attaching
+from ui import attaching
 from ui.attaching import Draft, describe_limits, read_choice
 from ui.chat import Chat, ChatView, Newest, StripView
 from ui.chat_http import ChatCall
 from ui.dialogue import Dialogue
 from ui.settings import PageSettings
 
+pytestmark = pytest.mark.usefixtures("every_piece_is_shown")
+
 SLOW_END = Finished("stop", prompt_tokens=1000, new_tokens=24, first_token_s=2.0, total_s=3.0)
-
-
-@pytest.fixture(autouse=True)
-def every_piece_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(answering, "MIN_INTERVAL_S", 0.0)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 import pytest
 from PIL import Image
-from scripted_backend import END, ScriptedBackend
+from scripted_backend import BOXED, END, ScriptedBackend
 
 from model.backends.base import (
     AnswerDelta,
@@ -22,28 +22,15 @@ from model.backends.base import (
     TokenProbability,
     Waiting,
 )
-from ui import answering
 from ui.chat import KEEP, UNCHANGED, Chat, ChatView
 from ui.dialogue import Dialogue
 from ui.markdown import MARK
 from ui.settings import PageSettings
 
+pytestmark = pytest.mark.usefixtures("every_piece_is_shown")
+
 EMPTY = Dialogue()
 WHITE = (255, 255, 255)
-BOXED = AnswerDelta("Here: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
-
-
-@pytest.fixture(autouse=True)
-def every_piece_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(answering, "MIN_INTERVAL_S", 0.0)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-
-
-@pytest.fixture
-def screenshot(tmp_path: Path) -> str:
-    path = tmp_path / "screen.png"
-    Image.new("RGB", (200, 100), "white").save(path)
-    return str(path)
 
 
 def send(chat: Chat, text: str, files: list[str], dialogue: Dialogue = EMPTY) -> list[ChatView]:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
-from PIL import Image
-from scripted_backend import END, ScriptedBackend
+from scripted_backend import BOXED, END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, SamplingOptions, ThinkingDelta
 from model.processing import Limits
 from ui.chat_http import ChatCall
-
-BOXED = AnswerDelta("Here: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
-
-
-@pytest.fixture(autouse=True)
-def files_of_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-
-
-@pytest.fixture
-def screenshot(tmp_path: Path) -> str:
-    path = tmp_path / "screen.png"
-    Image.new("RGB", (200, 100), "white").save(path)
-    return str(path)
 
 
 def chat_with(*script: Any) -> tuple[ChatCall, ScriptedBackend]:

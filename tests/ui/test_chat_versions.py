@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from PIL import Image
 from scripted_backend import END, ScriptedBackend
 
 from model.backends.base import (
@@ -24,7 +23,6 @@ from model.backends.base import (
     Waiting,
 )
 from model.processing import Choice
-from ui import answering
 from ui.chat import KEEP, UNCHANGED, Chat, ChatView
 from ui.conversation import Turn, to_messages
 from ui.dialogue import Dialogue
@@ -32,20 +30,9 @@ from ui.settings import PageSettings
 from ui.turn_tools import MAX_REQUEST_CHARACTERS, describe_speed, to_row
 from ui.versions import take_up
 
+pytestmark = pytest.mark.usefixtures("every_piece_is_shown")
+
 CUT = Finished("length", prompt_tokens=9, new_tokens=3, first_token_s=0.1, total_s=0.2)
-
-
-@pytest.fixture(autouse=True)
-def every_piece_is_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(answering, "MIN_INTERVAL_S", 0.0)
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-
-
-@pytest.fixture
-def image(tmp_path: Path) -> str:
-    path = tmp_path / "screen.png"
-    Image.new("RGB", (200, 100), "white").save(path)
-    return str(path)
 
 
 class Tab:
@@ -112,9 +99,9 @@ def rows(view: ChatView) -> list[str]:
     return [b["value"] for b in blocks if "turn-tools" in str(b.get("value"))]
 
 
-def test_regenerating_asks_the_same_again_and_keeps_the_first_answer(image: str) -> None:
+def test_regenerating_asks_the_same_again_and_keeps_the_first_answer(screenshot: str) -> None:
     tab = Tab(AnswerDelta("one"), END)
-    tab.send("what is it?", image)
+    tab.send("what is it?", screenshot)
     first = tab.last
     tab.backend.script = [AnswerDelta("two"), END]
     views = tab.ask("regenerate", first.id)
@@ -139,9 +126,9 @@ def test_regenerating_an_earlier_answer_leaves_what_followed_it_with_its_version
     assert tab.asked == ["one", "two", "three"]
 
 
-def test_a_chosen_picture_stays_chosen_when_the_answer_is_regenerated(image: str) -> None:
+def test_a_chosen_picture_stays_chosen_when_the_answer_is_regenerated(screenshot: str) -> None:
     tab = Tab(AnswerDelta("yes"), END)
-    tab.send("where?", image, image)
+    tab.send("where?", screenshot, screenshot)
     tab.dialogue = tab.dialogue.put(replace(tab.last, default_image=1))
     tab.ask("regenerate", tab.last.id)
     assert tab.last.default_image == 1
@@ -159,16 +146,16 @@ def test_a_question_that_cannot_be_asked_again_leaves_the_page_and_says_why() ->
     assert tab.message == {"text": "half typed", "files": []}
 
 
-def test_editing_the_first_of_three_questions_makes_a_version_of_it(image: str) -> None:
+def test_editing_the_first_of_three_questions_makes_a_version_of_it(screenshot: str) -> None:
     tab = Tab(AnswerDelta("yes"), END)
     for text in ("one", "two", "three"):
-        tab.send(text, image)
+        tab.send(text, screenshot)
     first = tab.dialogue.path[0].id
     view = tab.alter("edit", first)
-    assert tab.message == {"text": "one", "files": [image]}
+    assert tab.message == {"text": "one", "files": [screenshot]}
     assert "Editing question 1." in view.editing
     assert tab.asked == ["one", "two", "three"]  # until it is sent
-    views = tab.send("one, mended", image)
+    views = tab.send("one, mended", screenshot)
     assert views[0].editing == ""
     assert tab.asked == ["one, mended"]
     assert tab.message == {"text": "", "files": []}
@@ -177,8 +164,10 @@ def test_editing_the_first_of_three_questions_makes_a_version_of_it(image: str) 
     assert tab.asked == ["one", "two", "three"]
 
 
-def test_what_was_being_typed_comes_back_when_the_edit_is_sent_or_cancelled(image: str) -> None:
-    draft = {"text": "half typed", "files": [image]}
+def test_what_was_being_typed_comes_back_when_the_edit_is_sent_or_cancelled(
+    screenshot: str,
+) -> None:
+    draft = {"text": "half typed", "files": [screenshot]}
     tab = Tab(AnswerDelta("yes"), END)
     for end in ("send", "cancel"):
         tab.send("one")
@@ -229,21 +218,21 @@ def test_an_edit_that_has_begun_is_not_lost_to_another_one() -> None:
     assert "Another question is being edited" in tab.notice
 
 
-def test_an_edited_question_takes_the_choice_of_its_pages_along(image: str) -> None:
+def test_an_edited_question_takes_the_choice_of_its_pages_along(screenshot: str) -> None:
     tab = Tab(AnswerDelta("yes"), END)
-    tab.choices = {image: {"max_item_tokens": 50}}
-    tab.send("one", image)
+    tab.choices = {screenshot: {"max_item_tokens": 50}}
+    tab.send("one", screenshot)
     tab.choices = None  # as after "New conversation"
     tab.alter("edit", tab.last.id)
-    assert tab.choices[image]["max_item_tokens"] == 50
-    tab.send("two", image)
+    assert tab.choices[screenshot]["max_item_tokens"] == 50
+    tab.send("two", screenshot)
     assert tab.last.attachments[0].choice == Choice(max_item_tokens=50)
 
 
-def test_a_file_that_was_removed_meanwhile_is_named(image: str) -> None:
+def test_a_file_that_was_removed_meanwhile_is_named(screenshot: str) -> None:
     tab = Tab(AnswerDelta("yes"), END)
-    tab.send("one", image)
-    Path(image).unlink()
+    tab.send("one", screenshot)
+    Path(screenshot).unlink()
     altered = take_up(tab.message, tab.dialogue, tab.last.id, None, undo=False)
     assert altered.message == {"text": "one", "files": []}
     assert "screen.png" in altered.notice
@@ -265,9 +254,9 @@ def test_undo_takes_the_last_question_back_into_the_message_box() -> None:
     assert undone in tab.dialogue.versions(tab.last.id)
 
 
-def test_a_stopped_answer_goes_on_where_it_ended(image: str) -> None:
+def test_a_stopped_answer_goes_on_where_it_ended(screenshot: str) -> None:
     tab = Tab(AnswerDelta("At [[100,200,"), AnswerDelta("30"), AnswerDelta("0"), END)
-    tab.message = {"text": "where?", "files": [image]}
+    tab.message = {"text": "where?", "files": [screenshot]}
     tab.stop_after(3)
     assert (tab.last.state, tab.last.answer) == ("stopped", "At [[100,200,30")
     assert tab.last.targets == ()
@@ -304,14 +293,14 @@ def test_an_answer_goes_on_with_the_thought_before_it_and_a_later_question_has_n
     assert "hm" not in str(to_messages((turn, Turn("and?"))))
 
 
-def test_scores_survive_a_continuation_where_all_tokens_are_known(image: str) -> None:
+def test_scores_survive_a_continuation_where_all_tokens_are_known(screenshot: str) -> None:
     parts = ("At [[100,200,", "300,400]]")
     ends = [
         replace(end, tokens=(TokenProbability(part, -0.5),))
         for part, end in zip(parts, (CUT, END), strict=True)
     ]
     tab = Tab(AnswerDelta(parts[0]), ends[0])
-    tab.send("where?", image)
+    tab.send("where?", screenshot)
     tab.backend.script = [AnswerDelta(parts[1]), ends[1]]
     tab.ask("continue", tab.last.id)
     assert tab.last.targets[0].score == pytest.approx(0.6065, abs=1e-3)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from in_a_loop import run_in_a_loop
 from media_files import make_image, make_pdf
-from scripted_backend import END, ScriptedBackend
+from scripted_backend import BOXED, END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, Status
 from model.processing import WHOLE, Attachment, Choice, Limits
@@ -20,13 +20,6 @@ from ui.dialogue import Dialogue
 from ui.history import History, keep_in_use
 from ui.records import key_of, to_record
 from ui.settings import PageSettings
-
-BOXED = AnswerDelta("Here: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
 
 
 class Loading(ScriptedBackend):

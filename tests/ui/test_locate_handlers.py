@@ -20,14 +20,6 @@ from ui.locate import Locate, LocateView
 BOXED = AnswerDelta("<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
 
 
-@pytest.fixture
-def screenshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    path = tmp_path / "screen.png"
-    Image.new("RGB", (200, 100), "white").save(path)
-    return str(path)
-
-
 def show(image: str | None, instruction: str, *script: Any) -> list[LocateView]:
     locate = Locate(ScriptedBackend(script), SamplingOptions(), Limits())
     return list(locate.show(image, instruction, True, False))

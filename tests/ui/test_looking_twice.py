@@ -62,8 +62,7 @@ class Finds(ScriptedBackend):
 
 
 @pytest.fixture
-def screenshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+def screenshot(tmp_path: Path) -> str:
     image = Image.new("RGB", (1000, 800), "white")
     x0, y0, x1, y1 = BUTTON
     ImageDraw.Draw(image).rectangle((x0, y0, x1 - 1, y1 - 1), fill=BLUE)

@@ -19,13 +19,6 @@ from ui.targets import Gesture, Target
 NASTY = """"><img src=x onerror=alert(1)> ' & </sightline-overlay><script>"""
 
 
-@pytest.fixture(autouse=True)
-def files_in_a_folder_of_their_own(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-
-
 def picture(name: str = "a.png", size: tuple[int, int] = (200, 100)) -> Picture:
     return Picture(name, Image.new("RGB", size), f"/files/{name}")
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
-from PIL import Image
-from scripted_backend import END, ScriptedBackend
+from scripted_backend import BOX, END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, SamplingOptions
 from model.processing import Limits
 from ui.answering import Refused
 from ui.locate import Locate
 from ui.parsing import MAX_IMAGES, MAX_TEXT_BYTES, call, read_reply
-
-BOX = "<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"
 
 
 def refusal(
@@ -43,11 +39,9 @@ def test_a_reply_gives_boxes_answer_and_thought() -> None:
     assert json.loads(json.dumps(result)) == result
 
 
-def test_the_result_has_what_locate_s_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    Image.new("RGB", (200, 100)).save(tmp_path / "screen.png")
+def test_the_result_has_what_locate_s_has(screenshot: str) -> None:
     locate = Locate(ScriptedBackend([AnswerDelta(BOX), END]), SamplingOptions(), Limits())
-    located, _ = list(locate.call(str(tmp_path / "screen.png"), "Find", False))[-1]
+    located, _ = list(locate.call(screenshot, "Find", False))[-1]
     parsed = call(BOX, [[200, 100]])
     assert set(parsed) - {"convention"} == set(located) - {"usage"}
     assert parsed["boxes"] == located["boxes"]

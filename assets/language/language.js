@@ -24,7 +24,8 @@ sightline.fill = (root) => {
   }
   for (const [name, attribute] of Object.entries(ATTRIBUTES)) {
     for (const node of root.querySelectorAll(`[data-${name}]`)) {
-      node.setAttribute(attribute, sightline.say(node.dataset[name]));
+      const text = sightline.say(node.dataset[name]);
+      if (node.getAttribute(attribute) !== text) node.setAttribute(attribute, text);
     }
   }
 };

@@ -32,8 +32,11 @@ const WORDS = [
 ];
 const known = new Map(); // each in the languages that it was shown in -> in English
 
-const translate = () => {
+const learn = () => {
   for (const word of WORDS) known.set(word, word).set(sightline.say(word), word);
+};
+
+const translate = () => {
   for (const attribute of ["aria-label", "title"]) {
     for (const node of document.querySelectorAll(`[${attribute}]`)) {
       const shown = node.getAttribute(attribute);
@@ -73,5 +76,9 @@ new MutationObserver(() => {
     amend();
   }, 200);
 }).observe(document.body, { childList: true, subtree: true });
-document.addEventListener("sightline-language", () => element.isConnected && amend());
+document.addEventListener("sightline-language", () => {
+  learn();
+  if (element.isConnected) amend();
+});
+learn();
 amend();

@@ -37,9 +37,17 @@ from ui.settings import PageSettings
 from ui.transcript import to_file
 from ui.wiring import AT_ONCE, PRIVATE
 
-FOLDER = Path(__file__).parents[1] / "assets" / "history"
+ASSETS = Path(__file__).parents[1] / "assets"
 # in this order: what is used stands before what uses it
-SCRIPTS = ("store.js", "files.js", "exchange.js", "keeping.js", "panel.js")
+SCRIPTS = (
+    "overlay/copy.js",
+    "page/make.js",
+    "history/store.js",
+    "history/files.js",
+    "history/exchange.js",
+    "history/keeping.js",
+    "history/panel.js",
+)
 RETRY_S = 1.0
 OPENING = "Opening the files of the conversation: {number} of {all}"
 LOADING = "The files of the conversation are opened once the model is loaded."
@@ -86,7 +94,7 @@ TEXTS = {
 
 def wire_tabs(page: gr.Blocks) -> None:
     """Let the tab that was open come back when the page is loaded again; call inside ``page``."""
-    page.load(None, js=(FOLDER / "tab.js").read_text(encoding="utf-8"), **PRIVATE)
+    page.load(None, js=(ASSETS / "history" / "tab.js").read_text(encoding="utf-8"), **PRIVATE)
 
 
 class HistoryParts(NamedTuple):
@@ -102,7 +110,7 @@ def build_history() -> HistoryParts:
     panel = gr.HTML(
         None,
         html_template="",
-        js_on_load="\n".join((FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS),
+        js_on_load="\n".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS),
         apply_default_css=False,
         elem_id="history",
         texts=TEXTS,

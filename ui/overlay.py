@@ -40,6 +40,7 @@ SCRIPTS = (
 )
 # what they call the style sheets inside of their elements
 STYLES = {
+    "BASE_STYLE": "overlay/base.css",
     "STYLE": "overlay/overlay.css",
     "MEDIA_STYLE": "media/media.css",
     "PREVIEW_STYLE": "media/preview.css",

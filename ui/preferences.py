@@ -15,7 +15,9 @@ from model.backends.base import ChatBackend, SamplingOptions
 from ui.settings import PageSettings
 from ui.wiring import AT_ONCE, PRIVATE
 
-SCRIPT = Path(__file__).parents[1] / "assets" / "preferences" / "panel.js"
+ASSETS = Path(__file__).parents[1] / "assets"
+# in this order: what is used stands before what uses it
+SCRIPTS = (ASSETS / "page" / "make.js", ASSETS / "preferences" / "panel.js")
 # A longer one is cut: the question needs room beside it.
 MAX_SYSTEM_CHARACTERS = 20_000
 
@@ -142,7 +144,7 @@ def build_preferences(
     entered = gr.HTML(
         {},
         html_template="",
-        js_on_load=SCRIPT.read_text(encoding="utf-8"),
+        js_on_load="\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS),
         apply_default_css=False,
         elem_id="preferences",
         known={},

@@ -22,7 +22,7 @@ const exportJson = async (entries) => {
   }));
   const text = JSON.stringify({ format: FORMAT, version: FORMAT_VERSION, conversations, files });
   const name = entries.length === 1 ? entries[0].title : say("conversations");
-  download(new Blob([text], { type: "application/json" }), fileName(name, ".json"));
+  saveText(fileName(name, ".json"), "application/json", text);
 };
 
 const isObject = (value) => Boolean(value) && typeof value === "object" && !Array.isArray(value);

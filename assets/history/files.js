@@ -71,11 +71,3 @@ const fromDataUrl = (url) => {
   if (data === undefined) throw new Error(say("no_export"));
   return new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type });
 };
-
-const download = (blob, name) => {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-};

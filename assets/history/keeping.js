@@ -173,5 +173,5 @@ const exportMarkdown = async (entry) => {
   const { markdown, problem } = props.written ?? {};
   if (problem) throw new Error(problem);
   tell("");
-  download(new Blob([markdown], { type: "text/markdown" }), fileName(entry.title, ".md"));
+  saveText(fileName(entry.title, ".md"), "text/markdown", markdown);
 };

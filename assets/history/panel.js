@@ -3,16 +3,6 @@
 const { texts } = props;
 const say = (name, values = {}) => sightline.say(texts[name] ?? name, values);
 
-const make = (tag, attributes = {}, ...children) => {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") made.addEventListener(name, value);
-    else if (typeof value === "boolean") made.toggleAttribute(name, value);
-    else made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-};
 const button = (text, click, attributes = {}) => make("button", { type: "button", click, ...attributes }, text);
 
 // what stays; the page fills it in again where its language changes
@@ -78,10 +68,13 @@ let renamed = ""; // the one whose name is being edited
 let drawn = ""; // what the rows show
 let offered = null; // whether there is something to export
 
-const list = (entry) => {
-  if (!entry) return;
+const note = (entry) => {
   if (entry.is_deleted) listed.delete(entry.id);
   else listed.set(entry.id, { id: entry.id, title: entry.title, changed_ms: entry.changed_ms });
+};
+const list = (entry) => {
+  if (!entry) return;
+  note(entry);
   drawList();
 };
 
@@ -211,10 +204,20 @@ const startNew = () => {
 // A deleted conversation goes for good a little later, and at the latest when the page is next opened.
 const UNDO_MS = 15_000;
 let ending = 0;
+const mark = async (ids, is_deleted) => {
+  try {
+    for (const id of ids) {
+      const entry = await update(id, (before) => before && { ...before, is_deleted });
+      if (entry) note(entry);
+    }
+  } finally {
+    drawList();
+  }
+};
 const drop = async (ids) => {
   await inTurn(async () => {
     await purge();
-    for (const id of ids) list(await update(id, (entry) => entry && { ...entry, is_deleted: true }));
+    await mark(ids, true);
   });
   if (ids.includes(current)) startNew();
   undo.replaceChildren(
@@ -230,7 +233,7 @@ const bringBack = (ids) =>
   inTurn(async () => {
     clearTimeout(ending);
     undo.replaceChildren();
-    for (const id of ids) list(await update(id, (entry) => entry && { ...entry, is_deleted: false }));
+    await mark(ids, false);
     rowOf(ids[0])?.querySelector(".open")?.focus();
   });
 
@@ -280,8 +283,9 @@ const find = () => {
 };
 
 const load = async () => {
+  const entries = await readAll();
   listed.clear();
-  for (const entry of await readAll()) if (!entry.is_deleted) list(entry);
+  entries.forEach(note);
   drawList();
 };
 

@@ -37,7 +37,7 @@ class Media extends HTMLElement {
 
   #build() {
     const root = this.attachShadow({ mode: "open" });
-    root.innerHTML = `<style>${MEDIA_STYLE}</style>
+    root.innerHTML = `<style>${BASE_STYLE}${MEDIA_STYLE}</style>
       <video controls playsinline preload="metadata" hidden></video><p hidden></p><ol hidden></ol>`;
     const [video, note, list] = root.querySelectorAll("video, p, ol");
     this.#parts = { video, note, list };
@@ -91,9 +91,8 @@ function makeThumbnail({ name, label, src }, index) {
 
 // The overlays of the answers that follow, those of later answers last.
 function overlaysAfter(node) {
-  const follows = (other) =>
-    node.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING;
-  return [...document.querySelectorAll("sightline-overlay")].filter(follows);
+  const overlays = [...document.querySelectorAll("sightline-overlay")];
+  return overlays.filter((other) => follows(other, node));
 }
 
 function goToPlace(link) {
@@ -101,9 +100,7 @@ function goToPlace(link) {
   const known = [...document.querySelectorAll("sightline-media")].filter(
     (media) => media.dataset.key === key,
   );
-  const isBefore = (media) =>
-    link.compareDocumentPosition(media) & Node.DOCUMENT_POSITION_PRECEDING;
-  const media = known.findLast(isBefore) ?? known.at(-1);
+  const media = known.findLast((before) => follows(link, before)) ?? known.at(-1);
   media?.goTo(Number(place), [overlayOf(link), ...overlaysAfter(media)].filter(Boolean));
 }
 

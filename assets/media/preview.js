@@ -42,7 +42,7 @@ class Preview extends HTMLElement {
   connectedCallback() {
     if (this.#parts !== null) return;
     const root = this.attachShadow({ mode: "open" });
-    root.innerHTML = `<style>${PREVIEW_STYLE}</style>
+    root.innerHTML = `<style>${BASE_STYLE}${PREVIEW_STYLE}</style>
       <div class="buttons"></div>
       <div class="panel" hidden>
         <div class="bar"><label><input type="checkbox"> <span data-text="Run scripts"></span></label>

@@ -1,5 +1,8 @@
 // To the clipboard, and to files.
 
+const COPIED_FOR_MS = 2000;
+const LINK_KEPT_MS = 60_000; // some browsers read what is saved only after the click
+
 async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -22,6 +25,12 @@ function copyBySelection(text) {
   return copied;
 }
 
+// Shows for a moment that a button has copied.
+function markCopied(button) {
+  button.classList.add("copied");
+  setTimeout(() => button.classList.remove("copied"), COPIED_FOR_MS);
+}
+
 function saveText(name, type, text) {
   save(name, new Blob([text], { type }));
 }
@@ -40,5 +49,5 @@ function save(name, blob) {
   link.href = URL.createObjectURL(blob);
   link.download = name;
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), LINK_KEPT_MS);
 }

@@ -32,8 +32,8 @@ class Overlay extends HTMLElement {
     document.removeEventListener("sightline-language", this.#translate);
   }
 
-  attributeChangedCallback() {
-    if (this.#parts !== null) this.#update();
+  attributeChangedCallback(name, before, now) {
+    if (this.#parts !== null && before !== now) this.#update();
   }
 
   // All targets of all pictures.
@@ -87,7 +87,7 @@ class Overlay extends HTMLElement {
 
   #build() {
     const root = this.attachShadow({ mode: "open" });
-    root.innerHTML = `<style>${STYLE}</style>${SKELETON}`;
+    root.innerHTML = `<style>${BASE_STYLE}${STYLE}</style>${SKELETON}`;
     sightline.fill(root);
     const find = (selector) => root.querySelector(selector);
     this.#parts = {

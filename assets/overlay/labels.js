@@ -5,6 +5,7 @@ const LONG_LABELS_COVER = 0.12;
 const LABELS_COVER = 0.25;
 const FEW = 6;
 
+// Returns the area that two boxes share.
 function overlap(a, b) {
   const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
   const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);

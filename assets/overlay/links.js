@@ -16,9 +16,11 @@ function overlayOf(node) {
   while (part && part.querySelector("sightline-overlay") === null) part = part.parentElement;
   if (!part) return null;
   const overlays = [...part.querySelectorAll("sightline-overlay")];
-  const follows = (other) =>
-    node.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING;
-  return overlays.find(follows) ?? overlays.at(-1);
+  return overlays.find((other) => follows(other, node)) ?? overlays.at(-1);
+}
+
+function follows(other, node) {
+  return node.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING;
 }
 
 function numberNamedBy(node) {
@@ -103,9 +105,7 @@ document.addEventListener(
 
 async function copyFrom(button) {
   const copied = await overlayOf(button)?.copy(Number(button.dataset.copy));
-  if (!copied) return;
-  button.classList.add("copied");
-  setTimeout(() => button.classList.remove("copied"), SAID_FOR_MS);
+  if (copied) markCopied(button);
 }
 
 customElements.define("sightline-overlay", Overlay);

@@ -18,9 +18,7 @@ function isInside([x, y], [x0, y0, x1, y1]) {
 }
 
 function iou(a, b) {
-  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
-  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
-  const shared = Math.max(0, width) * Math.max(0, height);
+  const shared = overlap(a, b);
   const area = ([x0, y0, x1, y1]) => (x1 - x0) * (y1 - y0);
   const covered = area(a) + area(b) - shared;
   return covered > 0 ? shared / covered : 0;
@@ -96,18 +94,10 @@ class Truth {
       ];
     };
     const [x, y] = place(down);
-    const move = (event) => {
+    followPointer((event) => {
       const [x1, y1] = place(event);
       this.#set([Math.min(x, x1), Math.min(y, y1), Math.max(x, x1), Math.max(y, y1)]);
-    };
-    const end = () => {
-      window.removeEventListener("pointermove", move);
-      window.removeEventListener("pointerup", end);
-      window.removeEventListener("pointercancel", end);
-    };
-    window.addEventListener("pointermove", move);
-    window.addEventListener("pointerup", end);
-    window.addEventListener("pointercancel", end);
+    });
   }
 
   #read() {

@@ -4,6 +4,16 @@ const MAX_ZOOM = 16;
 const ZOOM_STEP = 1.5;
 const DRAG_STARTS_PX = 4;
 
+// Calls `move` wherever the pointer goes, until it is up.
+function followPointer(move) {
+  const up = new AbortController();
+  const { signal } = up;
+  window.addEventListener("pointermove", move, { signal });
+  for (const type of ["pointerup", "pointercancel"]) {
+    window.addEventListener(type, () => up.abort(), { signal });
+  }
+}
+
 class Zoom {
   constructor(view, stage, changed) {
     this.view = view;
@@ -69,22 +79,14 @@ class Zoom {
     this.dragged = false;
     if (down.button !== 0 || down.pointerType === "touch" || this.level === 1) return;
     let { clientX: x, clientY: y } = down;
-    const move = (event) => {
+    followPointer((event) => {
       const way = Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY);
       if (!this.dragged && way < DRAG_STARTS_PX) return;
       this.dragged = true;
       this.view.scrollLeft -= event.clientX - x;
       this.view.scrollTop -= event.clientY - y;
       [x, y] = [event.clientX, event.clientY];
-    };
-    const end = () => {
-      window.removeEventListener("pointermove", move);
-      window.removeEventListener("pointerup", end);
-      window.removeEventListener("pointercancel", end);
-    };
-    window.addEventListener("pointermove", move);
-    window.addEventListener("pointerup", end);
-    window.addEventListener("pointercancel", end);
+    });
   }
 
   #pinch(start) {

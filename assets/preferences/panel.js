@@ -21,13 +21,6 @@ const keep = (entered) => {
   }
 };
 
-const make = (tag, attributes = {}, ...children) => {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
-};
-
 const system = make("textarea", {
   id: "preference-system",
   rows: 3,

@@ -6,9 +6,7 @@ const ROWS = "#log .turn-tools, #editing .turn-tools";
 let pressed = null;
 
 const copy = async (button) => {
-  if (!(await copyText(button.dataset.answer))) return;
-  button.classList.add("copied");
-  setTimeout(() => button.classList.remove("copied"), 1500);
+  if (await copyText(button.dataset.answer)) markCopied(button);
 };
 
 const press = (event) => {

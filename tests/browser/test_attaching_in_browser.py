@@ -15,7 +15,7 @@ from media_files import make_animation, make_clip, make_image, make_pdf, make_rt
 from opens_files import OpensFiles
 from PIL import Image
 from playwright.sync_api import Page, expect
-from visitor import Visitor
+from visitor import Visitor, ask
 
 from model.backends.base import (
     AnswerDelta,
@@ -116,11 +116,6 @@ def focused(page: Page) -> str:
 
 def expect_files(page: Page, *names: str) -> None:
     expect(page.locator("#strip section strong")).to_have_text(list(names))
-
-
-def ask(page: Page, question: str) -> None:
-    page.locator("#prompt textarea").fill(question)
-    page.locator("#prompt textarea").press("Enter")
 
 
 def test_files_are_dropped_moved_and_removed_and_the_rest_is_answered(

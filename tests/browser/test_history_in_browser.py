@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+import visitor
 from media_files import make_image
 from playwright.sync_api import Browser, Locator, Page, expect
 from processes import free_port
@@ -74,8 +75,7 @@ def ask(page: Page, text: str, file: str = "") -> None:
     if file:
         page.locator("#prompt input[type=file]").set_input_files(file)
         page.wait_for_selector("#strip section")
-    page.locator("#prompt textarea").fill(text)
-    page.locator("#prompt textarea").press("Enter")
+    visitor.ask(page, text)
 
 
 def answer(page: Page, text: str = "Here:") -> Locator:

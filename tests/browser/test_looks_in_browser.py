@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 from scripted_backend import END, ScriptedBackend
-from visitor import Visitor
+from visitor import Visitor, ask, wait_until
 
 from model.backends.base import AnswerDelta, Event, Message, SamplingOptions, Status
 from ui import read_examples
@@ -55,18 +55,6 @@ def url(backend: Recording, serve_for_all: Callable[..., str]) -> str:
 
 def show(page: Page, tab: str) -> None:
     page.locator(f"[role=tab][data-tab-id={tab}]").click()
-
-
-def ask(page: Page, text: str) -> None:
-    page.locator("#prompt textarea").fill(text)
-    page.locator("#prompt textarea").press("Enter")
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.mark.slow

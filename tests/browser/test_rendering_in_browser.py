@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
+from loopback import Loopback
 from media_files import make_clip, make_image, make_pdf
-from opens_files import OpensFiles
 from playwright.sync_api import Locator, Page, expect
+from scripted_backend import END, ScriptedBackend
 from visitor import Visitor
 
 from grounding import parse
 from grounding.evaluation.metrics import iou, is_inside
-from model.backends.base import AnswerDelta, Event, Finished, Message, SamplingOptions, Status
+from model.backends.base import AnswerDelta, Event, Message, SamplingOptions
 from ui import answering
 
 pytestmark = pytest.mark.browser
 
-END = Finished("stop", prompt_tokens=1, new_tokens=1, first_token_s=0.1, total_s=0.1)
 CLIP = Path(__file__).parents[1] / "data" / "clips" / "plain.webm"  # three seconds
 PIECES = 60  # of an answer
 FILES = (
@@ -123,14 +120,10 @@ const leave = () => {{
 
 
 @dataclass
-class Answers(OpensFiles):
+class Answers(ScriptedBackend):
     """Answers each question with what ``answers`` has for it, in small pieces."""
 
-    answers: dict[str, str]
-    name: str = "Answers"
-
-    def status(self) -> Status:
-        return Status("ready", "Ready")
+    answers: dict[str, str] = field(default_factory=dict)
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
@@ -143,30 +136,16 @@ class Answers(OpensFiles):
 
 
 @pytest.fixture(scope="module")
-def heard() -> Iterator[tuple[str, list[str]]]:
-    """Yield the address of a server and what it was asked for."""
-    asked: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(200)
-            self.end_headers()
-
-        do_POST = do_GET
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
-        server.shutdown()
+def heard() -> Iterator[Loopback]:
+    """Yield a server that nothing may reach."""
+    server = Loopback()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="module")
-def url(serve_for_all: Callable[..., str], heard: tuple[str, list[str]]) -> Iterator[str]:
-    hostile = HOSTILE.format(url=heard[0])
+def url(serve_for_all: Callable[..., str], heard: Loopback) -> Iterator[str]:
+    hostile = HOSTILE.format(url=heard.origin)
     answers = {
         "Boxes?": BOXES,
         "Files?": FILES,
@@ -175,7 +154,7 @@ def url(serve_for_all: Callable[..., str], heard: tuple[str, list[str]]) -> Iter
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answering, "MIN_INTERVAL_S", 0.0)
-        yield serve_for_all(Answers(answers))
+        yield serve_for_all(Answers(answers=answers))
 
 
 def ask(page: Page, text: str, *files: str) -> Locator:
@@ -227,7 +206,7 @@ def test_times_seek_the_clip_and_pages_open(url: str, visitor: Visitor, tmp_path
 
 @pytest.mark.slow
 def test_html_of_an_answer_can_do_nothing_but_show(
-    url: str, visitor: Visitor, heard: tuple[str, list[str]]
+    url: str, visitor: Visitor, heard: Loopback
 ) -> None:
     page = visitor.open(url)
     page.context.add_cookies([{"name": "secret", "value": "1", "url": url}])
@@ -235,7 +214,8 @@ def test_html_of_an_answer_can_do_nothing_but_show(
     page.on("popup", lambda popup: popups.append(popup))
     answer = ask(page, "Hostile")
     assert 'id="shown"' in answer.locator("code.language-html").inner_text()
-    heard[1].clear()
+    heard.asked.clear()
+    heard.posted.clear()
     page.get_by_role("button", name="Preview").click()
     inner = page.locator("sightline-preview iframe").content_frame.locator("iframe").content_frame
     shown = inner.locator("#shown")
@@ -250,7 +230,7 @@ def test_html_of_an_answer_can_do_nothing_but_show(
     )
     inner.locator("#self").click()
     page.wait_for_timeout(500)  # for what it does later
-    assert heard[1] == []
+    assert heard.asked == heard.posted == []
     assert popups == []
     assert page.url.startswith(url)
     visitor.complaints.clear()  # the browser's, about each attempt
@@ -367,8 +347,8 @@ def test_what_was_found_is_held_against_the_true_box_by_the_rules_of_the_benchma
     drawn = [float(field.input_value()) for field in fields.all()]
     assert drawn == pytest.approx([60, 50, 200, 150], abs=1)
     assert overlay.locator(".target[aria-pressed=true]").count() == 0
-    for number, field in zip((50, 30, 170, 200), fields.all(), strict=True):
-        field.fill(str(number))
+    for number, entry in zip((50, 30, 170, 200), fields.all(), strict=True):
+        entry.fill(str(number))
     truth = (50, 30, 170, 200)
     result = parse(BOXES, image_sizes=[(400, 200)])
     says = overlay.get_by_role("status", name="Against the true box").locator("li")

@@ -12,7 +12,7 @@ import pytest
 from opens_files import OpensFiles
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
-from visitor import Visitor
+from visitor import Visitor, wait_until
 
 from model.backends.base import (
     AnswerDelta,
@@ -103,13 +103,6 @@ def attach_screenshot(page: Page) -> None:
     Image.new("RGB", (80, 80), "white").save(buffer, "PNG")
     file: FilePayload = {"name": "a.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
     page.locator("#screenshot input[type=file]").set_input_files(file)
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_text_of_model_and_user_is_shown_as_it_is(serve: Serve, visitor: Visitor) -> None:

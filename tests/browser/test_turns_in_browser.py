@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from opens_files import OpensFiles
 from playwright.sync_api import Page, expect
-from visitor import Visitor
+from scripted_backend import ScriptedBackend
+from visitor import Visitor, ask
 
 from model.backends.base import (
     AnswerDelta,
@@ -19,7 +18,6 @@ from model.backends.base import (
     Message,
     SamplingOptions,
     Sent,
-    Status,
 )
 
 pytestmark = pytest.mark.browser
@@ -30,16 +28,8 @@ SPEED = "First word after 0.4 s · 23 tokens/s · 1,204 tokens in, 85 out"
 SCREENSHOT = Path(__file__).parents[2] / "assets" / "examples" / "checkout.png"
 
 
-@dataclass
-class Counts(OpensFiles):
+class Counts(ScriptedBackend):
     """Numbers its answers; one to a question with "slow" in it never ends."""
-
-    name: str = "Counts"
-    questions: list[list[Message]] = field(default_factory=list)
-    closed: int = 0
-
-    def status(self) -> Status:
-        return Status("ready", "Ready")
 
     def stream(
         self, messages: list[Message], *, enable_thinking: bool, options: SamplingOptions
@@ -77,11 +67,6 @@ def open_chat(visitor: Visitor, url: str, width: int = 1280) -> Page:
     page = visitor.open(url, width=width)
     page.get_by_role("tab", name="Chat").click()
     return page
-
-
-def ask(page: Page, text: str) -> None:
-    page.locator("#prompt textarea").fill(text)
-    page.locator("#prompt textarea").press("Enter")
 
 
 def expect_answer(page: Page, number: int) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from playwright.sync_api import Browser, Page
 
 TIMEOUT_MS = 30_000
@@ -34,3 +37,17 @@ class Visitor:
     def _check_address(self, own: str, asked: str) -> None:
         if not asked.startswith((own, "data:", "blob:")):
             self.complaints.append(f"asked {asked}")
+
+
+def ask(page: Page, text: str) -> None:
+    """Send a question in the chat, with the files that are in the message box."""
+    page.locator("#prompt textarea").fill(text)
+    page.locator("#prompt textarea").press("Enter")
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float = 10) -> None:
+    """Wait for what the page does not show."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)

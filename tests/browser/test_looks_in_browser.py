@@ -192,7 +192,6 @@ def test_an_example_of_the_chat_runs_with_one_click_and_first_steps_are_told_onc
     expect(hint).to_be_hidden()
     # Gradio's client complains of a stream that a reload breaks off
     expect(page.locator("#prompt [aria-label=Submit]")).to_be_visible()
-    page.wait_for_load_state("networkidle")
     page.reload()
     show(page, "chat")
     expect(page.locator("#prompt")).to_be_visible()

@@ -57,6 +57,9 @@ const amend = () => {
   for (const button of document.querySelectorAll("#log .image-container button:not([aria-label])")) {
     if (!button.innerText.trim()) button.dataset.label = "Open the picture";
   }
+  // items of a list that is none: a button stands among them
+  const files = "#prompt .thumbnails:not([role]), #prompt .thumbnails > [role=listitem]";
+  for (const group of document.querySelectorAll(files)) group.setAttribute("role", "group");
   // a button within a link, which does the same
   for (const button of document.querySelectorAll("#log a.download-link > button:not([inert])")) {
     button.parentElement.setAttribute("aria-label", button.getAttribute("aria-label"));

@@ -267,6 +267,12 @@ def test_screen_readers_and_weak_eyes_find_no_obstacle(
                 obstacles.append((what, found["id"], places))
 
     obstacles: list[tuple[str, str, Any]] = []
+    show(page, "chat")
+    page.locator("#prompt input[type=file]").set_input_files(EXAMPLES[0].file)
+    expect(page.locator("#strip section img")).to_be_visible()
+    check("chat, with a file")
+    page.locator("#strip [data-move=remove]").click()
+    expect(page.locator("#prompt .thumbnail-item")).to_have_count(0)
     for tab, answer in give_answers(page).items():
         show(page, tab)
         check(f"{tab}, empty")

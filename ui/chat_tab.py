@@ -31,7 +31,7 @@ SEND_EXAMPLE = """() => {
   let tries = 100;
   const send = () => {
     const text = document.querySelector("#prompt textarea")?.value.trim();
-    if (text) document.querySelector("#prompt [aria-label=Submit]")?.click();
+    if (text) document.querySelector("#prompt .submit-button")?.click();
     else if (tries--) setTimeout(send, 20);
   };
   setTimeout(send, 20);

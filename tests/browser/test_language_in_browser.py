@@ -154,6 +154,14 @@ def test_two_visitors_are_answered_in_their_own_languages(
     expect(english.locator("#log .speed")).to_contain_text("First word after")
 
 
+def test_an_example_of_the_chat_runs_in_chinese_too(open_page: Callable[[str], Page]) -> None:
+    page = open_page("zh-CN")
+    open_tab(page, "chat")
+    expect(page.locator("#prompt .submit-button")).to_have_attribute("aria-label", "发送")
+    page.locator("#log .example").first.click()
+    expect(page.locator("#log .turn-tools .speed")).to_be_visible()
+
+
 @pytest.mark.parametrize(("locale", "language"), [("zh", "zh-CN"), ("fr", "en")])
 def test_other_languages_get_the_nearer_of_the_two(
     open_page: Callable[[str], Page], locale: str, language: str

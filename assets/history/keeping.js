@@ -128,8 +128,11 @@ const ask = async (event, asked, ending, most_ms = 0) => {
 // End the answer that is being written, if one is, and let it be marked as stopped. One after the
 // other: an event that begins while another is cancelled may never hear of its end.
 const leave = async () => {
+  const most = Date.now() + SETTLE_MS;
   trigger("cease");
   await pause(CANCEL_MS);
+  // gone once its end was heard of, on a busy machine later
+  while (document.querySelector("#prompt .stop-button") && Date.now() < most) await pause(50);
   await ask("leave", null, "left", SETTLE_MS);
 };
 

@@ -19,6 +19,9 @@ from ui.wiring import AT_ONCE, PRIVATE, engine
 
 EMPTY = "The screenshot appears here, with a box around what the model found."
 
+# The panel that will hold the picture comes into view; on a phone it is below the question.
+SHOW_PICTURE = "() => document.querySelector('#picture')?.scrollIntoView({block: 'start'})"
+
 RIGHT, MISSED = "known to find", "known to miss"
 
 
@@ -169,6 +172,8 @@ def _wire(
         [image, instruction],
         **AT_ONCE,
     )
+    # a table of examples is taller than a window: its last rows are far below the picture
+    examples.click(None, js=SHOW_PICTURE)
     running = [start.click(**run), instruction.submit(**run), chosen.then(**run)]
     for event in running:
         # also after a stop: Gradio reports a cancelled event as complete

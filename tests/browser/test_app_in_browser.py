@@ -53,6 +53,19 @@ def test_an_example_is_located_where_the_answer_says(
     expect(page.locator("#thought")).to_be_visible(visible=thinking)
 
 
+def test_what_an_example_far_down_the_page_finds_is_in_sight(
+    app_url: str, visitor: Visitor
+) -> None:
+    page = visitor.open(app_url)
+    page.set_viewport_size({"width": 1280, "height": 600})
+    last = page.locator("#examples tbody tr").last
+    last.scroll_into_view_if_needed()
+    expect(page.locator("#picture")).not_to_be_in_viewport()
+    last.click()
+    expect(page.locator("#table tbody tr").first).to_be_attached()
+    expect(page.locator("#picture")).to_be_in_viewport(ratio=0.8)
+
+
 def test_an_uploaded_screenshot_is_located(app_url: str, visitor: Visitor) -> None:
     page = visitor.open(app_url)
     page.locator("#screenshot input[type=file]").set_input_files(SCREENSHOT)

@@ -75,7 +75,7 @@ _GLYPHS: dict[str, str] = {
     "forward": "arrow-right arrow-right-line arrow-forward bx-right-arrow-alt",
     "gift": "gift gift-outline gift-line gift-fill card-giftcard redeem bx-gift bxs-gift",
     "globe": (
-        "earth globe globe-line globe-americas earth-line public language world web "
+        "earth globe globe-line globe-americas earth-line public language world "
         "earth-americas bx-globe bx-world"
     ),
     "grid": (
@@ -200,8 +200,8 @@ _MISLEADING: dict[str, str] = {
     "material-icons": "arrow-left arrow-right camera copy filter list tag",
     "material-icons-outlined": "info-outline lock-outline",
     "materialdesignicons": "angle-right group mail",
-    "remixicon": "video-fill video-line",
-    "tabler-icons": "list",
+    "remixicon": "bell-fill video-fill video-line",
+    "tabler-icons": "arrow-back arrow-forward language list",
 }
 
 CONCEPTS: tuple[str, ...] = tuple(sorted(_GLYPHS))

@@ -37,8 +37,11 @@ with torch.inference_mode():
         multiply(rows)
 print((psutil.Process().memory_info().rss - before) // 10**6)
 """
-# 88 MB with the bounds and 1200 sizes; 1012 MB without them, 529 MB with that of oneDNN alone.
-MOST_MB = 200
+# What a size costs depends on the instructions that the CPU has. Measured with the bounds and with
+# torch's own (ONEDNN_MAX_CPU_ISA=... on one CPU with all of them, one thread, 800 sizes): AVX2 4
+# and 4 MB, AVX512_CORE 258 and 1004, AVX512_CORE_BF16 91 and 735, with AMX 257 and 840.
+TORCH_S_OWN = "1024"
+SMALL_MB = 50
 
 
 def output_of(program: str, **variables: str) -> str:
@@ -67,5 +70,8 @@ def test_an_operator_s_own_bounds_stay() -> None:
 
 
 @pytest.mark.slow
-def test_products_of_many_sizes_take_bounded_memory() -> None:
-    assert int(output_of(OF_MANY_SIZES)) < MOST_MB
+def test_products_of_many_sizes_take_less_than_half_of_what_torch_would_keep() -> None:
+    bounded = int(output_of(OF_MANY_SIZES))
+    unbounded = int(output_of(OF_MANY_SIZES, **dict.fromkeys(VARIABLES, TORCH_S_OWN)))
+    are_small = max(bounded, unbounded) < SMALL_MB
+    assert are_small or bounded < unbounded / 2

@@ -55,6 +55,8 @@ class SharedOutput:
         image_embeds: (B, M, C) as the decoder gets them.
         attention: (layers of the probe, n, M), weights from the probe's tokens to the image tokens;
             None without a probe.
+        probe: which tokens these are.
+        lm_head: (V, C), the language head's weight.
     """
 
     layout: TurnLayout
@@ -64,6 +66,8 @@ class SharedOutput:
     patch_states: Tensor
     image_embeds: Tensor
     attention: Tensor | None
+    probe: Probe | None
+    lm_head: Tensor
 
     @property
     def hidden(self) -> Tensor:
@@ -130,6 +134,8 @@ def forward_shared(
         patch_states=patch_states,
         image_embeds=image_embeds,
         attention=None if watched is None else torch.stack(watched.weights),
+        probe=probe,
+        lm_head=model.lm_head.weight,
     )
 
 

@@ -17,6 +17,7 @@ TASKS = (
     "reading",
     "role",
     "icon name",
+    "state",
     "agent",
     "absent",
     "several",

@@ -1,0 +1,177 @@
+"""What a task knows when it asks: the screen, its elements by what they are called, and chance."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from training.screens.screen import Element, Screen
+from training.tasks.names import (
+    ALIASES,
+    FIELDS,
+    INTERACTIVE,
+    SYNONYMS,
+    TEXT_WORDS,
+    WITHOUT_TEXT,
+)
+
+THINKING_SHARE = 0.3
+
+
+def fold(text: str) -> str:
+    """Return what two texts that a person would call the same have in common."""
+    return " ".join(text.casefold().split()).rstrip("….:").strip()
+
+
+def texts_of(element: Element) -> tuple[str, ...]:
+    """Return the texts, as drawn, by which a person can call an element that is no icon."""
+    if element.role == "icon":
+        return ()
+    return tuple(dict.fromkeys(t for t in (element.label, element.name, element.value) if t))
+
+
+def called(element: Element) -> str:
+    """Return the name that a person would use first: of fields the label."""
+    return element.label or element.name
+
+
+def shown_text(element: Element) -> str:
+    """Return what is written inside an element: nothing in icons, in fields their content."""
+    if element.role in WITHOUT_TEXT:
+        return ""
+    return element.value if element.role in FIELDS else element.name
+
+
+def contains(words: Sequence[str], part: Sequence[str]) -> bool:
+    """Tell whether ``part`` stands in ``words``, in order and without gaps."""
+    count = len(part)
+    return any(list(words[i : i + count]) == list(part) for i in range(len(words) - count + 1))
+
+
+class Scene:
+    """A screen that questions are asked about, and who could be meant by what words.
+
+    Args:
+        others: screens of the same kind; what they name and this one does not, is asked for in
+            vain.
+        is_short: short questions only, and no thoughts: the beginning of training.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        rng: random.Random,
+        *,
+        others: Sequence[Screen] = (),
+        is_short: bool = False,
+        thinking_share: float = THINKING_SHARE,
+    ) -> None:
+        self.screen = screen
+        self.rng = rng
+        self.others = [other for other in others if other is not screen]
+        self.is_short = is_short
+        self._thinking_share = 0.0 if is_short else thinking_share
+
+    def thinks(self, share: float = 1.0) -> bool:
+        """Decide whether a turn has a thought; ``share`` of what is usual."""
+        return self.rng.random() < self._thinking_share * share
+
+    @cached_property
+    def texts(self) -> dict[str, list[Element]]:
+        """Elements that are no icons, by each of their folded texts."""
+        found: dict[str, list[Element]] = {}
+        for element in self.screen.elements:
+            for text in {fold(text) for text in texts_of(element)} - {""}:
+                found.setdefault(text, []).append(element)
+        return found
+
+    @cached_property
+    def icons(self) -> dict[str, list[Element]]:
+        """Elements that are or hold an icon, by everything that its concept is called."""
+        found: dict[str, list[Element]] = {}
+        for element in self.screen.elements:
+            concept = element.name if element.role == "icon" else element.icon
+            for word in SYNONYMS.get(concept, (concept,)) if concept else ():
+                found.setdefault(word, []).append(element)
+        return found
+
+    @cached_property
+    def aliases(self) -> dict[str, list[Element]]:
+        """Elements by everything that their role is called."""
+        found: dict[str, list[Element]] = {}
+        for element in self.screen.elements:
+            for alias in ALIASES[element.role]:
+                found.setdefault(alias, []).append(element)
+        return found
+
+    @cached_property
+    def hosts(self) -> list[Element]:
+        """Elements that hold an icon somewhere inside."""
+        return [element for element in self.screen.elements if element.icon]
+
+    @cached_property
+    def named(self) -> list[Element]:
+        """Elements that are no icons and have a text to be called by."""
+        return [e for e in self.screen.elements if e.role != "icon" and fold(called(e))]
+
+    def meant_by(self, name: str) -> Element | None:
+        """Return the only element that a name alone can mean, if there is one.
+
+        Of a label and what it labels the one that can be used is meant, and so is the only usable
+        one of any elements with the same name.
+        """
+        name = fold(name)
+        bearers = self.texts.get(name, [])
+        if any(holder not in bearers for holder in self.icons.get(name, [])):
+            return None
+        if len(bearers) == 1:
+            return bearers[0]
+        usable = [e for e in bearers if e.role in INTERACTIVE]
+        by_content = [e for e in bearers if name not in (fold(e.name), fold(e.label))]
+        return usable[0] if len(usable) == 1 and not by_content else None
+
+    def meant_by_kind(self, name: str, alias: str) -> Element | None:
+        """Return the only element that a name and a kind can mean, if there is one."""
+        name = fold(name)
+        bearers = self.texts.get(name, [])
+        found = [e for e in bearers if alias in ALIASES[e.role]]
+        if len(found) != 1 or (alias in TEXT_WORDS and len(bearers) > 1):
+            return None
+        if alias == "button" and any(e is not found[0] for e in self.icons.get(name, [])):
+            return None
+        return found[0]
+
+    def meant_by_icon(self, word: str) -> Element | None:
+        """Return the only icon that a word can mean, if there is one."""
+        holders = self.icons.get(word, [])
+        return holders[0] if len(holders) == 1 and holders[0].role == "icon" else None
+
+    def is_absent(self, name: str) -> bool:
+        """Tell whether a name means nothing here, not even as a part of a text or the reverse."""
+        name = fold(name)
+        words = name.split()
+        if not words or name in self.icons:
+            return False
+        return not any(contains(words, text) or contains(text, words) for text in self._all_words)
+
+    def is_icon_absent(self, concept: str) -> bool:
+        """Tell whether neither an icon nor a text here is called what a concept is called."""
+        return all(
+            word not in self.icons
+            and not any(contains(text, word.split()) for text in self._all_words)
+            for word in SYNONYMS[concept]
+        )
+
+    @cached_property
+    def _all_words(self) -> list[list[str]]:
+        """Words of each text on the screen."""
+        return [text.split() for text in {*self.texts, fold(self.screen.title)} if text]
+
+    def shuffled(self, elements: Sequence[Element]) -> Iterator[Element]:
+        """Yield elements in random order, each drawn when it is needed."""
+        left = list(elements)
+        while left:
+            index = self.rng.randrange(len(left))
+            left[index], left[-1] = left[-1], left[index]
+            yield left.pop()

@@ -1,0 +1,41 @@
+"""What the model thinks before an answer: what it is about, and where; short, as it is small."""
+
+from __future__ import annotations
+
+from training.screens.screen import Element, Screen
+from training.tasks.names import plural
+from training.tasks.references import region_of
+from training.tasks.scene import called
+from training.tasks.turn import norm_center
+from training.tasks.wording import THINK_ABSENT, THINK_COUNT, THINK_PLACE, THINK_READ
+
+STEP = 50  # thousandths: a thought names places roughly
+LARGEST_STEP = 950
+_COLORED = ("button", "badge", "icon", "alert")
+
+
+def think_of(screen: Screen, element: Element) -> str:
+    """Name the role, the name and the place of what was asked for."""
+    kind = element.role
+    if element.color and kind in _COLORED:
+        kind = f"{element.color} {kind}"
+    name = element.name if element.role == "icon" else f"'{called(element)}'"
+    x, y = (
+        min(LARGEST_STEP, round(value / STEP) * STEP) for value in norm_center(element.box, screen)
+    )
+    return THINK_PLACE.format(kind.capitalize(), name, region_of(element, screen), x, y)
+
+
+def think_while_reading(screen: Screen, element: Element) -> str:
+    """Name the role and the place of what is to be read."""
+    return THINK_READ.format(element.role.capitalize(), region_of(element, screen))
+
+
+def think_of_absence(phrase: str) -> str:
+    """Say that what was asked for is not there."""
+    return THINK_ABSENT.format(phrase.removeprefix("the "))
+
+
+def think_of_count(count: int, noun: str) -> str:
+    """Say how many there are."""
+    return THINK_COUNT.format(count, noun if count == 1 else plural(noun))

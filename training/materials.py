@@ -30,6 +30,8 @@ REGISTRY = "https://registry.npmjs.org"
 TIMEOUT_S = 60
 ATTEMPTS = 3
 DOWNLOADS_AT_ONCE = 4
+# words with these in them stay out of pictures that are shown to people
+_UNSUITABLE = re.compile("fuck|shit|cunt|nigg|negro|slut|whor|bitch|rape|rapist|porn|nazi|fag|piss")
 
 
 class MaterialsError(RuntimeError):
@@ -292,7 +294,8 @@ def read_glyphs(style_sheet: str) -> dict[str, int]:
 def _words(file: Path) -> list[str]:
     """Read a JSON list; keep plain lower-case words of 2 to 12 letters."""
     listed = json.loads(file.read_text(encoding="utf-8"))
-    return [word for word in listed if re.fullmatch(r"[a-z]{2,12}", word)]
+    words = [word for word in listed if re.fullmatch(r"[a-z]{2,12}", word)]
+    return [word for word in words if not _UNSUITABLE.search(word)]
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from training.screens.icons import CONCEPTS
+from training.screens.render import render
 from training.screens.screen import ROLES, SIZES, Character, Element, Screen
 
-__all__ = ["ROLES", "SIZES", "Character", "Element", "Screen"]
+__all__ = ["CONCEPTS", "ROLES", "SIZES", "Character", "Element", "Screen", "render"]

@@ -1,0 +1,1 @@
+"""Whole screens: what frames them, and what fills them."""

@@ -1,0 +1,1 @@
+"""Parts of screens: texts, controls, fields, lists, data and pictures."""

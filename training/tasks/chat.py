@@ -16,7 +16,7 @@ from training.tasks.locating import (
     locating_turn,
 )
 from training.tasks.phrases import Phrase, icon_phrase, text_phrase
-from training.tasks.reading import ask_icon_name, ask_reading, readable, reading_turn
+from training.tasks.reading import ask_icon_name, ask_reading, is_readable, reading_turn
 from training.tasks.references import reference_phrase
 from training.tasks.scene import Scene, shown_text
 from training.tasks.thoughts import think_of_absence, think_while_reading
@@ -55,7 +55,7 @@ def _about_it(scene: Scene, first: Turn) -> Turn | None:
         return None
     if first.task in ("reading", "icon name"):
         return locating_turn(scene, "chat", rng.choice(WHERE_IS_IT), element)
-    if element in readable(scene) and shown_text(element) not in first.question:
+    if is_readable(scene, element) and shown_text(element) not in first.question:
         return reading_turn(scene, rng.choice(WHAT_DOES_IT_SAY), element)
     if element.role in first.question:
         return None

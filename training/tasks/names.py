@@ -110,6 +110,8 @@ INTERACTIVE = frozenset(
 )
 # roles whose name, if they have one, is not written inside their box
 WITHOUT_TEXT = frozenset(("icon", "switch", "slider", "progress bar"))
+# icons that are drawn in elements of a role without being told: carets, chevrons, faces
+POSSIBLE_ICONS = {"dropdown": ("down",), "list item": ("right", "user")}
 FIELDS = frozenset(("text field", "dropdown"))
 # what may as well be meant by the words of another role's text: these name a text alone only
 TEXT_WORDS = frozenset(("text", "label", "title", "heading", "message"))

@@ -6,7 +6,7 @@ from training.screens.screen import Element
 from training.tasks.names import FIELDS
 from training.tasks.phrases import by_text
 from training.tasks.references import reference_phrase
-from training.tasks.scene import Scene, fold, shown_text
+from training.tasks.scene import Scene, fold, is_legible, shown_text
 from training.tasks.thoughts import think_while_reading
 from training.tasks.turn import Turn, write_box
 from training.tasks.wording import (
@@ -28,17 +28,25 @@ def ask_reading(scene: Scene) -> Turn | None:
     """Ask what is written in a box, or on something that is named by its place."""
     if not scene.is_short and scene.rng.random() < 0.3:
         return _read_reference(scene)
-    element = _pick(scene, readable(scene))
+    elements = scene.shuffled(scene.screen.elements)
+    element = next((e for e in elements if is_readable(scene, e)), None)
     if element is None:
         return None
     question = scene.rng.choice(READ_BOX).format(write_box(element.box, scene.screen))
     return reading_turn(scene, question, element)
 
 
-def readable(scene: Scene) -> list[Element]:
-    """Return elements with one text, that is, with no other text inside their box."""
-    shown = [(e, shown_text(e)) for e in scene.screen.elements]
-    return [e for e, text in shown if text and not _has_more_texts(scene, e, text)]
+def is_readable(scene: Scene, element: Element) -> bool:
+    """Tell whether an element has a text, and no other text stands inside its box."""
+    text = shown_text(element)
+    if not is_legible(text):
+        return False
+    if scene.screen.characters:
+        return scene.count_characters(element) == len(text.replace(" ", ""))
+    return not any(
+        other is not element and _is_inside(other, element) and shown_text(other) not in ("", text)
+        for other in scene.screen.elements
+    )
 
 
 def reading_turn(scene: Scene, question: str, element: Element) -> Turn:
@@ -56,7 +64,7 @@ def _read_reference(scene: Scene) -> Turn | None:
         if phrase is not None:
             return reading_turn(scene, scene.rng.choice(READ_VALUE).format(phrase), element)
     found = reference_phrase(scene)
-    if found is None or found[1] not in readable(scene):
+    if found is None or not is_readable(scene, found[1]):
         return None
     phrase, element = found
     is_told = fold(shown_text(element)) in fold(phrase)
@@ -103,14 +111,6 @@ def ask_state(scene: Scene) -> Turn | None:
 
 def _pick(scene: Scene, elements: list[Element]) -> Element | None:
     return scene.rng.choice(elements) if elements else None
-
-
-def _has_more_texts(scene: Scene, element: Element, text: str) -> bool:
-    """Tell whether another text stands inside an element's box."""
-    return any(
-        other is not element and _is_inside(other, element) and shown_text(other) not in ("", text)
-        for other in scene.screen.elements
-    )
 
 
 def _is_only_box(scene: Scene, element: Element) -> bool:

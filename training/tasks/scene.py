@@ -6,11 +6,15 @@ import random
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 
+import numpy as np
+from numpy.typing import NDArray
+
 from training.screens.screen import Element, Screen
 from training.tasks.names import (
     ALIASES,
     FIELDS,
     INTERACTIVE,
+    POSSIBLE_ICONS,
     SYNONYMS,
     TEXT_WORDS,
     WITHOUT_TEXT,
@@ -41,6 +45,11 @@ def shown_text(element: Element) -> str:
     if element.role in WITHOUT_TEXT:
         return ""
     return element.value if element.role in FIELDS else element.name
+
+
+def is_legible(text: str) -> bool:
+    """Tell whether a text can be read aloud: not only dots, arrows or the like."""
+    return any(character.isalnum() for character in text)
 
 
 def contains(words: Sequence[str], part: Sequence[str]) -> bool:
@@ -82,18 +91,20 @@ class Scene:
         """Elements that are no icons, by each of their folded texts."""
         found: dict[str, list[Element]] = {}
         for element in self.screen.elements:
-            for text in {fold(text) for text in texts_of(element)} - {""}:
+            for text in {fold(text) for text in texts_of(element) if is_legible(text)} - {""}:
                 found.setdefault(text, []).append(element)
         return found
 
     @cached_property
     def icons(self) -> dict[str, list[Element]]:
-        """Elements that are or hold an icon, by everything that its concept is called."""
+        """Elements that are an icon, or hold one or may do so, by all that it may be called."""
         found: dict[str, list[Element]] = {}
         for element in self.screen.elements:
-            concept = element.name if element.role == "icon" else element.icon
-            for word in SYNONYMS.get(concept, (concept,)) if concept else ():
-                found.setdefault(word, []).append(element)
+            concepts = [element.name if element.role == "icon" else element.icon]
+            concepts += POSSIBLE_ICONS.get(element.role, ())
+            for concept in filter(None, dict.fromkeys(concepts)):
+                for word in SYNONYMS.get(concept, (concept,)):
+                    found.setdefault(word, []).append(element)
         return found
 
     @cached_property
@@ -105,6 +116,18 @@ class Scene:
                 found.setdefault(alias, []).append(element)
         return found
 
+    def count_characters(self, element: Element) -> int:
+        """Count the drawn characters, spaces apart, whose middle lies in an element's box."""
+        x, y = self._character_places
+        x0, y0, x1, y1 = element.box
+        return int(((x0 <= x) & (x <= x1) & (y0 <= y) & (y <= y1)).sum())
+
+    @cached_property
+    def _character_places(self) -> NDArray[np.float64]:
+        """(2, characters): the middle of each, pixels."""
+        places = [((c.x0 + c.x1) / 2, c.center_y) for c in self.screen.characters]
+        return np.array(places, np.float64).reshape(-1, 2).T
+
     @cached_property
     def hosts(self) -> list[Element]:
         """Elements that hold an icon somewhere inside."""
@@ -113,7 +136,8 @@ class Scene:
     @cached_property
     def named(self) -> list[Element]:
         """Elements that are no icons and have a text to be called by."""
-        return [e for e in self.screen.elements if e.role != "icon" and fold(called(e))]
+        elements = self.screen.elements
+        return [e for e in elements if e.role != "icon" and is_legible(called(e))]
 
     def meant_by(self, name: str) -> Element | None:
         """Return the only element that a name alone can mean, if there is one.

@@ -75,6 +75,10 @@ class Sketch:
         """Return a style ``size`` times as large as ordinary text."""
         return Style(self.base * size, weight, color or self.theme.text)
 
+    def use_family(self, family: Family) -> None:
+        """Set all further text in ``family``."""
+        self._family = family
+
     def face(self, style: Style) -> Face:
         """Open the screen's font in a style."""
         family = self._family

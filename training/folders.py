@@ -1,8 +1,8 @@
 """Folders of screens with questions: ScreenSpot's layout, and beside it all that is known.
 
-``screenspot_NAME.json`` lists what to find and where, as the benchmark does; ``screens.json``, in
-folders that are made here, has every element and character of every picture, so that a screen can
-be read back whole.
+``screenspot_NAME.json`` lists what to find and where, as the benchmark does. Folders that are made
+here also have ``screens.json``, every element and character of every picture, so that a screen can
+be read back whole, and ``questions.json``, whole questions of all tasks with their answers.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ import numpy as np
 from PIL import Image
 
 from training.screens import Character, Element, Screen
+from training.tasks import Turn
 
 SCREENS_NAME = "screens.json"
+QUESTIONS_NAME = "questions.json"
 _DECIMALS = 2  # of pixels
 
 
@@ -110,6 +112,29 @@ def read_screens(folder: Path) -> Iterator[tuple[str, Screen]]:
                 is_dark=entry["is_dark"],
             ),
         )
+
+
+def write_questions(folder: Path, questions: Iterable[tuple[str, Turn]]) -> Path:
+    """Write ``questions.json``; return it.
+
+    Args:
+        questions: each with the name of the picture that it is about.
+    """
+    entries = [{"picture": picture, **asdict(turn)} for picture, turn in questions]
+    file = folder / QUESTIONS_NAME
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    file.write_text(f"[\n{lines}\n]\n", encoding="utf-8")
+    return file
+
+
+def read_questions(folder: Path) -> Iterator[tuple[str, Turn]]:
+    """Yield what ``write_questions`` wrote."""
+    for entry in json.loads((folder / QUESTIONS_NAME).read_text(encoding="utf-8")):
+        picture, element = entry.pop("picture"), entry.pop("element")
+        if element is not None:
+            element = Element(**{**element, "box": tuple(element["box"])})
+        before = tuple((question, answer) for question, answer in entry.pop("before"))
+        yield picture, Turn(**entry, element=element, before=before)
 
 
 def _plain(record: Element | Character) -> dict[str, Any]:

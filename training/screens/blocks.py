@@ -261,11 +261,15 @@ def card(sketch: Sketch, block: Block) -> Panel:
     )
 
 
+# makes a block with random contents
+Maker = Callable[[Sketch], Block]
+
+
 def stack(
     sketch: Sketch,
     width: float,
     height: float,
-    makers: Sequence[Callable[[Sketch], Block]],
+    makers: Sequence[Maker],
     *,
     gap: float | None = None,
     overflow: float = 0.3,

@@ -6,15 +6,38 @@ import random
 from collections.abc import Callable
 
 from training.materials import Materials
-from training.screens.pages import mixed
+from training.screens.pages import articles, boards, forms, lists, mixed
 from training.screens.pages.frame import Frame
+from training.screens.pages.overlays import OVERLAYS
 from training.screens.screen import Box, Screen
 from training.screens.sketch import Sketch
 
 _TOKEN_PIXELS = 28
 
+_OVERLAY_SHARE = 0.13
+
 Page = Callable[[Sketch, Box], None]
-PAGES: dict[str, tuple[Page, int]] = {"mixed": (mixed.draw, 6)}
+# pages by kind, and how often each is drawn
+PAGES: dict[str, tuple[Page, int]] = {
+    "mixed": (mixed.draw, 26),
+    "login": (forms.login, 6),
+    "form": (forms.form, 6),
+    "settings": (forms.settings, 6),
+    "list": (lists.items, 8),
+    "feed": (lists.feed, 4),
+    "chat": (lists.chat, 3),
+    "table": (lists.table, 6),
+    "links": (lists.links, 7),
+    "dashboard": (boards.dashboard, 5),
+    "app grid": (boards.launcher, 4),
+    "icons": (boards.icons, 8),
+    "gallery": (boards.gallery, 4),
+    "keypad": (boards.keypad, 1),
+    "calendar": (boards.calendar, 2),
+    "player": (boards.player, 2),
+    "editor": (boards.editor, 4),
+    "article": (articles.article, 5),
+}
 
 
 def render(
@@ -46,6 +69,9 @@ def render(
     frame = Frame(sketch)
     PAGES[sketch.kind][0](sketch, frame.area)
     frame.draw()
+    if rng.random() < _OVERLAY_SHARE:
+        sketch.kind = rng.choice(tuple(OVERLAYS))
+        OVERLAYS[sketch.kind](sketch)
     return sketch.finish()
 
 

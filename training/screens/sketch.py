@@ -12,7 +12,7 @@ from training.screens.icons import CONCEPTS, glyphs_of
 from training.screens.phrases import Phrases
 from training.screens.screen import Box, Element, Screen
 from training.screens.theme import Color, Theme, choose_theme
-from training.screens.typography import Face
+from training.screens.typography import ELLIPSIS, Face
 
 # Fonts by how often screens of real programs look like them.
 _FAMILY_SHARES = {"roboto": 5, "inter": 4, "open-sans": 3, "arimo": 4, "lato": 2}
@@ -23,6 +23,8 @@ _SCALES = (1, 1, 1, 1.25, 1.5, 2)
 VISIBLE_SHARE = 0.6
 _MIN_SIDE = 4
 _COVERED_SHARE = 0.12
+# a text shortened to less than this, ellipsis included, names nothing
+_MIN_READABLE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,11 @@ class Sketch:
         return self.canvas.icon(x, y, glyph, face, color)
 
     def add(self, role: str, box: Box, name: str, **details: str) -> None:
-        """Note an element, clipped to the screen; not if too little of it is visible."""
+        """Note an element, clipped to the screen; not if too little can be seen or read of it."""
+        if name.endswith(ELLIPSIS) and len(name) < _MIN_READABLE:
+            if role in ("text", "heading", "link", "badge", "cell", "column header"):
+                return
+            name = ""
         element = Element(role, box, name, **details)
         clipped = _clip(element, (0, 0, self.width, self.height))
         if clipped:

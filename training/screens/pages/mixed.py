@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from training.screens.blocks import Block, Column, Row, card, stack
+from training.screens.blocks import Block, Column, Maker, Row, card, stack
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.widgets import controls, data, fields, lists, texts
 from training.screens.widgets.controls import Button, IconButton, Pager, Switch, Tabs
 from training.screens.widgets.texts import Alert, Badge
-
-Maker = Callable[[Sketch], Block]
 
 
 def badges(sketch: Sketch) -> Row:

@@ -279,12 +279,15 @@ class Tabs(Block):
             sketch.canvas.rectangle((x, y, right, bottom), ground, radius=theme.radius)
         elif self._look != "pill":
             sketch.canvas.rectangle((x, bottom - 1, right, bottom), theme.border)
-        for index, text in enumerate(self._texts):
+        # narrow screens show the first ones only, so that their names can be read
+        texts = self._texts[: max(2, int(width / (4.2 * sketch.base)))]
+        active = min(self._active, len(texts) - 1)
+        for index, text in enumerate(texts):
             own = sketch.text_width(text, self._style) + 2 * self._padding
-            own = width / len(self._texts) if self._is_equal else own
+            own = width / len(texts) if self._is_equal else own
             if x + own > right + 1:
                 break
-            self._draw_tab((x, y, x + own, bottom), text, index == self._active)
+            self._draw_tab((x, y, x + own, bottom), text, index == active)
             x += own
 
     def _draw_tab(self, box: Box, text: str, is_active: bool) -> None:

@@ -98,7 +98,7 @@ class ListItem(Block):
             sketch.canvas.rectangle((x, y + height - 1, x + width, y + height), theme.border)
         left = self._draw_lead(x + 7, middle)
         at = len(sketch.elements)
-        right = self._draw_tail(x + width - 7, middle)
+        right = self._draw_tail(left, x + width - 7, middle)
         shown = sketch.fit(self._text, right - left, self._style)
         line = middle - base * 0.62 if self._second else middle
         sketch.write(left, line, shown, self._style)
@@ -133,7 +133,7 @@ class ListItem(Block):
             return left + base * 1.4 + 8
         return left
 
-    def _draw_tail(self, right: float, middle: float) -> float:
+    def _draw_tail(self, left: float, right: float, middle: float) -> float:
         """Draw what stands at the end; return where the text must end."""
         sketch, theme, base = self.sketch, self.sketch.theme, self.sketch.base
         if self._tail == "arrow":
@@ -146,11 +146,15 @@ class ListItem(Block):
         if self._tail in ("value", "time"):
             style = sketch.style(0.88, 0, theme.muted)
             line = middle if self._tail == "value" or not self._second else middle - base * 0.62
-            left = right - sketch.text_width(self._value, style)
-            sketch.add("text", sketch.write(left, line, self._value, style), self._value)
-            return left - 6
+            start = right - sketch.text_width(self._value, style)
+            if start - left < base * 4:
+                return right
+            sketch.add("text", sketch.write(start, line, self._value, style), self._value)
+            return start - 6
         if self._tail in ("icon", "icons"):
             for concept in self._concepts[: 1 if self._tail == "icon" else 3]:
+                if right - left < base * 6:
+                    break
                 add_icon(sketch, right - base * 0.65, middle, concept, base * 1.2, theme.muted)
                 right -= base * 1.2 + 7
             return right - 2

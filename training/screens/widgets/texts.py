@@ -199,14 +199,17 @@ def breadcrumbs(sketch: Sketch) -> Row:
     rng, theme = sketch.rng, sketch.theme
     size = rng.choice((0.85, 0.9, 1))
     separator = rng.choice(("/", ">", "›", "·"))
+    divider = sketch.style(size, 0, theme.muted)
+    count = rng.randint(2, 4)
     parts: list[Block] = []
-    for _ in range(rng.randint(1, 3)):
+    for index in range(count):
+        is_last = index == count - 1
+        style = sketch.style(size, 0, theme.muted if is_last else theme.accent_ink)
         name = sketch.phrases.of(stock.PLACES, 12)
-        style = sketch.style(size, 0, theme.accent_ink)
-        parts.append(Label(sketch, name, style, role="link"))
-        parts.append(Label(sketch, separator, sketch.style(size, 0, theme.muted), role=""))
-    last = sketch.style(size, 0, theme.muted)
-    parts.append(Label(sketch, sketch.phrases.of(stock.PLACES, 12), last))
+        part: Block = Label(sketch, name, style, role="text" if is_last else "link")
+        if index:
+            part = Row(sketch, [Label(sketch, separator, divider, role=""), part], gap=5)
+        parts.append(part)
     return Row(sketch, parts, gap=5)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.screens.icons import CONCEPTS
-from training.screens.render import render
+from training.screens.rendering import render
 from training.screens.screen import ROLES, SIZES, Character, Element, Screen
 from training.screens.text_page import render_page_of_text
 

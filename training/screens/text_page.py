@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from training.materials import Materials
-from training.screens.render import check_size
+from training.screens.rendering import check_size
 from training.screens.screen import Screen
 from training.screens.sketch import Sketch, Style
 from training.screens.theme import COLORS, Color, contrast, ink_on

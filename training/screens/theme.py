@@ -42,6 +42,8 @@ _DARK_GROUNDS: tuple[Color, ...] = (
     (0, 0, 0),
     (20, 24, 31),
 )
+FIELD_LOOKS = ("box", "box", "box", "box", "line", "filled", "round")
+LINK_LOOKS = ("plain", "plain", "underlined", "underlined", "underlined text", "medium")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ class Theme:
         radius: corners of buttons, fields and cards.
         roomy: 0 (dense) .. 1 (airy); scales padding and gaps.
         shadow: whether cards are raised.
+        field, link: the usual look of fields and links, of ``FIELD_LOOKS`` and ``LINK_LOOKS``.
         icon_weight: preferred cut of icons; picks among the glyphs of a concept.
     """
 
@@ -71,6 +74,8 @@ class Theme:
     radius: int
     roomy: float
     shadow: bool
+    field: str
+    link: str
     icon_weight: int
 
     @property
@@ -134,5 +139,7 @@ def choose_theme(rng: random.Random, *, plain: bool = False) -> Theme:
         radius=rng.choice((0, 2, 3, 4, 4, 5, 6, 8, 12)),
         roomy=0.2 if plain else rng.random(),
         shadow=not is_dark and rng.random() < 0.4,
+        field=rng.choice(FIELD_LOOKS),
+        link=rng.choice(LINK_LOOKS),
         icon_weight=rng.randrange(12),
     )

@@ -59,7 +59,8 @@ class AppBar(Block):
         self._centered = is_phone and rng.random() < 0.3
         count = 0 if is_phone else rng.randint(0, 5)
         self._links = [sketch.phrases.of(stock.PLACES, 10) for _ in range(count)]
-        self._button = Button(sketch, size=0.95) if count and rng.random() < 0.4 else None
+        has_button = count and self.ground != theme.accent and rng.random() < 0.5
+        self._button = Button(sketch, size=0.95) if has_button else None
         self._gap = rng.choice((6, 8, 11))
 
     def measure(self, width: float) -> Size:

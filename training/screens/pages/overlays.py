@@ -32,9 +32,8 @@ def dialog(sketch: Sketch) -> None:
     content = Column(sketch, parts, gap=sketch.gap(4, 9))
     height = content.measure(width - 2 * padding)[1] + 2 * padding
     left, top = (sketch.width - width) / 2, max(4, (sketch.height - height) / 2)
-    if rng.random() < 0.75:
-        sketch.canvas.dim(rng.choice((0.3, 0.45, 0.55)))
-    _window(sketch, (left, top, left + width, top + height))
+    box = (left, top, left + width, top + height)
+    _window(sketch, box, dims=rng.random() < 0.75)
     content.draw(left + padding, top + padding, width - 2 * padding, height - 2 * padding)
 
 
@@ -68,10 +67,8 @@ def sheet(sketch: Sketch) -> None:
     while len(content.blocks) > 2 and content.measure(width)[1] > sketch.height * 0.7:
         content.blocks.pop()
     height = content.measure(width)[1] + 16
-    if rng.random() < 0.7:
-        sketch.canvas.dim(rng.choice((0.3, 0.45)))
     top = sketch.height - height
-    _window(sketch, (0, top, sketch.width, sketch.height + 12))
+    _window(sketch, (0, top, sketch.width, sketch.height + 12), dims=rng.random() < 0.7)
     grip = sketch.width / 2
     sketch.canvas.rectangle((grip - 14, top + 4, grip + 14, top + 7), sketch.theme.border, radius=2)
     content.draw(6, top + 11, width, height - 16)
@@ -91,11 +88,15 @@ def message(sketch: Sketch) -> None:
 OVERLAYS = {"dialog": dialog, "menu": menu, "sheet": sheet, "message": message}
 
 
-def _window(sketch: Sketch, box: Box) -> None:
+def _window(sketch: Sketch, box: Box, *, dims: bool = False) -> None:
+    """Draw an empty window; ``dims``: everything behind it is darkened, else it casts a shadow."""
     theme = sketch.theme
     sketch.cover((box[0] - 2, box[1] - 2, box[2] + 2, box[3] + 2))
     radius = max(theme.radius, 4)
-    sketch.canvas.shadow(box, theme.background, radius=radius)
+    if dims:
+        sketch.canvas.dim(sketch.rng.choice((0.3, 0.45, 0.55)))
+    else:
+        sketch.canvas.shadow(box, theme.background, radius=radius)
     sketch.canvas.rectangle(box, theme.surface, theme.border, radius=radius)
 
 

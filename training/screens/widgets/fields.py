@@ -5,11 +5,9 @@ from __future__ import annotations
 from training.screens import stock
 from training.screens.blocks import Block, Column, Row, Size
 from training.screens.sketch import Sketch
-from training.screens.theme import mix
+from training.screens.theme import FIELD_LOOKS, mix
 from training.screens.widgets.controls import Button, IconButton
 from training.screens.widgets.texts import LINE_HEIGHT, Label, add_icon, letters
-
-_LOOKS = ("box", "box", "box", "box", "line", "filled", "round")
 
 
 class Field(Block):
@@ -35,7 +33,7 @@ class Field(Block):
         )
         self._has_value = rng.random() < 0.35
         self._value = self._choose_value()
-        self._look = rng.choice(_LOOKS)
+        self._look = theme.field if rng.random() < 0.85 else rng.choice(FIELD_LOOKS)
         self._height = sketch.base * LINE_HEIGHT + sketch.gap(6, 16)
         if kind == "area":
             self._height *= rng.choice((1.8, 2.4))

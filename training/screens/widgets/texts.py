@@ -6,7 +6,7 @@ from training.screens import stock
 from training.screens.blocks import Block, Row, Size
 from training.screens.screen import Box
 from training.screens.sketch import Sketch, Style
-from training.screens.theme import COLORS, Color, ink_on, mix
+from training.screens.theme import COLORS, LINK_LOOKS, Color, ink_on, mix
 
 LINE_HEIGHT = 1.35
 
@@ -178,12 +178,14 @@ def paragraph(sketch: Sketch) -> Paragraph:
 
 
 def link(sketch: Sketch, text: str | None = None, *, size: float | None = None) -> Label:
-    """Make a link: in the accent colour, underlined or both."""
+    """Make a link: in the accent colour, underlined or both; most of a screen look alike."""
     rng, theme = sketch.rng, sketch.theme
+    look = theme.link if rng.random() < 0.85 else rng.choice(LINK_LOOKS)
     text = text or sketch.phrases.of(stock.LINKS, 20, 0.5)
-    underline = rng.random() < 0.45
-    color = theme.accent_ink if rng.random() < 0.8 or not underline else theme.text
-    style = sketch.style(size or rng.choice((0.8, 0.88, 1, 1)), rng.choice((0, 0, 1)), color)
+    color = theme.text if look == "underlined text" else theme.accent_ink
+    weight = 1 if look == "medium" else 0
+    style = sketch.style(size or rng.choice((0.8, 0.88, 1, 1)), weight, color)
+    underline = look in ("underlined", "underlined text")
     return Label(sketch, text, style, role="link", underline=underline)
 
 

@@ -61,7 +61,7 @@ class Batch(_Tensors):
         pointer_at: (B, T) int64, the token whose state must find the turn's element; -1 for none.
         pointer_cells: (B, T, M) bool, the image tokens that belong to that element.
         task: (B, T) int64, what kind of turn it is.
-        targets: of the images.
+        targets: of the images; None where not everything on them is known.
     """
 
     pixel_values: Tensor
@@ -74,9 +74,10 @@ class Batch(_Tensors):
     pointer_at: Tensor
     pointer_cells: Tensor
     task: Tensor
-    targets: PatchLabels
+    targets: PatchLabels | None
 
     def to(self, device: torch.device | str) -> Batch:
         """Return the same on a device."""
         moved = self._map(lambda x: x.to(device, non_blocking=True))
-        return replace(self, **moved, targets=self.targets.to(device))
+        targets = None if self.targets is None else self.targets.to(device)
+        return replace(self, **moved, targets=targets)

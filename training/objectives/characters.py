@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from training.objectives.measures import Measures, mean_of
 
 BLANK_WEIGHT = 0.05  # most columns are blank
-# Of the blank columns only one in so many counts, which is odd so that all columns have their turn.
-BLANKS_KEPT = 7
+# Of the blank columns one in so many counts; no factor of a patch's columns, so that all of them
+# have their turn.
+BLANKS_KEPT = 5
 
 
 class PatchCharacters(nn.Module):

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.objectives.answers import NUMBERS, soft_targets
-from training.objectives.batch import Batch
+from training.objectives.batch import PatchLabels
 from training.objectives.measures import Measures
 from training.objectives.pointer import unit_rms
 from training.shared_prefix import SharedOutput
@@ -26,13 +26,15 @@ class ImageCoordinates(nn.Module):
         super().__init__()
         self.sides = nn.Linear(hidden_size, SIDES * hidden_size, bias=False)
 
-    def forward(self, output: SharedOutput, batch: Batch, sigma: float) -> tuple[Tensor, Measures]:
+    def forward(
+        self, output: SharedOutput, targets: PatchLabels, sigma: float
+    ) -> tuple[Tensor, Measures]:
         """Return the loss, () float32, and the median error in thousandths."""
-        has_element = batch.targets.role > 0  # (B, M)
+        has_element = targets.role > 0  # (B, M)
         states = unit_rms(output.image_embeds[has_element])  # (n, C)
         if not len(states):
             return output.image_embeds.new_zeros((), dtype=torch.float32), {}
-        coordinates = batch.targets.box[has_element].round().long()  # (n, 4)
+        coordinates = targets.box[has_element].round().long()  # (n, 4)
         sides = self.sides(states).unflatten(-1, (SIDES, -1))
         log_probs = F.linear(sides, output.lm_head[:NUMBERS]).float().log_softmax(-1)
         wanted = soft_targets(coordinates.flatten(), sigma).view_as(log_probs)

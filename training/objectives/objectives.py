@@ -82,10 +82,11 @@ class Objectives(nn.Module):
         losses = {
             "answers": self.answers(output, batch, sigma),
             "pointer": self.pointer(output, batch),
-            "image_coordinates": self.image_coordinates(output, batch, sigma),
             "attention": attention_loss(output, batch),
-            **self._of_patches(output.patch_states, output.image_embeds, batch.targets),
         }
+        if (targets := batch.targets) is not None:
+            losses["image_coordinates"] = self.image_coordinates(output, targets, sigma)
+            losses |= self._of_patches(output.patch_states, output.image_embeds, targets)
         return _add_up(losses, self.weights)
 
     def reading(

@@ -29,6 +29,7 @@ from ui.wiring import worker_threads
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
+QUANTIZATIONS = ("none", "int8")
 MCP_PACKAGE = "mcp>=1.30,<2"
 MEBIBYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
@@ -97,6 +98,12 @@ def _natural_number(text: str) -> int:
     return number
 
 
+def _quantization(text: str) -> str:
+    if text not in QUANTIZATIONS:
+        raise ValueError
+    return text
+
+
 def _is_on(variable: str) -> bool:
     return os.environ.get(variable, "").strip().lower() not in ("", "0", "false", "no", "off")
 
@@ -137,6 +144,14 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     add("--device", "auto", "auto, cpu, or a device such as cuda:0 (%(default)s)")
     add("--dtype", "auto", "auto, or a dtype such as bfloat16 (%(default)s)")
+    add(
+        "--quantization",
+        "none",
+        "none, or int8: weights in 8-bit integers, for half of the memory and faster answers on "
+        "CPUs (%(default)s)",
+        type=_quantization,
+        metavar="none|int8",
+    )
     add(
         "--max-conversations",
         "8",
@@ -336,6 +351,7 @@ def main() -> None:
         name=name,
         device=settings.device,
         dtype=settings.dtype,
+        quantization=None if settings.quantization == "none" else settings.quantization,
         max_conversations=settings.max_conversations,
         num_threads=BUNDLED_THREADS if is_bundled else None,
     )

@@ -194,6 +194,7 @@ def ready_backend(
         name=settings.model,
         device=settings.device,
         dtype=settings.dtype,
+        quantization=settings.quantization,
         max_conversations=settings.concurrency,
         num_threads=1 if settings.model == BUNDLED else None,
     )

@@ -222,6 +222,7 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
         dtype: str | torch.dtype = "auto",
         device_map: str | dict[str, Any] | None = None,
         offload_folder: str | Path | None = None,
+        quantization: str | None = None,
         progress: Progress | None = None,
     ) -> Glm4vMoeForConditionalGeneration:
         """Load a checkpoint from a folder or the hub, in evaluation mode.
@@ -236,6 +237,7 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
             dtype=dtype,
             device_map=device_map,
             offload_folder=offload_folder,
+            quantization=quantization,
             progress=progress,
         )
 

@@ -69,6 +69,7 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> a
     )
     add("--device", default="auto", help="auto, cpu, or a device such as cuda:0 (%(default)s)")
     add("--dtype", default="auto", help="auto, or a dtype such as bfloat16 (%(default)s)")
+    add("--quantization", choices=["int8"], help="keep the weights in 8-bit integers")
     settings = parser.parse_args(arguments)
     if (settings.endpoint is None) != (settings.endpoint_model is None):
         parser.error("--endpoint and --endpoint-model belong together")
@@ -122,6 +123,8 @@ def describe_settings(settings: argparse.Namespace, checkpoint: str | None) -> d
         "model": settings.model,
         "weights": fingerprint(Path(checkpoint)),
         "dtype": settings.dtype,
+        # left out without: results of before there was a choice go on
+        **({"quantization": settings.quantization} if settings.quantization else {}),
         **described,
     }
 

@@ -105,6 +105,7 @@ class LocalBackend:
         name: str,
         device: str = "auto",
         dtype: str = "auto",
+        quantization: str | None = None,
         max_conversations: int = 1,
         num_threads: int | None = None,
     ) -> None:
@@ -114,6 +115,7 @@ class LocalBackend:
             name: what to call it on the page.
             device: "auto" (accelerators if there are any), or a torch device such as "cpu".
             dtype: "auto" (as in the checkpoint), or a torch dtype such as "float32".
+            quantization: "int8" for weights in 8-bit integers; None for ``dtype``.
             max_conversations: how many answers may be computed at the same time; more wait.
             num_threads: CPU threads, for the whole process; None for PyTorch's own choice.
         """
@@ -126,7 +128,7 @@ class LocalBackend:
         self._status = Status("loading", "Reading the checkpoint's description")
         threading.Thread(
             target=self._load,
-            args=(path_or_hub_id, device, dtype, num_threads),
+            args=(path_or_hub_id, device, dtype, quantization, num_threads),
             name="loading",
             daemon=True,
         ).start()
@@ -243,7 +245,14 @@ class LocalBackend:
         finally:
             request.cancel()
 
-    def _load(self, path_or_hub_id: str, device: str, dtype: str, num_threads: int | None) -> None:
+    def _load(
+        self,
+        path_or_hub_id: str,
+        device: str,
+        dtype: str,
+        quantization: str | None,
+        num_threads: int | None,
+    ) -> None:
         started = time.perf_counter()
         try:
             self._prepared = prepare(path_or_hub_id)
@@ -253,6 +262,7 @@ class LocalBackend:
                 self._prepared,
                 device=device,
                 dtype=dtype,
+                quantization=quantization,
                 num_threads=num_threads,
                 max_conversations=self._max_conversations,
                 progress=self._tell_progress,

@@ -95,6 +95,7 @@ def load_checkpoint(
     *,
     device: str,
     dtype: str,
+    quantization: str | None,
     num_threads: int | None,
     max_conversations: int,
     progress: Progress,
@@ -102,7 +103,8 @@ def load_checkpoint(
     """Read the weights and start the engine.
 
     Args:
-        path_or_hub_id: as `LocalBackend`; so are device, dtype, threads and conversations.
+        path_or_hub_id: as `LocalBackend`; so are device, dtype, quantization, threads and
+            conversations.
         prepared: what the small files say.
         progress: told how far it is.
     """
@@ -116,7 +118,11 @@ def load_checkpoint(
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
     model = Glm4vMoeForConditionalGeneration.from_pretrained(
-        path_or_hub_id, dtype=dtype, device_map=device, progress=progress
+        path_or_hub_id,
+        dtype=dtype,
+        device_map=device,
+        quantization=quantization,
+        progress=progress,
     )
     # parts may wait in memory or on disk (as meta tensors) for an accelerator to need them
     places = {parameter.device for parameter in model.parameters()}
@@ -126,7 +132,7 @@ def load_checkpoint(
     numbers = None
     if all(len(tokens) == 1 for tokens in spelled):
         numbers = torch.tensor(spelled, device=device_of_inputs)[:, 0]
-    weights = sum(parameter.nbytes for parameter in model.parameters())
+    weights = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
     kept = max(MIN_KEPT_BYTES, KEPT_PER_WEIGHTS * weights)
     prepared.cache.max_bytes = min(prepared.cache.max_bytes, kept)
     engine = Engine(

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from model.checkpoint.errors import CheckpointError
 from model.checkpoint.placement import DISK, Placement
-from model.checkpoint.stream import FileTarget, MemoryTarget, Target
+from model.checkpoint.stream import FileTarget, MemoryTarget, QuantizingTarget, Target
 
 
 def make_offload_folder(parent: str | Path | None, model: nn.Module) -> Path:
@@ -71,13 +71,20 @@ def allocate(
     """Give the meta tensors of ``model`` memory, uninitialised, or a file in ``folder``.
 
     Returns:
-        model tensor name -> what to fill. A parameter on disk stays a meta tensor in the model.
+        model tensor name -> what to fill. A parameter on disk stays a meta tensor in the model, and
+        so does one whose dtype is int8: its quantised layer comes when it is filled.
     """
     targets: dict[str, Target] = {}
     replacements: dict[int, Tensor] = {}
     for name, tensor in tensors.items():
         device, dtype = placement.of(name), dtypes[name]
         is_parameter = isinstance(tensor, nn.Parameter)
+        if dtype == torch.int8:
+            targets[name] = QuantizingTarget(
+                torch.empty(tensor.shape, dtype=dtype, device=device),
+                torch.empty(tensor.shape[:-1], dtype=torch.float32, device=device),
+            )
+            continue
         if device == DISK and is_parameter:
             assert folder is not None
             targets[name] = FileTarget(folder / f"{name}.dat", dtype, tensor.numel())

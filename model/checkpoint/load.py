@@ -20,9 +20,10 @@ from model.checkpoint.names import is_ignored, model_tensors
 from model.checkpoint.placement import DISK, Device, DeviceMap, plan_placement
 from model.checkpoint.progress import Progress
 from model.checkpoint.shards import Entry, read_folder, refuse_quantised
-from model.checkpoint.stream import holds_same_values, stream_shards
+from model.checkpoint.stream import QuantizingTarget, holds_same_values, stream_shards
 from model.config import Glm4vMoeConfig
 from model.generation_config import GenerationConfig
+from model.quantization import QUANTIZATIONS, install, quantizable
 
 if TYPE_CHECKING:
     from model.glm4v_moe import Glm4vMoeForConditionalGeneration
@@ -39,6 +40,7 @@ def load_pretrained(
     dtype: str | torch.dtype = "auto",
     device_map: Device | DeviceMap | None = None,
     offload_folder: str | Path | None = None,
+    quantization: str | None = None,
     progress: Progress | None = None,
 ) -> ModelT:
     """Return the checkpoint's model, in evaluation mode.
@@ -56,12 +58,16 @@ def load_pretrained(
             then disk, as they have room; ``"disk"``; or a mapping of module name -> device.
         offload_folder: where parts on disk are kept, in a new folder that is removed with the
             model; None for the system's temporary folder.
+        quantization: "int8" for weights in 8-bit integers (`model.quantization`), on one device.
         progress: told, in several threads, how far downloading and then loading are.
 
     Raises:
+        ValueError: an unknown ``quantization``.
         CheckpointError: the checkpoint is absent, incomplete, damaged, another model's or
             quantised, or doesn't fit the machine as asked. The message says what to do.
     """
+    if quantization not in (None, *QUANTIZATIONS):
+        raise ValueError(f"quantization is {quantization!r}; known: {', '.join(QUANTIZATIONS)}")
     started = time.perf_counter()
     # the few MB of descriptions first: a repository of another model is refused before its weights
     folder = find_folder(path_or_hub_id, with_weights=False)
@@ -76,7 +82,8 @@ def load_pretrained(
         model = model_class(config).eval()
     model.generation_config = generation_config
     match = _match(model, folder, entries, config)
-    num_bytes = _fill(model, match, parameter_dtype, device_map, offload_folder, progress)
+    dtypes = _dtypes(model, parameter_dtype, quantization)
+    num_bytes = _fill(model, match, dtypes, device_map, offload_folder, progress)
     LOG.info("loaded %s: %.2f GB in %.1f s", folder, num_bytes / 1e9, time.perf_counter() - started)
     return model
 
@@ -120,25 +127,45 @@ def _match(
     return match
 
 
+def _dtypes(
+    model: Glm4vMoeForConditionalGeneration, dtype: torch.dtype, quantization: str | None
+) -> dict[str, torch.dtype]:
+    """Return what each tensor of ``model`` is to be: ``dtype``, int8, or a buffer's own."""
+    tensors, _ = model_tensors(model)
+    integers = quantizable(model) if quantization else set()
+    return {
+        name: torch.int8 if name in integers else dtype if _is_parameter(tensor) else tensor.dtype
+        for name, tensor in tensors.items()
+    }
+
+
+def _is_parameter(tensor: torch.Tensor) -> bool:
+    return isinstance(tensor, nn.Parameter)
+
+
 def _fill(
-    model: nn.Module,
+    model: Glm4vMoeForConditionalGeneration,
     match: Match,
-    parameter_dtype: torch.dtype,
+    dtypes: dict[str, torch.dtype],
     device_map: Device | DeviceMap | None,
     offload_folder: str | Path | None,
     progress: Progress | None,
 ) -> int:
     """Place ``model``, read its tensors and make it runnable; return its bytes."""
     tensors, aliases = model_tensors(model)
-    dtypes = {
-        name: parameter_dtype if isinstance(tensor, nn.Parameter) else tensor.dtype
-        for name, tensor in tensors.items()
-    }
     placement = plan_placement(model, aliases, device_map, dtypes)
+    if placement.is_spread and torch.int8 in dtypes.values():
+        raise CheckpointError(
+            "weights in 8-bit integers run on one device only, and here they would be spread over "
+            f"{', '.join(sorted(set(placement.devices.values())))}; name one device, or leave the "
+            "weights as they are"
+        )
     has_disk_parts = DISK in placement.devices.values()
     disk_folder = make_offload_folder(offload_folder, model) if has_disk_parts else None
     check_room(tensors, placement, dtypes, disk_folder)
     targets = allocate(model, tensors, placement, dtypes, disk_folder)
     stream_shards(match.reads, targets, progress)
+    quantized = {n: t for n, t in targets.items() if isinstance(t, QuantizingTarget)}
+    install(model, {name: (t.integers, t.scale) for name, t in quantized.items()})
     dispatch(model, targets, aliases, placement, disk_folder)
     return sum(tensor.numel() * dtypes[name].itemsize for name, tensor in tensors.items())

@@ -21,6 +21,7 @@ from model.checkpoint.dtypes import state_dtype
 from model.checkpoint.errors import CheckpointError
 from model.checkpoint.names import model_tensors, split_experts
 from model.checkpoint.shards import INDEX_FILE, SINGLE_FILE
+from model.quantization import is_quantized
 
 if TYPE_CHECKING:
     from model.glm4v_moe import Glm4vMoeForConditionalGeneration
@@ -46,8 +47,14 @@ def save_pretrained(
             that is larger gets a file of its own.
 
     Raises:
-        CheckpointError: ``path`` is a file, or ``max_shard_size`` can't be understood.
+        CheckpointError: the weights are quantised, ``path`` is a file, or ``max_shard_size`` can't
+            be understood.
     """
+    if is_quantized(model):
+        raise CheckpointError(
+            "the weights are in 8-bit integers, which a checkpoint of this model does not hold; "
+            "load it without quantization to save it"
+        )
     limit = parse_size(max_shard_size)
     folder = Path(path).expanduser()
     if folder.exists() and not folder.is_dir():

@@ -24,6 +24,7 @@ from model.checkpoint.errors import CheckpointError
 from model.checkpoint.names import Slot
 from model.checkpoint.progress import ByteCount, Progress
 from model.checkpoint.shards import FLOAT_DTYPES, Entry
+from model.quantization import quantize
 
 # Large enough that the calls cost nothing, small enough that a piece stays in a CPU's last cache.
 PIECE_BYTES = 16 * 2**20
@@ -52,6 +53,32 @@ class MemoryTarget:
             return
         for position, values in read_pieces(file, entry):
             run[position : position + values.numel()].copy_(values)
+
+
+class QuantizingTarget:
+    """Matrices in 8-bit integers in the memory of any device; floats exist a piece at a time.
+
+    Args:
+        integers: (..., out, in) int8.
+        scale: (..., out) float32.
+    """
+
+    def __init__(self, integers: Tensor, scale: Tensor) -> None:
+        self.integers = integers
+        self.scale = scale
+
+    def fill(self, file: FileIO, entry: Entry, start: int) -> None:
+        columns = self.integers.shape[-1]
+        integers, scale = self.integers.view(-1, columns), self.scale.view(-1)
+        for position, values in read_pieces(file, entry, columns):
+            rows = slice((start + position) // columns, None)
+            values = values.view(-1, columns)
+            try:
+                quantized = quantize(values)
+            except ValueError as error:
+                raise CheckpointError(f"{file.name}: {error}") from error
+            for target, part in zip((integers, scale), quantized, strict=True):
+                target[rows][: len(values)].copy_(part)
 
 
 class FileTarget:
@@ -89,11 +116,15 @@ def read_exactly(file: FileIO, offset: int, flat: Tensor) -> None:
         rest = rest[count:]
 
 
-def read_pieces(file: FileIO, entry: Entry) -> Iterator[tuple[int, Tensor]]:
-    """Yield (first element, values) of ``entry``; a piece is valid until the next one."""
+def read_pieces(file: FileIO, entry: Entry, columns: int = 1) -> Iterator[tuple[int, Tensor]]:
+    """Yield (first element, values) of ``entry``; a piece is valid until the next one.
+
+    A piece has whole rows of ``columns`` elements.
+    """
     dtype = FLOAT_DTYPES[entry.dtype]
     total = prod(entry.shape)
-    size = min(total, PIECE_BYTES // dtype.itemsize)
+    rows = max(PIECE_BYTES // dtype.itemsize // columns, 1)
+    size = min(total, rows * columns)
     piece = torch.empty(size, dtype=dtype)
     for position in range(0, total, size):
         values = piece[: total - position]

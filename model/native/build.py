@@ -1,4 +1,4 @@
-"""Compile ``kernels.c`` once per machine with the system's C compiler, and load it."""
+"""Compile C sources once per machine with the system's C compiler, and load them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("kernels.c")
+HEADERS = tuple(SOURCE.parent.glob("*.h"))  # which sources may include
 TIMEOUT_S = 60
 
 # -march=native: this machine's widest vectors. -ffp-contract: a product and its sum round once.
@@ -75,24 +76,25 @@ def _run(command: list[str]) -> str:
     return done.stdout
 
 
-def _compile(compiler: str, flags: tuple[str, ...], target: Path) -> None:
+def _compile(compiler: str, flags: tuple[str, ...], source: Path, target: Path) -> None:
     """Compile to ``target``, which appears whole or not at all: processes may race for it."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, part = tempfile.mkstemp(dir=target.parent, suffix=".part")
     os.close(handle)
     try:
-        _run([compiler, *flags, "-shared", "-fPIC", str(SOURCE), "-o", part, "-lm"])
+        _run([compiler, *flags, "-shared", "-fPIC", str(source), "-o", part, "-lm"])
         os.replace(part, target)
     except BuildError:
         os.unlink(part)
         raise
 
 
-def load_library(*defines: str) -> ctypes.CDLL:
+def load_library(*defines: str, source: Path = SOURCE) -> ctypes.CDLL:
     """Return the loaded kernels, compiled unless this machine has done so before.
 
     Args:
         defines: further options of the compiler, as ``-DBF16``.
+        source: what to compile.
 
     Raises:
         BuildError: no compiler, or it fails, or its result can't be stored or loaded.
@@ -102,11 +104,14 @@ def load_library(*defines: str) -> ctypes.CDLL:
     failures = []
     for threads in THREADS:
         flags = (*FLAGS, *threads, *defines)
-        key = "\0".join((SOURCE.read_text(encoding="utf-8"), *flags, version, processor()))
-        target = cache_folder() / f"kernels-{hashlib.sha256(key.encode()).hexdigest()[:24]}.so"
+        parts = [file.read_text(encoding="utf-8") for file in (source, *sorted(HEADERS))]
+        key = "\0".join((*parts, *flags, version, processor()))
+        target = (
+            cache_folder() / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.so"
+        )
         try:
             if not target.exists():
-                _compile(compiler, flags, target)
+                _compile(compiler, flags, source, target)
             return ctypes.CDLL(str(target))
         except (OSError, BuildError) as error:
             failures.append(str(error))

@@ -1,0 +1,135 @@
+"""Decoding steps in C for matrices in 8-bit integers; as `model.native`, whose rules hold here too.
+
+The twins in torch stand in `model.quantization`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import threading
+from ctypes import c_int, c_int64, c_void_p
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from model.native import DEFINES, _check, _is_plain, _only_computes, threads_for
+from model.native.build import BuildError, load_library
+
+logger = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).with_name("int8.c")
+# Beyond, the matrix written out and torch's product win.
+MAX_ROWS = 16
+# pointers of tensors, then sizes
+SIGNATURES: dict[str, list[type]] = {
+    "linear": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
+    "routed_experts": [c_void_p] * 8 + [c_int64] * 4 + [c_int],
+    "dequantize": [c_void_p] * 3 + [c_int64] * 2 + [c_int],
+}
+
+
+class Int8Kernels:
+    """The functions of ``int8.c`` for one dtype of activations."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        for name, types in SIGNATURES.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = types, c_int
+        self._linear = library.linear
+        self._routed_experts = library.routed_experts
+        self._dequantize = library.dequantize
+
+    def linear(self, x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
+        """`model.quantization.linear_reference`: (..., in) -> (..., out)."""
+        outputs, inputs = weight.shape
+        out = x.new_empty(*x.shape[:-1], outputs)
+        status = self._linear(
+            x.data_ptr(),
+            weight.data_ptr(),
+            scale.data_ptr(),
+            None if bias is None else bias.data_ptr(),
+            out.data_ptr(),
+            x.numel() // inputs,
+            inputs,
+            outputs,
+            threads_for(weight.nbytes),
+        )
+        _check(status)
+        return out
+
+    def routed_experts(
+        self,
+        x: Tensor,
+        ids: Tensor,
+        weights: Tensor,
+        gate_up: tuple[Tensor, Tensor],
+        down: tuple[Tensor, Tensor],
+    ) -> Tensor:
+        """`model.moe.run_experts_reference` with silu, of (integers, scales): (N, C) -> (N, C)."""
+        rows, top_k = ids.shape
+        _, hidden, inner = down[0].shape
+        ids, weights = ids.long().contiguous(), weights.float().contiguous()
+        out = torch.empty_like(x)
+        status = self._routed_experts(
+            x.data_ptr(),
+            ids.data_ptr(),
+            weights.data_ptr(),
+            *(part.data_ptr() for part in (*gate_up, *down)),
+            out.data_ptr(),
+            rows,
+            top_k,
+            hidden,
+            inner,
+            threads_for(3 * top_k * hidden * inner),
+        )
+        _check(status)
+        return out
+
+    def dequantize(self, weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+        """`model.quantization.dequantize_reference` of a (out, in) matrix."""
+        outputs, inputs = weight.shape
+        out = torch.empty(outputs, inputs, dtype=dtype)
+        threads = threads_for(out.nbytes)
+        pointers = (weight.data_ptr(), scale.data_ptr(), out.data_ptr())
+        _check(self._dequantize(*pointers, outputs, inputs, threads))
+        return out
+
+
+_kernels: dict[torch.dtype, Int8Kernels | None] = {}
+_loading = threading.Lock()
+
+
+def load(dtype: torch.dtype) -> Int8Kernels | None:
+    """Return the kernels for activations in ``dtype``, compiled at the first call, or None."""
+    if dtype not in _kernels:
+        with _loading:
+            if dtype not in _kernels:
+                _kernels[dtype] = _load(dtype)
+    return _kernels[dtype]
+
+
+def _load(dtype: torch.dtype) -> Int8Kernels | None:
+    if dtype not in DEFINES or os.environ.get("SIGHTLINE_NATIVE") == "0":
+        return None
+    try:
+        return Int8Kernels(load_library(*DEFINES[dtype], source=SOURCE))
+    except BuildError as error:
+        logger.info("8-bit weights are written out before use: %s", error)
+        return None
+
+
+def kernels_for(dtype: torch.dtype, weight: Tensor, scale: Tensor) -> Int8Kernels | None:
+    """Return the kernels if they can read this matrix for activations in ``dtype``, else None."""
+    if not (_only_computes() and _is_plain(weight, torch.int8) and _is_plain(scale, torch.float32)):
+        return None
+    return load(dtype) if weight.is_contiguous() and scale.is_contiguous() else None
+
+
+def can_take(x: Tensor, *others: Tensor | None) -> bool:
+    """Whether activations are few enough and lie as the kernels read them; so must the others."""
+    if x.numel() > MAX_ROWS * x.shape[-1]:
+        return False
+    return all(y is None or (_is_plain(y, x.dtype) and y.is_contiguous()) for y in (x, *others))

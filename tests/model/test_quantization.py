@@ -1,0 +1,257 @@
+"""Weights in 8-bit integers against the matrices written out, in memory and from a checkpoint."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from tiny import randomize, tiny_config
+from torch import Tensor, nn
+
+from model import quantization
+from model.checkpoint import load as loading
+from model.checkpoint import stream
+from model.checkpoint.errors import CheckpointError
+from model.config import Glm4vMoeConfig
+from model.engine import Engine
+from model.generate import generate
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.native import int8
+from model.quantization import (
+    dequantize,
+    dequantize_reference,
+    linear,
+    linear_reference,
+    quantize,
+    quantize_model,
+    run_experts,
+    run_experts_of_reference,
+)
+
+Model = Glm4vMoeForConditionalGeneration
+DTYPES = (torch.float32, torch.bfloat16)
+# what is kept, as a part of names
+KEPT = ("embed_tokens", "norm", "lm_head", "visual", "mlp.gate.", "bias")
+
+
+@pytest.fixture(autouse=True)
+def no_gradients() -> Iterator[None]:
+    """The kernels leave training to torch."""
+    with torch.no_grad():
+        yield
+
+
+@pytest.fixture
+def model() -> Model:
+    network = Model(Glm4vMoeConfig(**tiny_config())).eval()
+    randomize(network)
+    return network
+
+
+@pytest.fixture(params=["compiled", "torch"])
+def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With the kernels, and as where nothing can be compiled."""
+    if request.param == "torch":
+        monkeypatch.setattr(int8, "_kernels", dict.fromkeys(DTYPES))
+    else:
+        assert int8.load(torch.float32) is not None, "the tests need a C compiler"
+    return str(request.param)
+
+
+def assert_near(got: Tensor, want: Tensor) -> None:
+    """To the last bits of the dtype: only roundings and the order of sums differ."""
+    assert got.dtype == want.dtype and got.shape == want.shape
+    bits = 7 if got.dtype == torch.bfloat16 else 18
+    scale = want.abs().max().item()
+    torch.testing.assert_close(got, want, atol=scale * 2**-bits, rtol=2**-bits)
+
+
+def stack(*shape: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
+    return quantize(torch.randn(shape).to(dtype) / shape[-1] ** 0.5)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, torch.float16])
+def test_a_weight_is_off_by_half_a_step_at_most(dtype: torch.dtype) -> None:
+    weight = (torch.randn(3, 7, 50) * torch.logspace(-6, 3, 7)[:, None]).to(dtype)
+    integers, scale = quantize(weight)
+    assert integers.dtype == torch.int8 and scale.shape == (3, 7)
+    assert integers.abs().amax(-1).eq(127).all(), "the largest weight of a row uses the range"
+    off = (dequantize_reference(integers, scale, torch.float32) - weight.float()).abs()
+    assert (off <= scale[..., None] * 0.5001).all()
+
+
+def test_a_row_of_zeros_stays_zeros() -> None:
+    weight = torch.tensor([[0.0, 0.0], [1.0, -2.0]])
+    assert torch.equal(dequantize_reference(*quantize(weight), torch.float32)[0], weight[0])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        quantize(torch.tensor([[1.0, bad]]))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 5, 16, 17])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (7, 5), (129, 70)])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_a_product_equals_that_of_the_matrix_written_out(
+    either: str, dtype: torch.dtype, rows: int, inputs: int, outputs: int, has_bias: bool
+) -> None:
+    weight, scale = stack(outputs, inputs)
+    x = torch.randn(1, rows, inputs).to(dtype)
+    bias = torch.randn(outputs).to(dtype) if has_bias else None
+    want = linear_reference(x.float(), weight, scale, bias if bias is None else bias.float())
+    assert_near(linear(x, weight, scale, bias), want.to(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_matrix_written_out_is_the_same_bit_for_bit(either: str, dtype: torch.dtype) -> None:
+    torch.set_num_threads(2)
+    weight, scale = stack(300, 517)
+    want = dequantize_reference(weight, scale, dtype)
+    assert torch.equal(dequantize(weight, scale, dtype), want)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("rows", "threads"), [(1, 1), (5, 2), (40, 1)])
+@pytest.mark.parametrize("act", [F.silu, F.gelu])
+def test_experts_equal_those_written_out(
+    either: str, dtype: torch.dtype, rows: int, threads: int, act: Any
+) -> None:
+    torch.set_num_threads(threads)
+    x = torch.randn(rows, 33).to(dtype)
+    gate_up, down = stack(8, 2 * 19, 33), stack(8, 33, 19)
+    ids = torch.stack([torch.randperm(8)[:3] for _ in range(rows)])
+    weights = torch.rand(rows, 3)
+    layer = quantization.QuantizedExperts(gate_up, down, act)
+    want = run_experts_of_reference(x.float(), ids, weights, gate_up, down, act).to(dtype)
+    for got in (layer(x, ids, weights), run_experts(x, ids, weights, gate_up, down, act)):
+        if dtype == torch.bfloat16:  # rounded at every step, and three experts are added up
+            torch.testing.assert_close(got, want, atol=want.abs().max().item() * 0.02, rtol=0.02)
+        else:
+            assert_near(got, want)
+
+
+def test_only_attention_and_feed_forward_layers_of_the_decoder_are_quantised(model: Model) -> None:
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    quantize_model(model)
+    after = model.state_dict()
+    changed = {name for name, tensor in after.items() if tensor.dtype == torch.int8}
+    matrices = {
+        name
+        for name, tensor in before.items()
+        if "language_model.layers" in name and tensor.ndim > 1 and "mlp.gate." not in name
+    }
+    assert changed == matrices
+    assert all(torch.equal(after[name], before[name]) for name in before if name not in changed)
+    assert all(any(part in name for part in KEPT) for name in before if name not in changed)
+
+
+def written_out(quantized: Model) -> Model:
+    """A plain model whose weights are those of a quantised one, written out."""
+    plain = Model(quantized.config).eval()
+    state = quantized.state_dict()
+    for name, parameter in plain.state_dict().items():
+        if state[name].dtype == torch.int8:
+            scale = name.replace(".weight", ".scale") if ".weight" in name else f"{name}_scale"
+            parameter.copy_(dequantize_reference(state[name], state[scale], torch.float32))
+        else:
+            parameter.copy_(state[name])
+    return plain
+
+
+def test_a_quantised_model_answers_as_its_weights_written_out(model: Model, either: str) -> None:
+    quantize_model(model)
+    plain = written_out(model)
+    ids = torch.randint(1, 140, (1, 23))
+    torch.testing.assert_close(model(ids).logits, plain(ids).logits, atol=1e-4, rtol=1e-4)
+    options: dict[str, Any] = {"max_new_tokens": 30, "do_sample": False, "eos_token_id": ()}
+    assert torch.equal(generate(model, ids, **options), generate(plain, ids, **options))
+
+
+def test_conversations_together_get_what_each_gets_alone(model: Model) -> None:
+    quantize_model(model)
+    prompts = [torch.randint(1, 140, (1, 5 + 9 * n)) for n in range(4)]
+    options: dict[str, Any] = {"max_new_tokens": 20, "do_sample": False, "eos_token_id": ()}
+    want = [generate(model, ids, **options)[0, ids.shape[1] :].tolist() for ids in prompts]
+    engine = Engine(model)
+    requests = [engine.submit({"input_ids": ids}, **options) for ids in prompts]
+    assert [[token.id for token in request] for request in requests] == want
+    engine.close()
+
+
+@pytest.mark.parametrize("piece_bytes", [stream.PIECE_BYTES, 1000])
+@pytest.mark.parametrize("form", ["one by one", "stacked"])
+def test_a_checkpoint_is_quantised_while_it_is_read(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece_bytes: int, form: str
+) -> None:
+    monkeypatch.setattr(stream, "PIECE_BYTES", piece_bytes)
+    model.save_pretrained(tmp_path)
+    if form == "stacked":
+        save_file(model.state_dict(), tmp_path / "model.safetensors")
+    loaded = Model.from_pretrained(tmp_path, quantization="int8")
+    quantize_model(model)
+    want, got = model.state_dict(), loaded.state_dict()
+    assert want.keys() == got.keys()
+    assert all(torch.equal(got[name], tensor) for name, tensor in want.items())
+
+
+def test_scales_keep_their_precision_when_the_dtype_changes(model: Model) -> None:
+    quantize_model(model)
+    before = copy.deepcopy(model.state_dict())
+    model.to(torch.bfloat16)
+    scales = [name for name in before if name.endswith("scale")]
+    assert scales
+    assert all(torch.equal(model.state_dict()[name], before[name]) for name in scales)
+
+
+def test_an_unknown_kind_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'int3'; known: int8"):
+        Model.from_pretrained(tmp_path / "absent", quantization="int3")
+
+
+def test_a_model_that_is_spread_is_not_quantised(model: Model, tmp_path: Path) -> None:
+    model.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="one device only.*cpu, disk"):
+        Model.from_pretrained(
+            tmp_path, device_map={"model": "cpu", "lm_head": "disk"}, quantization="int8"
+        )
+
+
+def test_weights_of_a_checkpoint_that_are_not_finite_are_told(model: Model, tmp_path: Path) -> None:
+    nn.init.constant_(model.model.language_model.layers[1].self_attn.q_proj.weight, float("nan"))
+    model.save_pretrained(tmp_path)
+    with pytest.raises(CheckpointError, match="model.safetensors: weights that are not finite"):
+        Model.from_pretrained(tmp_path, quantization="int8")
+
+
+def test_a_quantised_model_is_not_saved(model: Model, tmp_path: Path) -> None:
+    quantize_model(model)
+    with pytest.raises(CheckpointError, match="8-bit integers"):
+        model.save_pretrained(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_room_is_checked_for_the_size_in_integers(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model.save_pretrained(tmp_path)
+    sizes = []
+    check = loading.check_room
+
+    def note(tensors: Any, placement: Any, dtypes: Any, folder: Any) -> None:
+        sizes.append(sum(t.numel() * dtypes[name].itemsize for name, t in tensors.items()))
+        check(tensors, placement, dtypes, folder)
+
+    monkeypatch.setattr(loading, "check_room", note)
+    Model.from_pretrained(tmp_path)
+    Model.from_pretrained(tmp_path, quantization="int8")
+    quantised = sum(model.get_parameter(n).numel() for n in quantization.quantizable(model))
+    assert sizes[0] - sizes[1] == 3 * quantised  # four bytes became one

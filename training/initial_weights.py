@@ -116,7 +116,7 @@ def whitening(
     """
     settings = PatchSettings(min_pixels=1, max_pixels=1 << 30)
     patches = torch.cat(
-        [patchify(torch.from_numpy(image).movedim(2, 0)[None], settings) for image in images]
+        [patchify(torch.tensor(image).movedim(2, 0)[None], settings) for image in images]
     )
     one_frame = patches.unflatten(1, (3, 2, 14 * 14))[:, :, 0].flatten(1).double()  # (N, 588)
     mean = one_frame.mean(0)

@@ -1,0 +1,240 @@
+"""How often a model is right about screens that training never shows: new words, fonts and seeds.
+
+The model answers by its own `generate`, the prompt made by its own processor, always taking the
+likeliest token. Places are judged as `grounding.evaluate` judges them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from grounding import parse
+from grounding.evaluation.metrics import (
+    MIN_IOU,
+    is_right,
+    overlap,
+    read_prediction,
+    wilson_interval,
+)
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.processing import Glm4vProcessor
+from training.materials import Materials
+from training.schedule import mixture
+from training.screens import Screen, render
+from training.tasks import Turn, held_out_turns
+from training.tasks.turn import CANNOT, NOT_THERE
+
+PLACES = ("text", "icon", "reference", "field", "agent")
+# of the rest, those whose answer is one short text
+TEXTS = ("reading", "role", "icon name", "absent")
+WITH_THINKING = ("text", "icon", "reference", "field", "absent")
+# Far above a place's 13 tokens and the longest name's; a thought takes about twenty more.
+MAX_NEW_TOKENS, MAX_NEW_TOKENS_THINKING = 48, 96
+PROMPTS_AT_ONCE = 16
+SEED = "screens that training never shows"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A turn that a model is asked, with a thought first or without."""
+
+    screen: Screen
+    turn: Turn
+    thinking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question and what came.
+
+    Attributes:
+        answer: the model's whole text.
+        box: what it points at, pixels of the screen; None for a point or nothing.
+        right: by the task's rule.
+        iou: of the box with the true one; None where no box is asked for.
+    """
+
+    question: Question
+    answer: str
+    box: tuple[float, float, float, float] | None
+    right: bool
+    iou: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How many questions of a task were answered rightly.
+
+    Attributes:
+        task: a name of `training.tasks.TASKS`.
+        thinking: the model thought first.
+        count: questions.
+        right: of them.
+        iou_50: rate of boxes with an IoU of at least 0.5; None where no box is asked for.
+    """
+
+    task: str
+    thinking: bool
+    count: int
+    right: int
+    iou_50: float | None
+
+    @property
+    def rate(self) -> float:
+        """Part of the questions that were answered rightly."""
+        return self.right / max(self.count, 1)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the rate."""
+        return wilson_interval(self.right, self.count)
+
+    @property
+    def name(self) -> str:
+        """What a log calls it."""
+        return f"{self.task} right{', thinking' if self.thinking else ''}"
+
+
+def held_out_questions(
+    count: int, level: str, *, materials: Materials, seed: int = 0, thinking: bool = True
+) -> list[Question]:
+    """Return questions about ``count`` drawn screens of held-out words and fonts.
+
+    Args:
+        level: sizes of the screens, as `training.schedule.mixture` takes it; used in turn.
+        seed: the same one gives the same screens and questions.
+        thinking: ask about places twice, also with a thought first.
+    """
+    sizes = mixture(level)
+    questions = []
+    for index in range(count):
+        rng = random.Random(f"{SEED} {seed} {index}")
+        size = sizes[index % len(sizes)]
+        screen = render(rng.getrandbits(48), size, materials=materials, held_out=True)
+        for turn in held_out_turns(screen, rng):
+            if turn.task in PLACES + TEXTS:
+                questions.append(Question(screen, turn, thinking=False))
+                if thinking and turn.task in WITH_THINKING:
+                    questions.append(Question(screen, turn, thinking=True))
+    return questions
+
+
+def ask(
+    model: Glm4vMoeForConditionalGeneration,
+    processor: Glm4vProcessor,
+    questions: Sequence[Question],
+) -> list[Answered]:
+    """Ask every question; the model is in evaluation mode meanwhile.
+
+    Args:
+        model: on any device.
+        processor: whose tokenizer it was trained with.
+    """
+    was_training = model.training
+    model.eval()
+    answered: dict[int, Answered] = {}
+    for indices in _alike(questions):
+        group = [questions[index] for index in indices]
+        for index, text in zip(indices, _generate(model, processor, group), strict=True):
+            answered[index] = judge(questions[index], text)
+    model.train(was_training)
+    return [answered[index] for index in range(len(questions))]
+
+
+def judge(question: Question, text: str) -> Answered:
+    """Say whether an answer is right.
+
+    A place is right if the middle of its box, or its point, lies in the element; that something is
+    not there, if it says so and gives no place; any other answer, if it is the true one, letter by
+    letter.
+    """
+    screen, turn = question.screen, question.turn
+    result = parse(text, [(screen.width, screen.height)])
+    prediction = read_prediction(result)
+    box = None if prediction is None else prediction.box
+    if turn.task in PLACES:
+        assert turn.element is not None
+        target = turn.element.box
+        iou = None if turn.task == "agent" else overlap(prediction, target)
+        return Answered(question, text, box, is_right(prediction, target, "click"), iou)
+    if turn.task == "absent":
+        says_so = NOT_THERE in text or CANNOT in text
+        return Answered(question, text, box, says_so and prediction is None, None)
+    return Answered(question, text, box, result.answer.strip() == turn.answer, None)
+
+
+def scores(answered: Sequence[Answered]) -> list[Score]:
+    """Count answers by task, those after a thought apart; in the order of tasks."""
+    found = []
+    for task in PLACES + TEXTS:
+        for thinking in (False, True):
+            group = [
+                each
+                for each in answered
+                if each.question.turn.task == task and each.question.thinking is thinking
+            ]
+            if group:
+                overlaps = [each.iou for each in group if each.iou is not None]
+                iou_50 = (
+                    sum(iou >= MIN_IOU for iou in overlaps) / len(overlaps) if overlaps else None
+                )
+                right = sum(each.right for each in group)
+                found.append(Score(task, thinking, len(group), right, iou_50))
+    return found
+
+
+def _alike(questions: Sequence[Question]) -> Iterator[list[int]]:
+    """Yield indices of questions that are asked at once: of equal size, all thinking or none."""
+    groups: dict[Any, list[int]] = {}
+    for index, question in enumerate(questions):
+        key = (question.screen.width, question.screen.height, question.thinking)
+        groups.setdefault(key, []).append(index)
+    for indices in groups.values():
+        for start in range(0, len(indices), PROMPTS_AT_ONCE):
+            yield indices[start : start + PROMPTS_AT_ONCE]
+
+
+def _generate(
+    model: Glm4vMoeForConditionalGeneration,
+    processor: Glm4vProcessor,
+    questions: Sequence[Question],
+) -> list[str]:
+    """Return the answers to questions that are alike."""
+    thinking = questions[0].thinking
+    inputs = processor.apply_chat_template(
+        [_conversation(question) for question in questions], enable_thinking=thinking
+    )
+    device = next(model.parameters()).device
+    inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+    prompt = inputs["input_ids"].shape[1]
+    with torch.inference_mode():
+        ids = model.generate(
+            **inputs,
+            max_new_tokens=MAX_NEW_TOKENS_THINKING if thinking else MAX_NEW_TOKENS,
+            do_sample=False,
+        )
+    stop = set(model.generation_config.eos_token_id)
+    return [processor.decode(_until(row, stop)) for row in ids[:, prompt:].tolist()]
+
+
+def _conversation(question: Question) -> list[dict[str, Any]]:
+    texts = [text for pair in question.turn.before for text in pair] + [question.turn.question]
+    messages: list[dict[str, Any]] = [
+        {"role": ("user", "assistant")[index % 2], "content": text}
+        for index, text in enumerate(texts)
+    ]
+    picture = {"type": "image", "image": question.screen.image}
+    messages[0]["content"] = [picture, {"type": "text", "text": texts[0]}]
+    return messages
+
+
+def _until(ids: Sequence[int], stop: set[int]) -> list[int]:
+    for index, token in enumerate(ids):
+        if token in stop:
+            return list(ids[:index])
+    return list(ids)

@@ -24,7 +24,7 @@ from training.objectives.batch import Batch, PatchLabels
 from training.packing import IGNORED, pack
 from training.schedule import SCREENS_SCALE, Phase, Schedule, Size, mixture
 from training.screens import SIZES, Screen, render, render_page_of_text
-from training.targets import targets
+from training.targets import targets as targets_of
 from training.tasks import Turn, turns
 
 PATCH = 14  # pixels
@@ -248,7 +248,7 @@ def to_batch(
         has_pages, is_complete: as in `ScreenBatch`.
     """
     arrays: dict[str, NDArray[Any]] = {"images": np.stack([screen.image for screen in screens])}
-    shown = [targets(screen) for screen in screens]
+    shown = [targets_of(screen) for screen in screens]
     for name in PATCH_ARRAYS:
         arrays[name] = np.stack([getattr(each, name) for each in shown])
     if not asked[0]:
@@ -291,6 +291,7 @@ def to_device(batch: ScreenBatch[Tensor], device: torch.device) -> Batch:
     """Return what the objectives take, on a device, without waiting for the copies."""
     there = batch.mapped(lambda tensor: tensor.to(device, non_blocking=True))
     pixels, grids = pixel_values(there.images)
+    targets = PatchLabels(**{name: getattr(there, name) for name in PATCH_ARRAYS})
     return Batch(
         pixel_values=pixels,
         image_grid_thw=grids,
@@ -302,7 +303,7 @@ def to_device(batch: ScreenBatch[Tensor], device: torch.device) -> Batch:
         pointer_at=there.pointer_at,
         pointer_cells=there.pointer_cells,
         task=there.task,
-        targets=PatchLabels(**{name: getattr(there, name) for name in PATCH_ARRAYS}),
+        targets=targets if batch.is_complete else None,
     )
 
 

@@ -6,7 +6,6 @@ likeliest token. Places are judged as `grounding.evaluate` judges them.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,10 +22,11 @@ from grounding.evaluation.metrics import (
 )
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
+from training.held_out import ask_about, draw_screens
 from training.materials import Materials
 from training.schedule import mixture
-from training.screens import Screen, render
-from training.tasks import Turn, held_out_turns
+from training.screens import Screen
+from training.tasks import Turn
 from training.tasks.turn import CANNOT, NOT_THERE
 
 PLACES = ("text", "icon", "reference", "field", "agent")
@@ -36,7 +36,6 @@ WITH_THINKING = ("text", "icon", "reference", "field", "absent")
 # Far above a place's 13 tokens and the longest name's; a thought takes about twenty more.
 MAX_NEW_TOKENS, MAX_NEW_TOKENS_THINKING = 48, 96
 PROMPTS_AT_ONCE = 16
-SEED = "screens that training never shows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,17 +109,13 @@ def held_out_questions(
         seed: the same one gives the same screens and questions.
         thinking: ask about places twice, also with a thought first.
     """
-    sizes = mixture(level)
+    screens = dict(draw_screens(count, mixture(level), materials=materials, seed=seed))
     questions = []
-    for index in range(count):
-        rng = random.Random(f"{SEED} {seed} {index}")
-        size = sizes[index % len(sizes)]
-        screen = render(rng.getrandbits(48), size, materials=materials, held_out=True)
-        for turn in held_out_turns(screen, rng):
-            if turn.task in PLACES + TEXTS:
-                questions.append(Question(screen, turn, thinking=False))
-                if thinking and turn.task in WITH_THINKING:
-                    questions.append(Question(screen, turn, thinking=True))
+    for picture, turn in ask_about(list(screens.items()), seed=seed):
+        if turn.task in PLACES + TEXTS:
+            questions.append(Question(screens[picture], turn, thinking=False))
+            if thinking and turn.task in WITH_THINKING:
+                questions.append(Question(screens[picture], turn, thinking=True))
     return questions
 
 

@@ -72,7 +72,7 @@ class Settings:
 
     @property
     def start_folder(self) -> Path:
-        """The checkpoint that gives weights, or sizes and tokenizer only."""
+        """The checkpoint that gives weights, or only sizes."""
         is_named = self.start in (BUNDLED, SCRATCH)
         return BUNDLED_FOLDER if is_named else Path(self.start).expanduser()
 

@@ -1,6 +1,7 @@
 """The folder of a training run: what was asked for, where it stands, its log and its curves.
 
   settings.json   what the run was started with, and the steps that were fixed from its speed
+  start/          of a run from scratch: its tokenizer, and the sizes of its model
   state.pt        everything that the next step depends on, as of the last time it was saved
   log.jsonl       a line for every few steps and for every evaluation
   curves.png      the log as curves
@@ -14,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,7 @@ SETTINGS = "settings.json"
 STATE = "state.pt"
 LOG = "log.jsonl"
 CURVES = "curves.png"
+START = "start"
 MODEL = "model"
 LOCK = ".lock"
 
@@ -94,6 +96,15 @@ class RunFolder:
         """Keep the steps of the run, for good."""
         self._about["schedule"] = asdict(schedule)
         self._write_about()
+
+    def start(self, write: Callable[[Path], None]) -> Path:
+        """Return the folder of what the run began with; ``write`` fills it if there is none."""
+        folder = self.path / START
+        if not folder.exists():
+            beside = self.path / f".{START}.new"
+            write(beside)
+            os.replace(beside, folder)
+        return folder
 
     @property
     def model(self) -> Path:

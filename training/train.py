@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -45,6 +46,7 @@ from training.telling import (
     tell,
 )
 from training.trainer import Rates, Trainer
+from training.vocabulary import write_tokenizer
 from training.workers import WorkerError, Workers
 
 INTERRUPTED = 130  # the exit status that shells know for Ctrl-C
@@ -62,27 +64,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = read_settings(__doc__ or "", arguments)
     try:
         materials = Materials.load(settings.materials)
-        model = new_model(settings, materials)
+        model = None
+        if not settings.is_from_scratch:  # what can't be loaded leaves no folder behind
+            model = Glm4vMoeForConditionalGeneration.from_pretrained(settings.start_folder)
         with RunFolder(settings.run_folder, settings.of_result()) as run:
-            return Training(settings, run, materials, model, began).run()
+            folder = settings.start_folder
+            if model is None:
+                folder = run.start(partial(write_tokenizer, source=folder))
+                model = new_model(folder, materials, settings.seed)
+            return Training(settings, run, materials, folder, model, began).run()
     except (RunError, MaterialsError, CheckpointError, WorkerError) as error:
         sys.exit(f"error: {error}")
 
 
-def new_model(settings: Settings, materials: Materials) -> Glm4vMoeForConditionalGeneration:
-    """Return the model that a run begins with, in float32 or as its checkpoint has it.
-
-    Raises:
-        CheckpointError: the checkpoint can't be loaded.
-    """
-    folder = settings.start_folder
-    if not settings.is_from_scratch:
-        return Glm4vMoeForConditionalGeneration.from_pretrained(folder)
+def new_model(folder: Path, materials: Materials, seed: int) -> Glm4vMoeForConditionalGeneration:
+    """Return a model that knows nothing, of the sizes that a folder's config.json says."""
     model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig.from_pretrained(folder))
     model.generation_config = GenerationConfig.from_pretrained(folder)
     size = SIZES["small"][0]
     images = [render(number, size, materials=materials).image for number in range(WHITENED_SCREENS)]
-    initialize(model, images, settings.seed)
+    initialize(model, images, seed)
     return model
 
 
@@ -90,6 +91,7 @@ class Training:
     """A run from its settings to its checkpoint.
 
     Args:
+        start: folder of the tokenizer and the processors' settings.
         model: that it begins with.
         began: `time.perf_counter` when the command was started.
     """
@@ -99,6 +101,7 @@ class Training:
         settings: Settings,
         run: RunFolder,
         materials: Materials,
+        start: Path,
         model: Glm4vMoeForConditionalGeneration,
         began: float,
     ) -> None:
@@ -107,14 +110,15 @@ class Training:
         self.materials = materials
         self.model = model
         self.began = began
-        self.processor = Glm4vProcessor.from_pretrained(settings.start_folder)
+        self.start = start
+        self.processor = Glm4vProcessor.from_pretrained(start)
         self.device = torch.device(settings.device)
 
     def run(self) -> int:
         """Train; return the exit status."""
         settings, run = self.settings, self.folder
         state = run.load_state()
-        make = DrawnScreens(settings.start_folder, self.materials.folder)
+        make = DrawnScreens(self.start, self.materials.folder)
         prepare = partial(to_tensors, pinned=self.device.type == "cuda")
         with stopped_by_signals() as stopping:
             with Workers(make, settings.workers, prepare=prepare) as workers:

@@ -88,6 +88,7 @@ class Trainer:
             self.optimizer = self._make_optimizer(self._phase)
         inputs = to_device(batch, self.device)
         if self._phase == "reading":
+            assert inputs.targets is not None
             patch_states, image_embeds = vision_states(
                 self.model.model.visual, inputs.pixel_values, inputs.image_grid_thw
             )

@@ -1,0 +1,249 @@
+"""Questions of a folder -> a checkpoint's answers, by the engine that answers on the page too."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from grounding.evaluation.asking import PROMPTS, fill_in
+from grounding.evaluation.datasets import Item, read_dataset
+from grounding.evaluation.metrics import MIN_IOU, iou
+from grounding.evaluation.options import fingerprint
+from grounding.parse import parse
+from training.evaluation import WITH_THINKING, Answered, Question, judge
+from training.folders import QUESTIONS_NAME, read_questions
+from training.screens import Element, Screen
+from training.tasks import Turn
+from training.tasks.turn import BOX_OPEN
+
+if TYPE_CHECKING:
+    from model.backends.base import Message
+    from model.backends.local import LocalBackend
+
+AT_ONCE = 8  # the engine puts so many answers into each step
+# A list of a screen's texts takes some hundreds.
+MAX_NEW_TOKENS = 512
+
+
+class ModelError(RuntimeError):
+    """A checkpoint cannot be asked; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A question about a picture in a file."""
+
+    file: Path
+    question: Question
+
+    @property
+    def key(self) -> str:
+        """Names the question: another picture, other words or another way of asking is another."""
+        turn = self.question.turn
+        asked = [self.file.name, *turn.before, turn.question, self.question.thinking]
+        content = self.file.read_bytes() + json.dumps(asked).encode()
+        return hashlib.sha256(content).hexdigest()[:24]
+
+
+class Answers:
+    """Answers of one checkpoint in a file, as they come: a run that was stopped goes on from it."""
+
+    def __init__(self, file: Path, checkpoint: Path) -> None:
+        """
+        Args:
+            file: made if there is none; answers of another checkpoint in it are dropped.
+        """
+        self._texts: dict[str, str] = {}
+        head = {"weights": fingerprint(checkpoint)}
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+        is_ours = bool(lines) and json.loads(lines[0]) == head
+        for line in lines[1:] if is_ours else []:
+            if line.endswith("]"):  # a last one may be torn
+                key, text = json.loads(line)
+                self._texts[key] = text
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._stream = file.open("w", encoding="utf-8")
+        self._write(head)
+        for known in self._texts.items():
+            self._write(known)
+
+    def get(self, key: str) -> str | None:
+        """Return an answer that was given before."""
+        return self._texts.get(key)
+
+    def add(self, key: str, text: str) -> None:
+        """Keep an answer."""
+        self._texts[key] = text
+        self._write((key, text))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def _write(self, entry: object) -> None:
+        self._stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        self._stream.flush()
+
+
+def read_askings(folder: Path, *, limit: int | None = None, thinking: bool = True) -> list[Asking]:
+    """Return what a folder asks: its ``questions.json``, or else "Click on ..." for each target.
+
+    Args:
+        limit: at most so many of each task, evenly spread.
+        thinking: ask about places, and what is not there, a second time with a thought first.
+
+    Raises:
+        DatasetError: the folder has neither, or something in it is missing.
+    """
+    if (folder / QUESTIONS_NAME).is_file():
+        asked = [(folder / picture, turn) for picture, turn in read_questions(folder)]
+    else:
+        asked = [(item.image, _to_turn(item)) for item in read_dataset(folder).items]
+    screens: dict[Path, Screen] = {}
+    askings = []
+    for file, turn in _spread(asked, limit):
+        if file not in screens:
+            screens[file] = _open(file)
+        askings.append(Asking(file, Question(screens[file], turn, thinking=False)))
+        if thinking and turn.task in (*WITH_THINKING, "chat"):
+            askings.append(Asking(file, Question(screens[file], turn, thinking=True)))
+    return askings
+
+
+@contextmanager
+def ready_model(checkpoint: Path, *, num_threads: int | None = None) -> Iterator[LocalBackend]:
+    """Give the engine with a checkpoint loaded.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    from model.backends.local import LocalBackend
+
+    backend = LocalBackend(
+        str(checkpoint),
+        name=checkpoint.name,
+        max_conversations=AT_ONCE,
+        num_threads=num_threads,
+    )
+    status = backend.wait_until_settled()
+    if status.state != "ready":
+        raise ModelError(status.detail)
+    yield backend
+
+
+def ask_all(
+    backend: LocalBackend,
+    askings: Sequence[Asking],
+    answers: Answers,
+    *,
+    tell: Callable[[], object] = lambda: None,
+) -> list[Answered]:
+    """Ask everything, always taking the likeliest token; answers come in the order of askings.
+
+    Args:
+        answers: those that are there are not asked for; new ones are kept.
+        tell: called after each answer.
+    """
+
+    def answer(asking: Asking) -> str:
+        known = answers.get(asking.key)
+        return known if known is not None else _answer(backend, asking)
+
+    # side by side, questions about one picture share what was computed of it
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answered = []
+        for asking, text in zip(askings, pool.map(answer, askings), strict=True):
+            if answers.get(asking.key) is None:
+                answers.add(asking.key, text)
+            answered.append(judge_any(asking.question, text))
+            tell()
+    return answered
+
+
+def judge_any(question: Question, text: str) -> Answered:
+    """Say whether an answer is right, for questions of every task.
+
+    A second question of a chat is judged by what it asks for; several things are right if each of
+    them has a box with an IoU of at least 0.5 and there is no other box; captions and all else if
+    the words are the same.
+    """
+    turn = question.turn
+    has_place = BOX_OPEN in turn.answer
+    if turn.task == "chat":
+        meant = "text" if has_place and turn.element is not None else "reading"
+        judged = judge(replace(question, turn=replace(turn, task=meant)), text)
+        return replace(judged, question=question)
+    if turn.task not in ("several", "listing"):
+        return judge(question, text)
+    size = (question.screen.width, question.screen.height)
+    want, got = parse(turn.answer, [size]).boxes, parse(text, [size]).boxes
+    found = all(any(iou(w.xyxy, g.xyxy) >= MIN_IOU for g in got) for w in want)
+    box = got[0].xyxy if got else None
+    return Answered(question, text, box, found and len(got) == len(want), None)
+
+
+def _answer(backend: LocalBackend, asking: Asking) -> str:
+    from model.backends.base import Reply, SamplingOptions
+    from model.processing import Limits
+
+    question = asking.question
+    attachment = backend.open_attachment(str(asking.file), limits=Limits())
+    reply = Reply()
+    stream = backend.stream(
+        conversation(question.turn, attachment.content()),
+        enable_thinking=question.thinking,
+        options=SamplingOptions(top_k=1, max_new_tokens=MAX_NEW_TOKENS),
+    )
+    with closing(stream):
+        for event in stream:
+            reply.add(event)
+    return reply.answer
+
+
+def conversation(turn: Turn, picture: list[dict[str, Any]]) -> list[Message]:
+    """Return the messages of a turn and of those before it; the picture is in the first.
+
+    Args:
+        picture: the content that an attachment becomes.
+    """
+    texts = [text for pair in turn.before for text in pair] + [turn.question]
+    messages: list[Message] = [
+        {"role": ("user", "assistant")[index % 2], "content": [{"type": "text", "text": text}]}
+        for index, text in enumerate(texts)
+    ]
+    messages[0]["content"] = [*picture, *messages[0]["content"]]
+    return messages
+
+
+def _to_turn(item: Item) -> Turn:
+    kind = "icon" if item.groups.get("kind") == "icon" else "text"
+    element = Element(item.groups.get("role", ""), item.target, item.instruction)
+    return Turn(kind, fill_in(PROMPTS["click"], item.instruction), "", element=element)
+
+
+def _spread(asked: Sequence[tuple[Path, Turn]], limit: int | None) -> list[tuple[Path, Turn]]:
+    """Return at most ``limit`` of each task, evenly spread, in the order they were in."""
+    if limit is None:
+        return [*asked]
+    by_task: dict[str, list[int]] = {}
+    for index, (_, turn) in enumerate(asked):
+        by_task.setdefault(turn.task, []).append(index)
+    kept: set[int] = set()
+    for indices in by_task.values():
+        count = min(limit, len(indices))
+        kept.update(indices[i * len(indices) // count] for i in range(count))
+    return [asked[index] for index in sorted(kept)]
+
+
+def _open(file: Path) -> Screen:
+    from model.processing import open_image
+
+    return Screen(np.asarray(open_image(file)), (), (), "", "", False)

@@ -118,7 +118,8 @@ def _owners(elements: Sequence[Element], rows: int, columns: int) -> NDArray[np.
 def _characters(screen: Screen) -> NDArray[np.int16]:
     """Return (patches, 7): the character in each column of a patch."""
     rows, columns = screen.height // PATCH, screen.width // PATCH
-    grid = np.zeros((rows, columns * COLUMNS), np.int16)
+    # which character was drawn last, -1 for none
+    owner = np.full((rows, columns * COLUMNS), -1)
     drawn = screen.characters
     if drawn:
         kinds = np.array([_CHARACTER_CLASS.get(c.text, CHARACTER_CLASSES - 1) for c in drawn])
@@ -130,14 +131,18 @@ def _characters(screen: Screen) -> NDArray[np.int16]:
         top_row = (top // PATCH).astype(int)
         width = last - first
         column = np.repeat(first - (width.cumsum() - width), width) + np.arange(width.sum())
+        index = np.repeat(np.arange(len(drawn)), width)
         for step in range(int((bottom // PATCH - top_row).max()) + 1):
             row = top_row + step
             shared = np.minimum(bottom, (row + 1) * PATCH) - np.maximum(top, row * PATCH)
             is_shown = (shared >= LEAST_HEIGHT * (bottom - top)) & (row >= 0) & (row < rows)
             is_written = np.repeat(is_shown, width)
-            # of characters that are drawn over each other the last counts
-            grid[np.repeat(row, width)[is_written], column[is_written]] = np.repeat(kinds, width)[
-                is_written
-            ]
+            # where two are assigned the last counts, as it is drawn over the other
+            layer = np.full_like(owner, -1)
+            layer[np.repeat(row, width)[is_written], column[is_written]] = index[is_written]
+            np.maximum(owner, layer, out=owner)
+        grid = np.where(owner >= 0, kinds[owner], 0).astype(np.int16)
+    else:
+        grid = np.zeros_like(owner, np.int16)
     blocks = grid.reshape(rows // 2, 2, columns // 2, 2, COLUMNS)
     return np.ascontiguousarray(blocks.transpose(0, 2, 1, 3, 4)).reshape(-1, COLUMNS)

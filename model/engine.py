@@ -15,7 +15,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -263,15 +264,31 @@ class Engine:
 
     def _pick(self, requests: list[Request], logits: Tensor) -> None:
         """Hand each request its next token, from the (B, V) ``logits``."""
-        for request, row in zip(requests, logits.split(1), strict=True):
-            try:
-                is_last = request.take(row.to(request.ids.device))
-            except Exception as error:
-                logger.exception("no token could be picked")
-                self._fail(request, error)
-                continue
+        rows = logits.to(requests[0].ids.device).split(1)
+        chosen = {}
+        for request, row in zip(requests, rows, strict=True):
+            with self._fails_alone(request):
+                chosen[request] = request.choose(row)
+        if not chosen:
+            return
+        read = torch.stack(list(chosen.values())).tolist()  # the step's one wait for the device
+        values = dict(zip(chosen, read, strict=True))
+        for request, row in zip(requests, rows, strict=True):
+            is_last = False
+            if request in values:
+                with self._fails_alone(request):
+                    is_last = request.take(values[request], row)
             if is_last:
                 self._leave(request)
+
+    @contextmanager
+    def _fails_alone(self, request: Request) -> Iterator[None]:
+        """End a request whose token can't be picked, and go on."""
+        try:
+            yield
+        except Exception as error:
+            logger.exception("no token could be picked")
+            self._fail(request, error)
 
     def _guard(self, requests: list[Request], work: Callable[[], None]) -> None:
         """Do ``work`` for ``requests``; if it fails, end as few of them as possible."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
@@ -168,32 +168,43 @@ class Request:
         self.read = shared
         self.prompt.media = list(self.prompt.media_after(shared))
 
-    def take(self, logits: Tensor) -> bool:
-        """Pick the next token from (1, V) ``logits`` and hand it on; True if it is the last."""
+    def choose(self, logits: Tensor) -> Tensor:
+        """Pick the next token from (1, V) ``logits``, without waiting for the device.
+
+        Returns:
+            (3,) float64: what `Token` holds.
+        """
         allowed = logits
         if self._thought is not None:
             allowed = self._thought.allowed(logits[0])[None]
         token = pick(allowed, self.plan.sampling, self.ids, self._generator)
-        chosen = int(token)
+        return self._describe(token, logits[0])
+
+    def take(self, chosen: Sequence[float], logits: Tensor) -> bool:
+        """Hand on what `choose` returned for ``logits``; True if it is the last token."""
         if self._thought is not None:
-            chosen = self._thought.take(chosen)
-            token = token.new_tensor([chosen])
-        self.ids = torch.cat((self.ids, token[:, None]), dim=1)
-        logprobs = logits[0].float().log_softmax(dim=-1)
-        logprob = float(logprobs[chosen])
-        self._out.put(Token(chosen, logprob, self._close_logprob(chosen, logprobs)))
+            token_id = self._thought.take(int(chosen[0]))
+            if token_id != chosen[0]:
+                chosen = self._describe(self.ids.new_tensor([token_id]), logits[0]).tolist()
+        token = Token(int(chosen[0]), chosen[1], chosen[2])
+        self.ids = torch.cat((self.ids, self.ids.new_tensor([[token.id]])), dim=1)
+        self._out.put(token)
         self._has_output.set()
         made = self.ids.shape[1] - self.prompt.length
-        return chosen in self.plan.eos_token_id or made >= self.plan.max_new_tokens
+        return token.id in self.plan.eos_token_id or made >= self.plan.max_new_tokens
 
-    def _close_logprob(self, chosen: int, logprobs: Tensor) -> float:
+    def _describe(self, token: Tensor, logits: Tensor) -> Tensor:
+        """Return (3,) float64: a token (1,) and its two logarithms by its (V,) ``logits``."""
+        logprobs = logits.float().log_softmax(dim=-1)
+        logprob = logprobs.gather(0, token)
+        close = logprob
         if self.numbers is not None:
-            place = (self.numbers == chosen).nonzero()
-            if len(place):
-                first = max(int(place) - CLOSE, 0)
-                close = self.numbers[first : int(place) + CLOSE + 1]
-                return float(logprobs[close].logsumexp(dim=-1))
-        return float(logprobs[chosen])
+            equal = self.numbers == token
+            places = torch.arange(len(equal), device=equal.device)
+            is_close = (places - equal.int().argmax()).abs() <= CLOSE
+            summed = logprobs[self.numbers].where(is_close, float("-inf")).logsumexp(0, True)
+            close = summed.where(equal.any(), logprob)
+        return torch.cat((token.double(), logprob.double(), close.double()))
 
     def keys(self) -> Tensor:
         """Return the keys of prompt and answer, as `Prompt.keys`."""

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from benchmarks.conditions import machine, matrix_rate
 from benchmarks.decode import BUNDLED, load_pair
-from benchmarks.loading import read_status
 from model.engine import Engine
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.request import Request
@@ -28,7 +27,6 @@ from model.request import Request
 Model = Glm4vMoeForConditionalGeneration
 Inputs = dict[str, Tensor]
 SCREENSHOT_PATCHES = (58, 92)  # rows and columns that 1280 x 800 pixels become
-MEBIBYTE = 1024**2
 STREAMS = 8
 TOKENS_TOGETHER = 40
 LONG_PROMPT_TOKENS = 32_768
@@ -283,45 +281,11 @@ def bundled_click(repeats: int) -> None:
     )
 
 
-def memory_over_time(requests: int) -> None:
-    """What the engine keeps over many requests, within small bounds."""
-    _, ours = load_pair("bundled")
-    bounds = {"max_prefix_bytes": 64 * MEBIBYTE, "max_vision_bytes": 16 * MEBIBYTE}
-    engine = Engine(ours, **bounds)
-    rows, columns = 12, 16
-    most = [0, 0]
-    sizes = []
-    for index in range(requests):
-        inputs = screenshot_prompt(ours, seed=index)
-        tokens = rows * columns // 4
-        ids = inputs["input_ids"][0].tolist()
-        image = ours.config.image_token_id
-        ids = [t for t in ids if t != image]
-        ids[3:3] = [image] * tokens
-        inputs = {
-            "input_ids": torch.tensor([ids]),
-            "pixel_values": inputs["pixel_values"][: rows * columns],
-            "image_grid_thw": torch.tensor([[1, rows, columns]]),
-        }
-        arrivals(engine.submit(inputs, max_new_tokens=8, eos_token_id=()))
-        held = engine.memory()
-        most = [max(most[0], held.prefixes), max(most[1], held.vision)]
-        if index % (requests // 10) == requests // 10 - 1:
-            sizes.append(read_status("VmRSS") / MEBIBYTE)
-    engine.close()
-    print(
-        f"\n{requests} requests with an image each, bundled: prefixes at most "
-        f"{most[0] / MEBIBYTE:.1f} of 64 MiB, vision {most[1] / MEBIBYTE:.1f} of 16 MiB; resident "
-        f"memory after each tenth: {', '.join(f'{size:.0f}' for size in sizes)} MiB"
-    )
-
-
 PARTS: dict[str, Callable[[int], None]] = {
     "first-token": time_to_first_token,
     "many": many_conversations,
     "long": lambda repeats: long_arrival(1),
     "bundled": bundled_click,
-    "memory": lambda repeats: memory_over_time(1000),
 }
 
 

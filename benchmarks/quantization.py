@@ -1,0 +1,114 @@
+"""What weights in 8-bit integers cost and gain: ``python -m benchmarks.quantization``.
+
+The same random weights as they are and quantised, in this process and on the same threads, one
+after the other and again, through the engine: decoding one conversation and eight, and reading a
+prompt. What it costs in accuracy is measured by ``python -m grounding.evaluate DATA
+--quantization int8`` against the same without the option.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import statistics
+import time
+
+import torch
+
+from benchmarks.conditions import machine
+from benchmarks.decode import BUNDLED
+from benchmarks.serving import arrivals, follow, text_prompt
+from benchmarks.shapes import glm_shaped_config
+from model.config import Glm4vMoeConfig
+from model.engine import Engine
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.quantization import quantize_model
+
+Model = Glm4vMoeForConditionalGeneration
+FORMS = ("as they are", "int8")
+MEBIBYTE = 1024**2
+CONVERSATIONS = (1, 8)
+PROMPT_TOKENS = 512
+NEW_TOKENS = 24
+LONG_PROMPT_TOKENS = 2048
+
+
+def load_forms(name: str) -> dict[str, Model]:
+    """Return a model as it is and quantised."""
+    if name == "bundled":
+        plain = Model.from_pretrained(BUNDLED)
+    else:
+        torch.manual_seed(0)
+        plain = Model(Glm4vMoeConfig(**glm_shaped_config())).bfloat16().eval()
+    quantised = copy.deepcopy(plain)
+    quantize_model(quantised)
+    return dict(zip(FORMS, (plain, quantised), strict=True))
+
+
+def weights_bytes(model: Model) -> int:
+    """Return the bytes of parameters and buffers."""
+    return sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+
+
+def tokens_per_second(model: Model, conversations: int) -> float:
+    """Decode some conversations at once; from when all have begun until the first has ended."""
+    engine = Engine(model, max_prefix_bytes=0)
+    requests = [
+        engine.submit(text_prompt(model, PROMPT_TOKENS, n), max_new_tokens=10_000, eos_token_id=())
+        for n in range(conversations)
+    ]
+    times: list[list[float]] = [[] for _ in requests]
+    followers = [follow(request, own) for request, own in zip(requests, times, strict=True)]
+    while min(map(len, times)) < NEW_TOKENS:
+        time.sleep(0.02)
+    for request in requests:
+        request.cancel()
+    for follower in followers:
+        follower.join()
+    engine.close()
+    begin, end = max(own[0] for own in times), min(own[-1] for own in times)
+    return sum(begin < moment <= end for own in times for moment in own) / (end - begin)
+
+
+def seconds_of_prompt(model: Model) -> float:
+    """Seconds until the first token of a long prompt."""
+    engine = Engine(model, max_prefix_bytes=0)
+    inputs = text_prompt(model, LONG_PROMPT_TOKENS, 1)
+    started = time.perf_counter()
+    times = arrivals(engine.submit(inputs, max_new_tokens=1, eos_token_id=()))
+    engine.close()
+    return times[0] - started
+
+
+def compare(name: str, repeats: int) -> None:
+    """Print a line for each form."""
+    models = load_forms(name)
+    figures: dict[str, list[list[float]]] = {form: [] for form in models}
+    for repeat in range(repeats + 1):  # the first warms up
+        for form, model in models.items():
+            row = [tokens_per_second(model, n) for n in CONVERSATIONS]
+            row.append(seconds_of_prompt(model))
+            if repeat:
+                figures[form].append(row)
+    print(f"\n{name}: weights, tokens/s of 1 and of 8 at once, prompt of {LONG_PROMPT_TOKENS}")
+    for form, model in models.items():
+        one, many, prompt = (
+            statistics.median(column) for column in zip(*figures[form], strict=True)
+        )
+        size = weights_bytes(model) / MEBIBYTE
+        print(f"{form:12s} {size:7.0f} MiB  {one:7.1f}  {many:7.1f}  {prompt:6.2f} s")
+
+
+def main() -> None:
+    """Parse the command line and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=["bundled", "glm-shaped"])
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    print(machine())
+    for name in options.models:
+        compare(name, options.repeats)
+
+
+if __name__ == "__main__":
+    main()

@@ -207,7 +207,10 @@ class DrawnScreens:
             ]
         asked: list[list[Turn]] = [[] for _ in screens]
         if request.phase == "grounding":
-            asked = [turns(s, rng, request.turns, short=request.is_short) for s in screens]
+            asked = [
+                turns(s, rng, request.turns, short=request.is_short, others=screens)
+                for s in screens
+            ]
         return to_batch(request, screens, asked, self.processor, has_pages=has_pages)
 
     def _pages(self, request: Request, rng: random.Random) -> list[Screen]:

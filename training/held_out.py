@@ -51,10 +51,11 @@ def draw_screens(
 
 def ask_about(screens: Sequence[tuple[str, Screen]], *, seed: int = 0) -> list[tuple[str, Turn]]:
     """Return questions of every task about each screen, with its picture's name."""
+    others = [screen for _, screen in screens]
     return [
         (picture, turn)
         for picture, screen in screens
-        for turn in held_out_turns(screen, random.Random(f"{SEED} {seed} {picture}"))
+        for turn in held_out_turns(screen, random.Random(f"{SEED} {seed} {picture}"), others=others)
     ]
 
 

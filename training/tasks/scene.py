@@ -162,8 +162,11 @@ class Scene:
         found = [e for e in bearers if alias in ALIASES[e.role]]
         if len(found) != 1 or (alias in TEXT_WORDS and len(bearers) > 1):
             return None
-        if alias == "button" and any(e is not found[0] for e in self.icons.get(name, [])):
-            return None
+        # a row with a search icon is a search row, and an icon to press is a button
+        for other in self.icons.get(name, []):
+            kinds = ("button",) if other.role == "icon" else ALIASES[other.role]
+            if other is not found[0] and alias in kinds:
+                return None
         return found[0]
 
     def meant_by_icon(self, word: str) -> Element | None:

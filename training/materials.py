@@ -19,7 +19,7 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -125,6 +125,10 @@ class Materials:
             MaterialsError: a package can't be downloaded, or isn't what the lock says.
         """
         return _load(Path(folder) if folder else cache_folder())
+
+    def __reduce__(self) -> tuple[Callable[[Path], Materials], tuple[Path]]:
+        """Send only the folder to another process, which opens it once."""
+        return _load, (self.folder,)
 
     def path(self, package: str, file: str) -> Path:
         """Return where ``file`` of ``package`` is.

@@ -100,7 +100,8 @@ class Canvas:
         """Write ``text`` from ``x`` with its capitals centred on ``center_y``.
 
         Returns:
-            Its box: the ink from left to right, and the line's ascent and descent, logical pixels.
+            Its box, logical pixels: from the first advance to the last, the line's ascent and
+            descent, and the ink if that goes further.
         """
         scale = self.scale
         baseline = round(center_y * scale + font.cap_height / 2)
@@ -108,7 +109,7 @@ class Canvas:
         top, bottom = baseline - ASCENT * font.size, baseline + DESCENT * font.size
         middle = (baseline - font.cap_height / 2) / scale
         size = font.size / scale
-        pen, is_first = x * scale, True
+        pen = x * scale
         for character in text:
             step = font.advance(character)
             start = round(pen * PHASES)
@@ -116,14 +117,13 @@ class Canvas:
             if glyph.mask is not None:
                 ink = (start // PHASES + glyph.left, baseline + glyph.top)
                 self._image.paste(color, ink, glyph.mask)
-                left = ink[0] if is_first else left
-                is_first = False
+                left = min(left, ink[0])
                 right = max(right, ink[0] + glyph.mask.width)
                 top, bottom = min(top, ink[1]), max(bottom, ink[1] + glyph.mask.height)
                 drawn = Character(character, pen / scale, (pen + step) / scale, middle, size)
                 self.characters.append(drawn)
             pen += step
-        return left / scale, top / scale, right / scale, bottom / scale
+        return left / scale, top / scale, max(right, pen) / scale, bottom / scale
 
     def icon(self, x: float, y: float, glyph: str, font: Face, color: Color) -> Box:
         """Draw an icon with its ink centred on (x, y); return the ink's box."""

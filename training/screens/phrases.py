@@ -29,6 +29,7 @@ _STOCK = (
     stock.UNITS,
     stock.DOMAINS,
     stock.ENDINGS,
+    stock.MARKS,
     stock.FIRST_NAMES,
     stock.LAST_NAMES,
 )
@@ -56,8 +57,13 @@ def is_held_out(word: str) -> bool:
 
 
 @lru_cache(maxsize=8)
-def _split(words: tuple[str, ...], held_out: bool) -> tuple[str, ...]:
-    return tuple(word for word in words if is_held_out(word) == held_out)
+def _words(materials: Materials, held_out: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the common and the rare words that a screen may show."""
+    common, rare = (
+        tuple(word for word in words if is_held_out(word) == held_out)
+        for words in (materials.common_words, materials.rare_words)
+    )
+    return common, rare
 
 
 class Phrases:
@@ -70,8 +76,7 @@ class Phrases:
     def __init__(self, rng: random.Random, materials: Materials, *, held_out: bool) -> None:
         self._rng = rng
         self._held_out = held_out
-        self._common = _split(materials.common_words, held_out)
-        self._rare = _split(materials.rare_words, held_out)
+        self._common, self._rare = _words(materials, held_out)
         self._first = stock.HELD_OUT_FIRST_NAMES if held_out else stock.FIRST_NAMES
         self._last = stock.HELD_OUT_LAST_NAMES if held_out else stock.LAST_NAMES
         self._used: set[str] = set()
@@ -165,7 +170,7 @@ class Phrases:
         text = " ".join(drawn)
         while len(text) > length - 1 and " " in text:
             text = text.rpartition(" ")[0]
-        return text.capitalize() + self._rng.choice(("", ".", "."))
+        return text[: length - 1].capitalize() + self._rng.choice(("", ".", "."))
 
     def label(self, length: int = 22) -> str:
         """Draw any label of at most ``length`` characters, unused so far if possible."""

@@ -10,7 +10,7 @@ from training.materials import Family, IconFont, Materials
 from training.screens.canvas import Canvas
 from training.screens.icons import CONCEPTS, glyphs_of
 from training.screens.phrases import Phrases
-from training.screens.screen import Box, Element, Screen
+from training.screens.screen import Box, Character, Element, Screen
 from training.screens.theme import Color, Theme, choose_theme
 from training.screens.typography import ELLIPSIS, Face
 
@@ -144,28 +144,21 @@ class Sketch:
 
     def cover(self, box: Box) -> None:
         """Forget what lies under ``box``, which is painted over: characters and elements."""
-        x0, y0, x1, y1 = box
+        hidden = [c for c in self.canvas.characters if _holds(box, c)]
+        self.canvas.characters = [c for c in self.canvas.characters if not _holds(box, c)]
         kept = []
         for element in self.elements:
             left = _uncovered(element.box, box)
             clipped = _clip(element, left) if left else None
-            if clipped:
+            # with a letter gone, its name can't be read any more
+            if clipped and not any(_holds(element.box, character) for character in hidden):
                 kept.append(clipped)
         self.elements = kept
-        self.canvas.characters = [
-            character
-            for character in self.canvas.characters
-            if not (x0 <= (character.x0 + character.x1) / 2 < x1 and y0 <= character.center_y < y1)
-        ]
 
     def finish(self) -> Screen:
         """Return the finished screen."""
-        visible = [
-            character
-            for character in self.canvas.characters
-            if 0 <= (character.x0 + character.x1) / 2 < self.width
-            and 0 <= character.center_y < self.height
-        ]
+        frame = (0, 0, self.width, self.height)
+        visible = [c for c in self.canvas.characters if _holds(frame, c)]
         return Screen(
             image=self.canvas.finish(self.rng),
             elements=tuple(self.elements),
@@ -174,6 +167,12 @@ class Sketch:
             title=self.title,
             is_dark=self.theme.is_dark,
         )
+
+
+def _holds(box: Box, character: Character) -> bool:
+    """Tell whether the middle of ``character`` lies in ``box``."""
+    middle = (character.x0 + character.x1) / 2
+    return box[0] <= middle < box[2] and box[1] <= character.center_y < box[3]
 
 
 def _clip(element: Element, limits: Box) -> Element | None:

@@ -123,6 +123,10 @@ UNITS = _phrases("""
 items|files|GB|MB|km|min|new|points
 """)
 
+MARKS = _phrases("""
+AM|PM|v
+""")
+
 HELD_OUT_FIRST_NAMES = _phrases("""
 Theodora|Bjorn|Quentin|Saskia|Wilhelm|Xavier|Yolanda|Zubair|Imogen|Tariq|Petra|Gwendolyn|Kwame|Delphine
 """)

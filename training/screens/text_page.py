@@ -6,7 +6,7 @@ import random
 
 from training.materials import Materials
 from training.screens.rendering import check_size
-from training.screens.screen import Screen
+from training.screens.screen import Box, Screen
 from training.screens.sketch import Sketch, Style
 from training.screens.theme import COLORS, Color, contrast, ink_on
 
@@ -92,15 +92,20 @@ def _fill_line(sketch: Sketch, middle: float, style: Style) -> None:
             side = size * rng.choice((1, 1.2, 1.4))
             concept = sketch.new_concept()
             box = sketch.icon(x + side / 2, middle, concept, side, style.color)
-            if box[2] < sketch.width - 1:
+            if _is_whole(sketch, box):
                 sketch.add("icon", box, concept)
             x += side + rng.randint(3, 9)
             continue
         text = _text(sketch)
         box = sketch.write(x, middle, text, style)
-        if box[2] < sketch.width - 1:
+        if _is_whole(sketch, box):
             sketch.add("text", box, text)
         x = box[2] + size * rng.choice((0.28, 0.3, 0.6, 1))
+
+
+def _is_whole(sketch: Sketch, box: Box) -> bool:
+    """Tell whether nothing of ``box`` is cut off at the left or right."""
+    return box[0] >= 0 and box[2] < sketch.width - 1
 
 
 def _text(sketch: Sketch) -> str:

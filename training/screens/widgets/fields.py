@@ -7,7 +7,7 @@ from training.screens.blocks import Block, Column, Row, Size
 from training.screens.sketch import Sketch
 from training.screens.theme import FIELD_LOOKS, mix
 from training.screens.widgets.controls import Button, IconButton
-from training.screens.widgets.texts import LINE_HEIGHT, Label, add_icon, letters
+from training.screens.widgets.texts import LINE_HEIGHT, Label, add_icon, letters, write_centered
 
 
 class Field(Block):
@@ -127,12 +127,7 @@ class Stepper(Block):
         for left, sign in ((x, "-"), (x + 2 * side, "+")):
             box = (left, middle - side / 2, left + side, middle + side / 2)
             sketch.canvas.rectangle(box, theme.surface, theme.border, radius=self._radius)
-            center, arm = left + side / 2, side * 0.2
-            bar = (center - arm, middle - 0.7, center + arm, middle + 0.7)
-            sketch.canvas.rectangle(bar, theme.text)
-            if sign == "+":
-                upright = (center - 0.7, middle - arm, center + 0.7, middle + arm)
-                sketch.canvas.rectangle(upright, theme.text)
+            write_centered(sketch, box, sign, sketch.style(1.2, 1))
             sketch.add("button", box, sign)
         style = sketch.style(1, 1)
         left = x + 1.5 * side - sketch.text_width(self._value, style) / 2

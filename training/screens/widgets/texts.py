@@ -70,7 +70,9 @@ class Paragraph(Block):
 
     def draw(self, x: float, y: float, width: float, height: float) -> None:
         boxes: list[Box] = []
-        lines = self._wrapped(width)
+        # lines below the edge of the screen are no part of what can be read
+        visible = int((self.sketch.height - y) / self._leading + 0.5)
+        lines = self._wrapped(width)[: max(0, visible)]
         for line in lines:
             boxes.append(self.sketch.write(x, y + self._leading / 2, line, self._style))
             y += self._leading

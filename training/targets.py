@@ -73,10 +73,12 @@ def targets(screen: Screen) -> PatchTargets:
         box[owned] = np.clip(pixels / size * 1000, 0, 999)
         middle = np.stack((owned % columns, owned // columns, owned % columns, owned // columns), 1)
         offset[owned] = np.arcsinh(pixels / CELL - (middle + 0.5))
-        for index in np.unique(owner):
-            element = screen.elements[index]
-            if element.role != "icon" and element.name:
-                letters[np.ix_(owned[owner == index], letter_pairs(element.name))] = True
+        names = [e.name if e.role != "icon" else "" for e in screen.elements]
+        pairs = np.zeros((len(names), LETTER_PAIRS), np.bool_)
+        for index, name in enumerate(names):
+            if name:
+                pairs[index, letter_pairs(name)] = True
+        letters[owned] = pairs[owner]
     return PatchTargets(_characters(screen), role, icon, box, offset, letters)
 
 

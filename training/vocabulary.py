@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
+from training.screens.rendering import PAGES
 from training.screens.screen import ROLES, Element, Screen
 from training.screens.theme import COLORS
 from training.tasks import names, turn, wording
+from training.tasks.listing import KINDS
 from training.tasks.names import ALIASES, plural
 from training.tasks.thoughts import think_of, think_of_count
 
@@ -63,8 +65,8 @@ _NAME = "Qzx"
 _FILLED = (_NAME, f"'{_NAME}'", f'"{_NAME}"', f"“{_NAME}”", "[1,2,3,4]")
 # words that people use and no form has
 _MORE = (
-    "app area bar box by color corner dialog form from my name nav next number of one or page part "
-    "player please previous screen section show sidebar site tell there these they thing this "
+    "app area bar box by color corner dialog form from menu my name nav next number of one or page "
+    "part player please previous screen section show sidebar site tell there these they thing this "
     "toolbar under upper lower website which widget window your"
 )
 _PLACE = re.compile(r"\{\d?\}")
@@ -116,6 +118,7 @@ def task_texts() -> Iterator[str]:
     for color in COLORS:
         yield from (color, color.capitalize())
     yield from _MORE.split()
+    yield from (f"A light {KINDS.get(kind, kind)} screen" for kind in PAGES)
     yield from _answers()
 
 

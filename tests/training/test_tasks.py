@@ -214,14 +214,19 @@ def test_a_question_about_a_state_is_answered_with_yes_or_no() -> None:
 
 def test_a_caption_counts_what_is_there() -> None:
     for screen, turn in _asked("caption"):
-        counts = dict(re.findall(r"(\d+) (button|icon|text field)", turn.answer)[::-1])
-        found = {
-            kind: int(n) for n, kind in re.findall(r"(\d+) (button|icon|text field)", turn.answer)
-        }
-        assert counts
-        assert found == {kind: sum(e.role == kind for e in screen.elements) for kind in found}
+        found = re.findall(r"(\d+) (button|icon|text field)", turn.answer)
         assert len(found) == 3
-        assert screen.title in turn.answer
+        for count, role in found:
+            assert int(count) == sum(e.role == role for e in screen.elements)
+
+
+def test_a_caption_has_the_title_if_it_can_be_read() -> None:
+    heading = Element("heading", (10, 10, 90, 30), "Sign in")
+    for elements, is_titled in (((heading,), True), ((), False)):
+        screen = make_screen(*elements, title="Sign in")
+        answers = [t.answer for t in turns(screen, random.Random(0), 84) if t.task == "caption"]
+        assert answers
+        assert all((" titled 'Sign in' " in answer) == is_titled for answer in answers)
 
 
 # -- conversations --------------------------------------------------------------------------------

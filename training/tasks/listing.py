@@ -20,6 +20,8 @@ from training.tasks.wording import (
 
 MOST = 8  # elements of a list
 _NOT_LISTED = ("cell", "column header", "text")
+# kinds of screens that people have another word for
+KINDS = {"mixed": "app", "icons": "icon", "links": "link"}
 _COUNTED = ("button", "icon", "text field")
 
 
@@ -53,10 +55,13 @@ def ask_caption(scene: Scene) -> Turn:
     for role in _COUNTED:
         count = sum(e.role == role for e in screen.elements)
         counts.append(f"{count} {role if count == 1 else plural(role)}")
-    title = CAPTION_TITLE.format(screen.title) if screen.title else ""
+    # a title that does not fit is drawn shortened
+    is_legible = any(e.name == screen.title for e in screen.elements if e.role != "icon")
+    title = CAPTION_TITLE.format(screen.title) if screen.title and is_legible else ""
     look = "dark" if screen.is_dark else "light"
-    answer = CAPTION.format(look, screen.kind, title, *counts)
-    thought = THINK_KIND.format(screen.kind) if scene.thinks(0.5) else None
+    kind = KINDS.get(screen.kind, screen.kind)
+    answer = CAPTION.format(look, kind, title, *counts)
+    thought = THINK_KIND.format(kind) if scene.thinks(0.5) else None
     return Turn("caption", scene.rng.choice(DESCRIBE), answer, thought)
 
 

@@ -52,10 +52,9 @@ def is_legible(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
-def contains(words: Sequence[str], part: Sequence[str]) -> bool:
-    """Tell whether ``part`` stands in ``words``, in order and without gaps."""
-    count = len(part)
-    return any(list(words[i : i + count]) == list(part) for i in range(len(words) - count + 1))
+def contains(text: str, part: str) -> bool:
+    """Tell whether the words of a folded ``part`` stand in a folded text, without gaps."""
+    return f" {part} " in f" {text} "
 
 
 class Scene:
@@ -177,23 +176,21 @@ class Scene:
     def is_absent(self, name: str) -> bool:
         """Tell whether a name means nothing here, not even as a part of a text or the reverse."""
         name = fold(name)
-        words = name.split()
-        if not words or name in self.icons:
+        if not name or name in self.icons:
             return False
-        return not any(contains(words, text) or contains(text, words) for text in self._all_words)
+        return not any(contains(name, text) or contains(text, name) for text in self._all_texts)
 
     def is_icon_absent(self, concept: str) -> bool:
         """Tell whether neither an icon nor a text here is called what a concept is called."""
         return all(
-            word not in self.icons
-            and not any(contains(text, word.split()) for text in self._all_words)
+            word not in self.icons and not any(contains(text, word) for text in self._all_texts)
             for word in SYNONYMS[concept]
         )
 
     @cached_property
-    def _all_words(self) -> list[list[str]]:
-        """Words of each text on the screen."""
-        return [text.split() for text in {*self.texts, fold(self.screen.title)} if text]
+    def _all_texts(self) -> list[str]:
+        """Every folded text, the title included."""
+        return [text for text in {*self.texts, fold(self.screen.title)} if text]
 
     def shuffled(self, elements: Sequence[Element]) -> Iterator[Element]:
         """Yield elements in random order, each drawn when it is needed."""

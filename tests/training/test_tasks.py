@@ -40,7 +40,9 @@ def _read(turn: Turn, screen: Screen) -> Result:
 
 def _is_near(found: tuple[float, ...], wanted: tuple[float, ...], screen: Screen) -> bool:
     sides = (screen.width, screen.height) * 2
-    return all(abs(a - b) <= side / 1000 for a, b, side in zip(found, wanted, sides, strict=False))
+    return all(
+        abs(a - b) <= side / 1000 + 1e-6 for a, b, side in zip(found, wanted, sides, strict=False)
+    )
 
 
 # -- how many and which ---------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from training.screens.screen import Element, Screen
 from training.tasks.names import ALIASES, INTERACTIVE, SYNONYMS
-from training.tasks.references import region_of
+from training.tasks.places import region_of
 from training.tasks.scene import fold
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")

@@ -6,6 +6,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 import pytest
 from hand_made_screens import make_screen, random_screen
@@ -25,11 +26,17 @@ OTHERS = [random_screen(1000), random_screen(1001)]
 
 def _asked(*tasks: str, count: int = 28) -> Iterator[tuple[Screen, Turn]]:
     """Turns of these tasks, about screens on which names, icons and colours come repeatedly."""
-    for seed in SEEDS:
-        screen = random_screen(seed)
-        for turn in turns(screen, random.Random(seed), count, others=OTHERS):
-            if turn.task in tasks:
-                yield screen, turn
+    return ((screen, turn) for screen, turn in _all_turns(count) if turn.task in tasks)
+
+
+@lru_cache
+def _all_turns(count: int) -> list[tuple[Screen, Turn]]:
+    screens = [random_screen(seed) for seed in SEEDS]
+    return [
+        (screen, turn)
+        for seed, screen in enumerate(screens)
+        for turn in turns(screen, random.Random(seed), count, others=OTHERS)
+    ]
 
 
 def _read(turn: Turn, screen: Screen) -> Result:

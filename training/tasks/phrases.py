@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from training.screens.screen import Element
 from training.tasks.names import ALIASES, FIELDS, INTENTS, SYNONYMS
+from training.tasks.places import share_columns, share_line
 from training.tasks.scene import Scene, called, fold, texts_of
 from training.tasks.wording import (
     BELOW_LABEL,
@@ -19,7 +20,6 @@ from training.tasks.wording import (
 )
 
 ATTEMPTS = 4
-SAME_LINE = 0.5  # of the smaller height: elements that share as much of it stand side by side
 
 Phrase = tuple[str, Element]
 
@@ -106,17 +106,6 @@ def label_of(scene: Scene, element: Element) -> Element | None:
     label = bearers[0]
     is_above = label.box[3] <= element.box[1] + 3 and share_columns(label, element)
     return label if is_above or share_line(label, element) else None
-
-
-def share_line(a: Element, b: Element) -> bool:
-    """Tell whether two elements stand side by side."""
-    shared = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
-    return shared > SAME_LINE * min(a.box[3] - a.box[1], b.box[3] - b.box[1])
-
-
-def share_columns(a: Element, b: Element) -> bool:
-    """Tell whether two elements stand above each other, or could."""
-    return min(a.box[2], b.box[2]) > max(a.box[0], b.box[0])
 
 
 def text_phrase(scene: Scene) -> Phrase | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training.screens.screen import Element, Screen
 from training.tasks.names import plural
-from training.tasks.references import region_of
+from training.tasks.places import region_of
 from training.tasks.scene import called
 from training.tasks.turn import norm_center
 from training.tasks.wording import THINK_ABSENT, THINK_COUNT, THINK_PLACE, THINK_READ

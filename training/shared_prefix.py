@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.attention import Glm4vMoeAttention
@@ -249,13 +250,16 @@ def _attend(
     watched: _Watched | None,
 ) -> Tensor:
     """`Glm4vMoeAttention.forward` of (N, C) prefix and turn tokens; rope is (N, 1, D) each."""
-    q, k, v = (
-        project(x).unflatten(-1, (-1, attention.head_dim))
-        for project in (attention.q_proj, attention.k_proj, attention.v_proj)
+    projections = (attention.q_proj, attention.k_proj, attention.v_proj)
+    # one product for all three, and the gradients of one
+    weight = torch.cat([projection.weight for projection in projections])
+    biases: list[Tensor] = [part.bias for part in projections if part.bias is not None]
+    qkv = F.linear(x, weight, torch.cat(biases) if biases else None).unflatten(
+        -1, (-1, attention.head_dim)
     )
-    heads = (q.shape[1], k.shape[1], v.shape[1])
-    turned = rotate(torch.cat((q, k), dim=1), *rope)
-    prefix, turns = layout.split(torch.cat((turned, v), dim=1))
+    heads = [len(projection.weight) // attention.head_dim for projection in projections]
+    turned = _Rotate.apply(qkv, *rope, heads[0] + heads[1])
+    prefix, turns = layout.split(turned)
     prefix_q, prefix_k, prefix_v = prefix.split(heads, dim=2)
     groups = [group.split(heads, dim=3) for group in layout.into_groups(turns)]
     outputs = []
@@ -271,3 +275,20 @@ def _attend(
     from_prefix = attend_prefix(prefix_q, prefix_k, prefix_v).flatten(0, 1)
     out = torch.cat((from_prefix, layout.from_groups(outputs)))
     return attention.o_proj(out.flatten(1))
+
+
+class _Rotate(torch.autograd.Function):
+    """`model.rope.rotate` of the first ``count`` of (N, heads, D); its gradient turns back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cos: Tensor, sin: Tensor, count: int) -> Tensor:
+        ctx.cos, ctx.sin, ctx.count = cos, sin, count
+        turned = x.clone()
+        turned[:, :count] = rotate(x[:, :count], cos, sin)
+        return turned
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
+        turned = grad.clone()
+        turned[:, : ctx.count] = rotate(grad[:, : ctx.count], ctx.cos, -ctx.sin)
+        return turned, None, None, None

@@ -115,7 +115,8 @@ class TurnLayout:
     def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B * P + rows, ...) -> (B, P, ...) of the prefixes and (rows, ...) of the turns."""
         tokens = self.shape[0] * self.prefix_tokens
-        return x[:tokens].unflatten(0, (self.shape[0], -1)), x[tokens:]
+        prefix, turns = x.split((tokens, len(x) - tokens))
+        return prefix.unflatten(0, (self.shape[0], -1)), turns
 
     def into_groups(self, rows: Tensor) -> list[Tensor]:
         """(rows, ...) -> for each group (B, G, tokens, ...), arbitrary real rows for padding."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -89,6 +90,19 @@ def _thinking_of(processor: Glm4vProcessor) -> ThinkingBudget | None:
     return ThinkingBudget(0, opening, (closing, *tokenizer.encode("\n")))
 
 
+def _compile_meanwhile(dtype: torch.dtype, quantization: str | None) -> None:
+    """Let the kernels be there when the weights are: on a new machine they have to be compiled."""
+    from model import native
+    from model.native import int8
+
+    def compile_all() -> None:
+        native.load(dtype)
+        if quantization == "int8":
+            int8.load(dtype)
+
+    threading.Thread(target=compile_all, name="compiling", daemon=True).start()
+
+
 def load_checkpoint(
     path_or_hub_id: str,
     prepared: Prepared,
@@ -111,12 +125,15 @@ def load_checkpoint(
     import torch
 
     from model import Glm4vMoeForConditionalGeneration
+    from model.checkpoint.dtypes import resolve_dtype
     from model.engine import MAX_PREFIX_BYTES, MAX_VISION_BYTES, Engine
 
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
+    if torch.device("cpu" if device == "auto" else device).type == "cpu":
+        _compile_meanwhile(resolve_dtype(dtype, prepared.config), quantization)
     model = Glm4vMoeForConditionalGeneration.from_pretrained(
         path_or_hub_id,
         dtype=dtype,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
-from torch import Tensor
-from torch.nn import functional as F
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # smart_resize of the reference implementation refuses more elongated pictures.
 MAX_ASPECT_RATIO = 200
@@ -78,4 +79,7 @@ def resize(pixels: Tensor, height: int, width: int) -> Tensor:
     """
     if pixels.shape[1:] == (height, width):
         return pixels
+    # here, so that whoever opens a picture need not have torch in memory
+    from torch.nn import functional as F
+
     return F.interpolate(pixels[None], size=(height, width), mode="bicubic", antialias=True)[0]

@@ -271,7 +271,8 @@ def test_a_question_during_loading_waits_and_is_then_told_to_come_back(
 def test_what_is_kept_for_later_is_in_proportion_to_the_model(backend: LocalBackend) -> None:
     prepared, loaded = backend._prepared, backend._loaded
     assert prepared is not None and loaded is not None
-    weights = sum(parameter.nbytes for parameter in loaded.model.parameters())
+    tensors = (*loaded.model.parameters(), *loaded.model.buffers())
+    weights = sum(tensor.nbytes for tensor in tensors)
     engine = loaded.engine
     for cache in (prepared.cache, engine._prefixes, engine._vision):
         assert cache.max_bytes <= max(2 * weights, 64 * 1024**2)

@@ -29,6 +29,8 @@ class KVCache:
         self._capacity = max(capacity, MIN_CAPACITY_TOKENS)
         self._k: list[Tensor | None] = [None] * num_layers
         self._v: list[Tensor | None] = [None] * num_layers
+        self._table: Tensor | None = None  # of `slots`, while the storage stays where it is
+        self._room = 0  # tokens that every layer of it has room for
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store keys and values after the first ``length`` tokens; return all of them.
@@ -53,6 +55,40 @@ class KVCache:
             return torch.cat((old_k, k), dim=2), torch.cat((old_v, v), dim=2)
         return past_k[:, :, :end], past_v[:, :, :end]
 
+    def slots(self, rows: int, dtype: torch.dtype) -> list[tuple[int, int]] | None:
+        """Make room for a token in every layer, to be stored by `model.native.step`.
+
+        Args:
+            rows: B.
+            dtype: of the tokens.
+
+        Returns:
+            For each row the address of (layers, 3) int64, and ``length``: a layer's row begins at
+            the addresses of its keys and of its values, and so many elements lie between two heads.
+            None if a layer is still empty, or its storage is not such as the addresses suppose.
+        """
+        first = self._k[0]
+        if first is None or first.dtype is not dtype or len(first) != rows:
+            return None
+        if self._table is None or self.length == self._room:
+            if not all(x is not None and x.is_cpu for x in (*self._k, *self._v)):
+                return None
+            entries = []
+            for layer, one in enumerate(self._k):
+                assert one is not None
+                k, v = self._reserve(layer, self.length + 1, one)
+                step = k.stride(0) * k.element_size()
+                entries.append(
+                    [
+                        (k.data_ptr() + row * step, v.data_ptr() + row * step, k.stride(1))
+                        for row in range(rows)
+                    ]
+                )
+            self._room = min(x.shape[2] for x in self._k if x is not None)
+            self._table = torch.tensor(entries).transpose(0, 1).contiguous()  # (B, layers, 3)
+        stride = self._table[0].nbytes
+        return [(self._table.data_ptr() + row * stride, self.length) for row in range(rows)]
+
     @property
     def nbytes(self) -> int:
         """Bytes of all storage, filled or not."""
@@ -70,6 +106,7 @@ class KVCache:
         for storage in (self._k, self._v):
             for layer, x in enumerate(storage):
                 if x is not None and x.shape[2] > self.length:
+                    self._table = None
                     with torch.inference_mode(False):
                         storage[layer] = x[:, :, : self.length].clone()
 
@@ -118,6 +155,7 @@ class KVCache:
                 new[:, :, : self.length] = old[:, :, : self.length]
             grown.append(new)
         self._k[layer], self._v[layer] = grown
+        self._table = None
         return grown[0], grown[1]
 
 
@@ -135,6 +173,16 @@ class CacheBatch:
     def length(self) -> int:
         """Tokens of the longest."""
         return max(cache.length for cache in self.rows)
+
+    def slots(self, rows: int, dtype: torch.dtype) -> list[tuple[int, int]] | None:
+        """As `KVCache.slots`, of B conversations."""
+        slots = []
+        for cache in self.rows:
+            one = cache.slots(1, dtype)
+            if one is None:
+                return None
+            slots += one
+        return slots if len(slots) == rows else None
 
     def advance(self, tokens: int) -> None:
         """Count ``tokens`` that every layer of every row has appended."""

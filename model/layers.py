@@ -104,15 +104,27 @@ class RMSNorm(nn.Module):
         return self.weight * F.rms_norm(x.float(), (x.shape[-1],), eps=self.eps).to(x.dtype)
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """`F.linear` that reads weights at the speed of memory for a few rows on a CPU.
+
+    Args:
+        x: (..., in).
+        weight: (out, in).
+        bias: (out,) or None.
+
+    Returns:
+        (..., out).
+    """
+    kernels = native.kernels_for(x, weight, bias)
+    return F.linear(x, weight, bias) if kernels is None else kernels.linear(x, weight, bias)
+
+
 class Linear(nn.Linear):
-    """`nn.Linear` that reads its weights at the speed of memory for a few rows on a CPU."""
+    """`nn.Linear` by `linear`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        kernels = native.kernels_for(x, self.weight, self.bias)
-        if kernels is None:
-            return F.linear(x, self.weight, self.bias)
-        return kernels.linear(x, self.weight, self.bias)
+        return linear(x, self.weight, self.bias)
 
 
 class GatedMLP(nn.Module):

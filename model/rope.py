@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from model import native
 from model.config import Glm4vMoeTextConfig
 from model.layers import KeepsExactBuffers
 
@@ -200,3 +201,20 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     first, second = turned.chunk(2, dim=-1)
     turned = torch.addcmul(turned * cos, torch.cat((second, first), dim=-1), sin)
     return turned if dim == x.shape[-1] else torch.cat((turned, x[..., dim:]), dim=-1)
+
+
+def rotate_in_float(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """`rotate` of all dimensions, computed in float32 and rounded once.
+
+    Args:
+        x: (N, heads, D).
+        cos: (N, 1, D) float32.
+        sin: as ``cos``.
+
+    Returns:
+        (N, heads, D) in the dtype of ``x``.
+    """
+    kernels = native.kernels_for_rotation(x, cos, sin)
+    if kernels is not None:
+        return kernels.rotate(x, cos, sin)
+    return rotate(x.float(), cos, sin).to(x.dtype)

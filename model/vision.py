@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.config import Glm4vMoeVisionConfig
-from model.layers import GatedMLP, RMSNorm, activation
+from model.layers import GatedMLP, Linear, RMSNorm, activation, linear
 from model.outputs import VisionModelOutput
-from model.rope import VisionRotaryEmbedding, rotate
+from model.rope import VisionRotaryEmbedding, rotate_in_float
 from model.weights import initialize
 
 # Segments run together up to this many patches. At GLM-4.5V's sizes (hidden 1536, feed-forward
@@ -30,7 +30,7 @@ class PatchProjection(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels * frames * rows * columns) -> (N, C)."""
-        return F.linear(x.to(self.weight.dtype), self.weight.flatten(1), self.bias)
+        return linear(x.to(self.weight.dtype), self.weight.flatten(1), self.bias)
 
 
 class PatchEmbed(nn.Module):
@@ -147,13 +147,15 @@ class VisionAttention(nn.Module):
         self.num_heads = config.num_heads
         self.dropout = config.attention_dropout
         size = config.hidden_size
-        self.qkv = nn.Linear(size, 3 * size, bias=config.attention_bias)
-        self.proj = nn.Linear(size, size, bias=False)
+        self.qkv = Linear(size, 3 * size, bias=config.attention_bias)
+        self.proj = Linear(size, size, bias=False)
 
     def forward(self, x: Tensor, lengths: list[int], rope: tuple[Tensor, Tensor]) -> Tensor:
         """(N, C) -> (N, C); rope is cos and sin, each (N, 1, D) float32."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).unbind(1)  # (N, H, D)
-        q, k = (rotate(part.float(), *rope).to(x.dtype) for part in (q, k))
+        heads = self.qkv(x).unflatten(-1, (3 * self.num_heads, -1))  # (N, 3H, D)
+        both = rotate_in_float(heads[:, : 2 * self.num_heads], *rope)
+        q, k = both.chunk(2, dim=1)
+        v = heads[:, 2 * self.num_heads :]  # each (N, H, D)
         dropout = self.dropout if self.training else 0.0
         return self.proj(attend_segments(q, k, v, lengths, dropout).flatten(1))
 
@@ -181,7 +183,7 @@ class Downsample(nn.Conv2d):
         """(N, C) in merge-block order -> (N / block, out)."""
         block = self.weight.shape[2] * self.weight.shape[3]
         blocks = x.unflatten(0, (-1, block)).transpose(1, 2).flatten(1)  # (N / block, C * block)
-        return F.linear(blocks, self.weight.flatten(1), self.bias)
+        return linear(blocks, self.weight.flatten(1), self.bias)
 
 
 class PatchMerger(nn.Module):
@@ -190,11 +192,11 @@ class PatchMerger(nn.Module):
     def __init__(self, config: Glm4vMoeVisionConfig) -> None:
         super().__init__()
         size, inner = config.out_hidden_size, config.intermediate_size
-        self.proj = nn.Linear(size, size, bias=False)
+        self.proj = Linear(size, size, bias=False)
         self.post_projection_norm = nn.LayerNorm(size)
-        self.gate_proj = nn.Linear(size, inner, bias=False)
-        self.up_proj = nn.Linear(size, inner, bias=False)
-        self.down_proj = nn.Linear(inner, size, bias=False)
+        self.gate_proj = Linear(size, inner, bias=False)
+        self.up_proj = Linear(size, inner, bias=False)
+        self.down_proj = Linear(inner, size, bias=False)
         self.act = activation(config.hidden_act)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,25 +9,32 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import sys
 import threading
 from ctypes import c_float, c_int, c_int64, c_void_p
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from model.native.build import BuildError, load_library
+from model.native.build import BuildError, load_library, processor
 
 logger = logging.getLogger(__name__)
 
-MAX_ROWS = 8  # beyond, torch's matrix products win
+MAX_ROWS = 16  # of a decoding step
+VECTOR_ROWS = 8  # beyond, without a matrix unit, torch's matrix products win
+TILE_ROWS = 512  # beyond, with it, too; of experts' products it wins always
 # A thread is worth waking (3 us) for so many bytes: a core reads them in about that time.
 GRAIN_BYTES = 128 * 1024
 DEFINES: dict[torch.dtype, tuple[str, ...]] = {torch.bfloat16: ("-DBF16",), torch.float32: ()}
+TILES = "-DTILES"  # for bfloat16 on processors with this among their flags:
+TILES_FLAG = "amx_bf16"
 # pointers of tensors, then sizes
-SIGNATURES: dict[str, list[type]] = {
+SIGNATURES: dict[str, list[Any]] = {
     "linear": [c_void_p] * 4 + [c_int64] * 3 + [c_int],
-    "rms_norm": [c_void_p] * 3 + [c_int64] * 2 + [c_float],
-    "routed_experts": [c_void_p] * 6 + [c_int64] * 4 + [c_int],
+    "rms_norm": [c_void_p] * 3 + [c_int64] * 2 + [c_float, c_int],
+    "rotate": [c_void_p, c_int64] + [c_void_p] * 3 + [c_int64] * 3 + [c_int],
+    "routed_experts": [c_void_p] * 6 + [c_int64] * 5 + [c_int],
     "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
 }
 
@@ -45,28 +52,39 @@ def _check(status: int) -> None:
 class Kernels:
     """The functions of ``kernels.c`` for one dtype; arguments must have passed `kernels_for`."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: ctypes.CDLL, *, has_tiles: bool = False) -> None:
+        """
+        Args:
+            library: as `load_library` returns it.
+            has_tiles: it was compiled with `TILES`.
+        """
+        self.library = library
+        # up to so many rows it is faster than torch, and can compute at all
+        self.max_rows = TILE_ROWS if has_tiles else VECTOR_ROWS
+        self.max_expert_rows = sys.maxsize if has_tiles else VECTOR_ROWS
         for name, types in SIGNATURES.items():
             function = getattr(library, name)
             function.argtypes, function.restype = types, c_int
         self._linear = library.linear
         self._rms_norm = library.rms_norm
+        self._rotate = library.rotate
         self._routed_experts = library.routed_experts
         self._attention = library.attention
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """``F.linear(x, weight, bias)``: (..., in) -> (..., out)."""
         outputs, inputs = weight.shape
+        rows = x.numel() // inputs
         out = x.new_empty(*x.shape[:-1], outputs)
         status = self._linear(
             x.data_ptr(),
             weight.data_ptr(),
             None if bias is None else bias.data_ptr(),
             out.data_ptr(),
-            x.numel() // inputs,
+            rows,
             inputs,
             outputs,
-            threads_for(weight.nbytes),
+            threads_for(weight.nbytes * -(-rows // MAX_ROWS)),
         )
         _check(status)
         return out
@@ -77,9 +95,33 @@ class Kernels:
         size = x.shape[-1]
         _check(
             self._rms_norm(
-                x.data_ptr(), weight.data_ptr(), out.data_ptr(), x.numel() // size, size, eps
+                x.data_ptr(),
+                weight.data_ptr(),
+                out.data_ptr(),
+                x.numel() // size,
+                size,
+                eps,
+                threads_for(x.nbytes),
             )
         )
+        return out
+
+    def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """`model.rope.rotate_in_float`: (N, heads, D) -> (N, heads, D)."""
+        rows, heads, dim = x.shape
+        out = x.new_empty(x.shape)
+        status = self._rotate(
+            x.data_ptr(),
+            x.stride(0),
+            cos.data_ptr(),
+            sin.data_ptr(),
+            out.data_ptr(),
+            rows,
+            heads,
+            dim,
+            threads_for(out.nbytes),
+        )
+        _check(status)
         return out
 
     def routed_experts(
@@ -87,7 +129,7 @@ class Kernels:
     ) -> Tensor:
         """`model.moe.run_experts_reference` with silu: (N, C) -> (N, C)."""
         rows, top_k = ids.shape
-        _, hidden, inner = down.shape
+        experts, hidden, inner = down.shape
         ids, weights = ids.long().contiguous(), weights.float().contiguous()
         out = torch.empty_like(x)
         status = self._routed_experts(
@@ -99,9 +141,10 @@ class Kernels:
             out.data_ptr(),
             rows,
             top_k,
+            experts,
             hidden,
             inner,
-            threads_for(3 * top_k * hidden * inner * x.element_size()),
+            threads_for(3 * rows * top_k * hidden * inner * x.element_size()),
         )
         _check(status)
         return out
@@ -151,12 +194,25 @@ def _load(dtype: torch.dtype) -> Kernels | None:
     if dtype not in DEFINES or os.environ.get("SIGHTLINE_NATIVE") == "0":
         return None
     try:
-        kernels = Kernels(load_library(*DEFINES[dtype]))
+        kernels = _load_tiles(dtype) or Kernels(load_library(*DEFINES[dtype]))
     except BuildError as error:
         logger.info("decoding %s with torch alone: %s", dtype, error)
         return None
     logger.info("decoding %s with compiled kernels", dtype)
     return kernels
+
+
+def _load_tiles(dtype: torch.dtype) -> Kernels | None:
+    """Return the kernels for a processor with a matrix unit (AMX), if this is one."""
+    if dtype is not torch.bfloat16 or TILES_FLAG not in processor().split():
+        return None
+    try:
+        library = load_library(*DEFINES[dtype], TILES)
+    except BuildError as error:
+        logger.info("the matrix unit stays unused: %s", error)
+        return None
+    # Linux lends the unit's registers on request
+    return None if library.prepare() else Kernels(library, has_tiles=True)
 
 
 def kernels_for(x: Tensor, *weights: Tensor | None) -> Kernels | None:
@@ -165,15 +221,18 @@ def kernels_for(x: Tensor, *weights: Tensor | None) -> Kernels | None:
     They need plain tensors in main memory, one supported dtype, no gradients, no tracing.
 
     Args:
-        x: activations, at most `MAX_ROWS` rows.
+        x: activations, at most `Kernels.max_rows` rows.
         weights: all without gaps; None for a bias that is not there.
     """
-    if x.numel() > MAX_ROWS * x.shape[-1] or not _only_computes():
+    if not _only_computes():
         return None
     for tensor in (x, *weights):
         if tensor is not None and not (_is_plain(tensor, x.dtype) and tensor.is_contiguous()):
             return None
-    return load(x.dtype)
+    kernels = load(x.dtype)
+    if kernels is None or x.numel() > kernels.max_rows * x.shape[-1]:
+        return None
+    return kernels
 
 
 def kernels_for_attention(q: Tensor, k: Tensor, v: Tensor) -> Kernels | None:
@@ -184,6 +243,18 @@ def kernels_for_attention(q: Tensor, k: Tensor, v: Tensor) -> Kernels | None:
         if not _is_plain(tensor, q.dtype) or tensor.stride(-1) != 1:
             return None
     return load(q.dtype)
+
+
+def kernels_for_rotation(x: Tensor, cos: Tensor, sin: Tensor) -> Kernels | None:
+    """As `kernels_for`, of (N, heads, D) whose heads have no gaps, and float32 tables (N, 1, D)."""
+    if not _only_computes() or not _is_plain(x, x.dtype) or x.stride()[1:] != (x.shape[2], 1):
+        return None
+    for table in (cos, sin):
+        if not _is_plain(table, torch.float32) or not table.is_contiguous():
+            return None
+        if table.numel() != x.shape[0] * x.shape[2]:
+            return None
+    return load(x.dtype)
 
 
 def _only_computes() -> bool:

@@ -89,16 +89,17 @@ def _compile(compiler: str, flags: tuple[str, ...], source: Path, target: Path) 
         raise
 
 
-def load_library(*defines: str, source: Path = SOURCE) -> ctypes.CDLL:
+def load_library(*defines: str, source: Path | None = None) -> ctypes.CDLL:
     """Return the loaded kernels, compiled unless this machine has done so before.
 
     Args:
         defines: further options of the compiler, as ``-DBF16``.
-        source: what to compile.
+        source: what to compile; None for `SOURCE`.
 
     Raises:
         BuildError: no compiler, or it fails, or its result can't be stored or loaded.
     """
+    source = source or SOURCE
     compiler = find_compiler()
     version = _run([compiler, "--version"])
     failures = []

@@ -21,8 +21,11 @@ from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.layers import GatedMLP, Linear, RMSNorm
 from model.moe import run_experts, run_experts_reference
 from model.native import build
+from model.rope import cos_and_sin, rotate_in_float
 
 DTYPES = (torch.float32, torch.bfloat16)
+# bfloat16 is computed in the processor's matrix unit where it has one, else in its vectors
+KINDS = ("float32", "bfloat16", "bfloat16 in vectors")
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +47,13 @@ def kernels(dtype: torch.dtype) -> native.Kernels:
     return found
 
 
+def kernels_of(kind: str) -> tuple[native.Kernels, torch.dtype]:
+    if kind == KINDS[2]:
+        return native.Kernels(build.load_library("-DBF16")), torch.bfloat16
+    dtype = getattr(torch, kind)
+    return kernels(dtype), dtype
+
+
 def assert_near(got: Tensor, want: Tensor) -> None:
     """In float32 the defaults; bfloat16 has 8 bits, and torch rounds to them at every step."""
     assert got.dtype == want.dtype and got.shape == want.shape
@@ -54,16 +64,39 @@ def assert_near(got: Tensor, want: Tensor) -> None:
         torch.testing.assert_close(got, want)
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [1, 2, 3, 4])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 9])
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (7, 5), (33, 16), (64, 3), (129, 70)])
 @pytest.mark.parametrize("bias", [False, True])
 def test_a_product_with_few_rows_equals_torchs(
-    dtype: torch.dtype, rows: int, inputs: int, outputs: int, bias: bool
+    kind: str, rows: int, inputs: int, outputs: int, bias: bool
 ) -> None:
+    found, dtype = kernels_of(kind)
     layer = nn.Linear(inputs, outputs, bias, dtype=dtype)
     x = torch.randn(1, rows, inputs, dtype=dtype)
-    assert_near(kernels(dtype).linear(x, layer.weight, layer.bias), layer(x))
+    assert_near(found.linear(x, layer.weight, layer.bias), layer(x))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("inputs", "outputs"), [(33, 17), (64, 48)])
+def test_a_row_gets_the_same_result_to_the_last_bit_whatever_rows_are_beside_it(
+    kind: str, inputs: int, outputs: int
+) -> None:
+    found, dtype = kernels_of(kind)
+    weight, x = torch.randn(outputs, inputs).to(dtype), torch.randn(9, inputs).to(dtype)
+    gate_up = torch.randn(4, 2 * outputs, inputs).to(dtype)
+    down = torch.randn(4, inputs, outputs).to(dtype)
+    ids = torch.stack([torch.randperm(4)[:2] for _ in range(9)])
+    shares = torch.rand(9, 2)
+
+    def run(rows: slice) -> tuple[Tensor, Tensor]:
+        experts = found.routed_experts(x[rows], ids[rows], shares[rows], gate_up, down)
+        return found.linear(x[rows], weight, None), experts
+
+    alone = [run(slice(row, row + 1)) for row in range(9)]
+    for rows in (2, 5, 9):
+        for got, each in zip(run(slice(rows)), zip(*alone, strict=True), strict=True):
+            assert torch.equal(got, torch.cat(each[:rows]))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -93,13 +126,14 @@ def test_bfloat16_is_rounded_to_the_nearest_ties_to_even() -> None:
     assert got.tolist() == [[1.0, 1 + 2 / 128, 1 + 1 / 128]]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [1, 2, 4])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [1, 2, 4, 9])
 @pytest.mark.parametrize(("hidden", "inner"), [(16, 16), (19, 7), (33, 64)])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_routed_experts_equal_every_expert_on_every_token(
-    dtype: torch.dtype, rows: int, hidden: int, inner: int, threads: int
+    kind: str, rows: int, hidden: int, inner: int, threads: int
 ) -> None:
+    found, dtype = kernels_of(kind)
     torch.set_num_threads(threads)
     x = torch.randn(rows, hidden).to(dtype)
     gate_up = (torch.randn(8, 2 * inner, hidden) / hidden**0.5).to(dtype)
@@ -107,8 +141,59 @@ def test_routed_experts_equal_every_expert_on_every_token(
     ids = torch.stack([torch.randperm(8)[:3] for _ in range(rows)])
     weights = torch.rand(rows, 3)
     weights[0, 1] = 0  # an expert that was chosen but has no share
-    got = kernels(dtype).routed_experts(x, ids, weights, gate_up, down)
+    got = found.routed_experts(x, ids, weights, gate_up, down)
     assert_near(got, run_experts_reference(x, ids, weights, gate_up, down, F.silu))
+
+
+@pytest.mark.parametrize(
+    ("rows", "inputs", "outputs"), [(17, 33, 17), (40, 64, 70), (33, 352, 48), (47, 2500, 40)]
+)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_product_with_many_rows_equals_torchs(
+    rows: int, inputs: int, outputs: int, threads: int
+) -> None:
+    found = kernels(torch.bfloat16)
+    if found.max_rows < rows:
+        pytest.skip("the processor has no matrix unit, and torch computes it")
+    torch.set_num_threads(threads)
+    layer = nn.Linear(inputs, outputs, dtype=torch.bfloat16)
+    x = torch.randn(rows, inputs).bfloat16()
+    assert_near(found.linear(x, layer.weight, layer.bias), layer(x))
+
+
+@pytest.mark.parametrize(
+    ("rows", "hidden", "inner"), [(17, 33, 19), (40, 64, 32), (70, 50, 48), (130, 96, 64)]
+)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_routed_experts_of_many_rows_equal_every_expert_on_every_token(
+    rows: int, hidden: int, inner: int, threads: int
+) -> None:
+    found = kernels(torch.bfloat16)
+    if found.max_expert_rows < rows:
+        pytest.skip("the processor has no matrix unit, and torch computes them")
+    torch.set_num_threads(threads)
+    x = torch.randn(rows, hidden).bfloat16()
+    gate_up = (torch.randn(8, 2 * inner, hidden) / hidden**0.5).bfloat16()
+    down = (torch.randn(8, hidden, inner) / inner**0.5).bfloat16()
+    # the last two get no token, the first gets all
+    ids = torch.stack([torch.cat((torch.zeros(1).long(), torch.randperm(5)[:2] + 1))] * rows)
+    ids[1::2, 1:] = torch.tensor([4, 2])
+    weights = torch.rand(rows, 3)
+    got = found.routed_experts(x, ids, weights, gate_up, down)
+    assert_near(got, run_experts_reference(x, ids, weights, gate_up, down, F.silu))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("heads", [1, 6])
+@pytest.mark.parametrize("dim", [8, 40])
+def test_rotating_heads_in_float32_equals_torchs_form(
+    dtype: torch.dtype, heads: int, dim: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randn(21, heads + 3, dim).to(dtype)[:, :heads]
+    cos, sin = cos_and_sin(torch.randn(21, 1, dim // 2))
+    got = rotate_in_float(x, cos, sin)
+    monkeypatch.setattr(native, "_kernels", dict.fromkeys(native.DEFINES))
+    assert_near(got, rotate_in_float(x, cos, sin))
 
 
 def test_another_activation_than_silu_is_left_to_torch() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -18,6 +20,8 @@ from model.vision import (
 )
 
 PATCH_DIM = Glm4vMoeVisionConfig().patch_dim
+# products of few rows and of many add up in different orders
+SUM_ORDER: dict[str, Any] = {"atol": 5e-5, "rtol": 1e-4}
 
 
 def test_patch_projection_equals_the_convolution() -> None:
@@ -76,7 +80,7 @@ def test_groups_of_segments_give_the_same_embeddings(
             for part, grid in zip(pixels.split(grids.prod(-1).tolist()), grids, strict=True)
         ]
         got = visual(pixels, grids, max_patches=budget)
-    torch.testing.assert_close(got.pooler_output, torch.cat(want))
+    torch.testing.assert_close(got.pooler_output, torch.cat(want), **SUM_ORDER)
 
 
 def test_the_budget_is_kept_by_the_tower(

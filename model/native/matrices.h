@@ -1,0 +1,167 @@
+/* Products of matrices with many vectors, in blocks of 16, for prompts and pictures. Without a matrix
+   unit torch's are as fast; where it has one, torch prepares every size anew, which takes as long as
+   the product of a small model. */
+
+#define CACHED_FLOATS (1 << 18) /* of vectors that meet a matrix: half of a core's second cache */
+
+/* out[0] = v @ left, [1] = w @ left, [2] = v @ right, [3] = w @ right, each (16, 16), outputs
+   first: some outputs, at most 16, of two matrices times two blocks */
+static inline void four_products(const T *v, int64_t v_outputs, const T *w, int64_t w_outputs,
+                                 int64_t n, const float *left, const float *right,
+                                 float out[4][ROWS * ROWS]) {
+    if (v_outputs < ROWS || w_outputs < ROWS || n % DEPTH) {
+        for (int side = 0; side < 2; side++) {
+            products(v, n, v_outputs, side ? right : left, NULL, ROWS, out[2 * side]);
+            if (w_outputs > 0)
+                products(w, n, w_outputs, side ? right : left, NULL, ROWS, out[2 * side + 1]);
+        }
+        return;
+    }
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (int64_t i = 0; i < n; i += DEPTH) {
+        _tile_loadd(4, v + i, n * sizeof(T));
+        _tile_loadd(6, left + i / 2 * ROWS, 64);
+        _tile_loadd(5, w + i, n * sizeof(T));
+        _tile_loadd(7, right + i / 2 * ROWS, 64);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 5, 6);
+        _tile_dpbf16ps(2, 4, 7);
+        _tile_dpbf16ps(3, 5, 7);
+    }
+    _tile_stored(0, out[0], 64);
+    _tile_stored(1, out[1], 64);
+    _tile_stored(2, out[2], 64);
+    _tile_stored(3, out[3], 64);
+}
+
+static inline __m512 rounded_lanes(__m512 x) {
+    __m512i words = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(x));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
+}
+
+static inline __mmask16 first_lanes(int64_t n) { return (__mmask16)(0xffff >> (ROWS - n)); }
+
+/* Outputs of up to 16 rows plus biases, (16, 16) outputs first, to rows `stride` apart */
+static inline void store_rows(const float *tile, int64_t outputs, int64_t rows, const T *bias,
+                              T *out, int64_t stride) {
+    __mmask16 real = first_lanes(outputs);
+    __m512 lines[ROWS], added = _mm512_setzero_ps();
+    if (bias)
+        added = _mm512_castsi512_ps(_mm512_slli_epi32(
+            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(real, bias)), 16));
+    for (int i = 0; i < ROWS; i++) lines[i] = _mm512_load_ps(tile + i * ROWS);
+    transpose(lines);
+    for (int row = 0; row < ROWS; row++) {
+        __m256i sums = (__m256i)_mm512_cvtneps_pbh(_mm512_add_ps(lines[row], added));
+        if (row < rows) _mm256_mask_storeu_epi16(out + row * stride, real, sums);
+    }
+}
+
+/* silu(gates) * ups of 16 rows, rounded where torch rounds */
+static inline __m512i activated(const float *gates, const float *ups) {
+    _Alignas(64) float powers[ROWS];
+    __m512 gate = rounded_lanes(_mm512_load_ps(gates)), one = _mm512_set1_ps(1.0f);
+    _mm512_store_ps(powers, gate);
+    for (int row = 0; row < ROWS; row++) powers[row] = fast_exp(-powers[row]);
+    __m512 silu = rounded_lanes(_mm512_div_ps(gate, _mm512_add_ps(one, _mm512_load_ps(powers))));
+    __m512 product = _mm512_mul_ps(silu, rounded_lanes(_mm512_load_ps(ups)));
+    return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(product));
+}
+
+/* `between` = silu(gates) * ups, each (16, 16) outputs first, as outputs [start, ...) of a block */
+static inline void activate(const float *gates, const float *ups, int64_t outputs, int64_t start,
+                            float *between) {
+    for (int64_t o = 0; o < outputs; o += 2) {
+        __m512i even = activated(gates + o * ROWS, ups + o * ROWS), odd = _mm512_setzero_si512();
+        if (o + 1 < outputs) odd = activated(gates + (o + 1) * ROWS, ups + (o + 1) * ROWS);
+        _mm512_store_si512(between + (start + o) / 2 * ROWS,
+                           _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
+    }
+}
+
+/* Rows `which` of sums, `stride` apart, += share * outputs of up to 16 rows, (16, 16) outputs first */
+static inline void add_rows(const float *tile, int64_t outputs, int64_t rows, const int64_t *which,
+                            const float *shares, float *sums, int64_t stride) {
+    __mmask16 real = first_lanes(outputs);
+    __m512 lines[ROWS];
+    for (int i = 0; i < ROWS; i++) lines[i] = _mm512_load_ps(tile + i * ROWS);
+    transpose(lines);
+    for (int64_t row = 0; row < rows; row++) {
+        float *sum = sums + which[row] * stride;
+        __m512 so_far = _mm512_maskz_loadu_ps(real, sum), share = _mm512_set1_ps(shares[row]);
+        _mm512_mask_storeu_ps(sum, real, _mm512_fmadd_ps(share, lines[row], so_far));
+    }
+}
+
+/* As `linear`, a thread's part; `packed` holds the blocks of x */
+static void multiply(const T *x, const T *weight, const T *bias, T *out, int64_t rows,
+                     int64_t inputs, int64_t outputs, float *packed) {
+    int64_t blocks = units_of(rows), size = block_size(inputs);
+    int64_t some = CACHED_FLOATS / size / 2 * 2 + 2; /* blocks at a time */
+#pragma omp for schedule(static)
+    for (int64_t b = 0; b < blocks; b++)
+        pack(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS), packed + b * size);
+    for (int64_t begin = 0; begin < blocks; begin += some) {
+        int64_t end = smaller(begin + some, blocks);
+#pragma omp for schedule(static) nowait
+        for (int64_t first = 0; first < outputs; first += 2 * ROWS)
+            for (int64_t b = begin; b < end; b += 2) {
+                _Alignas(64) float tiles[4][ROWS * ROWS];
+                const T *w = weight + first * inputs;
+                const float *left = packed + b * size, *right = b + 1 < end ? left + size : left;
+                four_products(w, smaller(ROWS, outputs - first), w + ROWS * inputs,
+                              smaller(ROWS, outputs - first - ROWS), inputs, left, right, tiles);
+                for (int64_t which = 0; which < 4; which++) {
+                    int64_t o = first + which % 2 * ROWS, row = (b + which / 2) * ROWS;
+                    if (o < outputs && row < rows && b + which / 2 < end)
+                        store_rows(tiles[which], smaller(ROWS, outputs - o),
+                                   smaller(ROWS, rows - row), bias ? bias + o : NULL,
+                                   out + row * outputs + o, outputs);
+                }
+            }
+    }
+}
+
+/* An expert's rows, and the sums (rows, hidden) of all experts, in blocks; a thread's part */
+static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *packed, float *sums) {
+    int64_t blocks = units_of(layer->count), inner = layer->inner;
+    int64_t size = block_size(hidden), between_size = block_size(inner);
+#pragma omp for schedule(static)
+    for (int64_t b = 0; b < blocks; b++) {
+        pack(x, hidden, layer->rows + b * ROWS, smaller(ROWS, layer->count - b * ROWS),
+             packed + b * size);
+        clear_tail(layer->between + b * between_size, inner);
+    }
+#pragma omp for schedule(static)
+    for (int64_t start = 0; start < inner; start += ROWS)
+        for (int64_t b = 0; b < blocks; b += 2) {
+            _Alignas(64) float tiles[4][ROWS * ROWS];
+            int64_t some = smaller(ROWS, inner - start), sides = smaller(2, blocks - b);
+            const float *left = packed + b * size, *right = left + (sides - 1) * size;
+            four_products(layer->gate + start * hidden, some, layer->up + start * hidden, some,
+                          hidden, left, right, tiles);
+            for (int64_t side = 0; side < sides; side++)
+                activate(tiles[2 * side], tiles[2 * side + 1], some, start,
+                         layer->between + (b + side) * between_size);
+        }
+#pragma omp for schedule(static)
+    for (int64_t first = 0; first < hidden; first += 2 * ROWS)
+        for (int64_t b = 0; b < blocks; b += 2) {
+            _Alignas(64) float tiles[4][ROWS * ROWS];
+            const T *w = layer->down + first * inner;
+            const float *left = layer->between + b * between_size;
+            four_products(w, smaller(ROWS, hidden - first), w + ROWS * inner,
+                          smaller(ROWS, hidden - first - ROWS), inner, left,
+                          b + 1 < blocks ? left + between_size : left, tiles);
+            for (int64_t which = 0; which < 4; which++) {
+                int64_t o = first + which % 2 * ROWS, row = (b + which / 2) * ROWS;
+                if (o < hidden && row < layer->count)
+                    add_rows(tiles[which], smaller(ROWS, hidden - o),
+                             smaller(ROWS, layer->count - row), layer->rows + row,
+                             layer->shares + row, sums + o, hidden);
+            }
+        }
+}

@@ -1,0 +1,303 @@
+/* One decoding step: a token of each of a few conversations through all decoder layers, in one
+   parallel region. What is rounded, and when, is as in the layers written in torch. */
+
+/* A decoder layer. Matrices (outputs, inputs); biases may be NULL */
+typedef struct {
+    const T *input_norm, *q, *k, *v, *q_bias, *k_bias, *v_bias, *o, *post_norm;
+    const T *router;          /* (experts, hidden); NULL in a layer without experts */
+    const float *router_bias; /* (experts) */
+    const T *gate_up, *down;  /* (experts, 2 * expert_inner, hidden), (experts, hidden, ...) */
+    const T *gate, *up, *mlp_down; /* of the layer that all tokens go through */
+    int64_t inner;                 /* its size */
+} DecoderLayer;
+
+typedef struct {
+    const DecoderLayer *layers;
+    const T *norm; /* (hidden) */
+    int64_t num_layers, hidden, heads, kv_heads, dim, rotary, experts, top_k, expert_inner;
+    float eps, scaling;
+    int normalised; /* whether a row's shares are made to sum to 1 */
+} Decoder;
+
+/* Where a layer keeps a conversation's keys and values, each (kv_heads, capacity, dim) */
+typedef struct {
+    T *k, *v;
+    int64_t stride; /* elements from one head to the next */
+} Storage;
+
+/* A step's conversations and its scratch space */
+typedef struct {
+    int64_t rows, longest;
+    const Storage *const *storage; /* (rows), each (num_layers) */
+    const int64_t *lengths;        /* (rows) tokens before this one */
+    const T *cos, *sin;            /* (rows, rotary) */
+    T *x, *normed, *qkv, *attended;
+    float *block, *wide, *parts, *logits, *weights;
+    int64_t *ids;
+    Chosen chosen;
+    Layer all; /* the layer that all tokens go through */
+} Step;
+
+/* Keys of one part; by the length alone, so that a result does not depend on the other rows */
+static inline int64_t part_keys(int64_t keys) {
+    int64_t sixteenth = round_up((keys + 15) / 16, BLOCK);
+    return sixteenth > 512 ? sixteenth : 512;
+}
+#define MAX_PARTS 16
+#define MAX_DIM 512 /* of a head */
+
+static void norm_row(const T *x, const T *weight, T *out, int64_t n, float eps) {
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += load(x[i]) * load(x[i]);
+    float scale = 1 / sqrtf(sum / (float)n + eps);
+    for (int64_t i = 0; i < n; i++) out[i] = store(load(weight[i]) * rounded(load(x[i]) * scale));
+}
+
+static void norm_rows(const Decoder *d, const Step *s, const T *weight) {
+    for (int64_t row = 0; row < s->rows; row++)
+        norm_row(s->x + row * d->hidden, weight, s->normed + row * d->hidden, d->hidden, d->eps);
+    pack(s->normed, d->hidden, NULL, s->rows, s->block);
+}
+
+/* q, k and v of the normed rows, (rows, heads + 2 * kv_heads, dim) */
+static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) {
+    int64_t q_size = d->heads * d->dim, kv_size = d->kv_heads * d->dim, size = q_size + 2 * kv_size;
+    int64_t q_units = units_of(q_size), kv_units = units_of(kv_size);
+    const T *weights[] = {layer->q, layer->k, layer->v};
+    const T *biases[] = {layer->q_bias, layer->k_bias, layer->v_bias};
+    const int64_t starts[] = {0, q_size, q_size + kv_size, size};
+#pragma omp for schedule(static)
+    for (int64_t unit = 0; unit < q_units + 2 * kv_units; unit++) {
+        _Alignas(64) float tile[ROWS * ROWS];
+        int which = (unit >= q_units) + (unit >= q_units + kv_units);
+        int64_t first = (which ? (unit - q_units) % kv_units : unit) * ROWS;
+        int64_t outputs = smaller(ROWS, starts[which + 1] - starts[which] - first);
+        products(weights[which] + first * d->hidden, d->hidden, outputs, s->block, NULL, s->rows,
+                 tile);
+        for (int64_t row = 0; row < s->rows; row++)
+            for (int64_t o = 0; o < outputs; o++) {
+                float bias = biases[which] ? load(biases[which][first + o]) : 0.0f;
+                s->qkv[row * size + starts[which] + first + o] = store(tile[o * ROWS + row] + bias);
+            }
+    }
+}
+
+/* Turn the first dimensions of a head, as `model.rope.rotate` */
+static void turn(const T *x, const T *cos, const T *sin, int64_t rotary, int64_t dim, T *out) {
+    int64_t half = rotary / 2;
+    for (int64_t i = 0; i < half; i++) {
+        float low = load(x[i]), high = load(x[i + half]);
+        out[i] = store(rounded(low * load(cos[i])) + high * load(sin[i]));
+        out[i + half] = store(rounded(high * load(cos[i + half])) + low * load(sin[i + half]));
+    }
+    memcpy(out + rotary, x + rotary, (size_t)(dim - rotary) * sizeof(T));
+}
+
+/* Queries, turned and scaled, to `wide`; keys, turned, and values to the conversations' storage */
+static void place_heads(const Decoder *d, const Step *s, int64_t index) {
+    int64_t heads = d->heads + 2 * d->kv_heads, group = d->heads / d->kv_heads, dim = d->dim;
+    int64_t fours = round_up(group, 4);
+    float scale = 1 / sqrtf((float)dim);
+#pragma omp for schedule(static)
+    for (int64_t unit = 0; unit < s->rows * heads; unit++) {
+        int64_t row = unit / heads, head = unit % heads, at = s->lengths[row];
+        const T *x = s->qkv + unit * dim;
+        const T *cos = s->cos + row * d->rotary, *sin = s->sin + row * d->rotary;
+        const Storage *storage = s->storage[row] + index;
+        int64_t kv_head = (head - d->heads) % d->kv_heads;
+        if (head < d->heads) {
+            T turned[MAX_DIM];
+            turn(x, cos, sin, d->rotary, dim, turned);
+            int64_t pair = row * d->kv_heads + head / group;
+            float *wide = s->wide + (pair * fours + head % group) * dim;
+            widen(turned, dim, wide);
+            for (int64_t i = 0; i < dim; i++) wide[i] *= scale;
+        } else if (head < d->heads + d->kv_heads) {
+            turn(x, cos, sin, d->rotary, dim, storage->k + kv_head * storage->stride + at * dim);
+        } else {
+            memcpy(storage->v + kv_head * storage->stride + at * dim, x, (size_t)dim * sizeof(T));
+        }
+    }
+}
+
+/* Attention of every row over its own conversation, to `attended` (rows, heads, dim) */
+static void attend_rows(const Decoder *d, const Step *s, int64_t index) {
+    int64_t dim = d->dim, group = d->heads / d->kv_heads, fours = round_up(group, 4);
+    int64_t pairs = s->rows * d->kv_heads, size = part_size(fours, dim);
+    int64_t parts = (s->longest + part_keys(s->longest) - 1) / part_keys(s->longest);
+#pragma omp for schedule(dynamic)
+    for (int64_t unit = 0; unit < pairs * parts; unit++) {
+        int64_t pair = unit / parts, row = pair / d->kv_heads, head = pair % d->kv_heads;
+        int64_t keys = s->lengths[row] + 1, begin = unit % parts * part_keys(keys);
+        const Storage *storage = s->storage[row] + index;
+        if (begin < keys)
+            attend_part(s->wide + pair * fours * dim, storage->k + head * storage->stride,
+                        storage->v + head * storage->stride, dim, dim, begin,
+                        smaller(begin + part_keys(keys), keys), fours, dim,
+                        s->parts + (pair * MAX_PARTS + unit % parts) * size);
+    }
+#pragma omp for schedule(static)
+    for (int64_t unit = 0; unit < s->rows * d->heads; unit++) {
+        int64_t keys = s->lengths[unit / d->heads] + 1;
+        join_parts(s->parts + unit / group * MAX_PARTS * size,
+                   (keys + part_keys(keys) - 1) / part_keys(keys), size, unit % group, fours, dim,
+                   s->attended + unit * dim);
+    }
+}
+
+/* x += what attention brings, by its last matrix */
+static void add_attended(const Decoder *d, const Step *s, const DecoderLayer *layer) {
+    int64_t inputs = d->heads * d->dim;
+#pragma omp for schedule(static)
+    for (int64_t unit = 0; unit < units_of(d->hidden); unit++) {
+        _Alignas(64) float tile[ROWS * ROWS];
+        int64_t first = unit * ROWS, outputs = smaller(ROWS, d->hidden - first);
+        products(layer->o + first * inputs, inputs, outputs, s->block, NULL, s->rows, tile);
+        for (int64_t row = 0; row < s->rows; row++)
+            for (int64_t o = 0; o < outputs; o++) {
+                T *x = s->x + row * d->hidden + first + o;
+                *x = store(load(*x) + rounded(tile[o * ROWS + row]));
+            }
+    }
+}
+
+/* The router's scores, (rows, experts), as logits */
+static void score_experts(const Decoder *d, const Step *s, const DecoderLayer *layer) {
+#pragma omp for schedule(static)
+    for (int64_t unit = 0; unit < units_of(d->experts); unit++) {
+        _Alignas(64) float tile[ROWS * ROWS];
+        int64_t first = unit * ROWS, outputs = smaller(ROWS, d->experts - first);
+        products(layer->router + first * d->hidden, d->hidden, outputs, s->block, NULL, s->rows,
+                 tile);
+        for (int64_t row = 0; row < s->rows; row++)
+            for (int64_t o = 0; o < outputs; o++)
+                s->logits[row * d->experts + first + o] = tile[o * ROWS + row];
+    }
+}
+
+/* A row's experts and their shares, as `model.moe.route` with one group */
+static void route(const Decoder *d, float *scores, const float *bias, int64_t *ids, float *shares) {
+    float sum = 0;
+    for (int64_t e = 0; e < d->experts; e++) scores[e] = 1 / (1 + expf(-scores[e]));
+    for (int64_t j = 0; j < d->top_k; j++) {
+        int64_t best = -1;
+        for (int64_t e = 0; e < d->experts; e++) {
+            int taken = 0;
+            for (int64_t i = 0; i < j; i++) taken |= ids[i] == e;
+            if (!taken && (best < 0 || scores[e] + bias[e] > scores[best] + bias[best])) best = e;
+        }
+        ids[j] = best, shares[j] = scores[best];
+        sum += scores[best];
+    }
+    for (int64_t j = 0; j < d->top_k; j++) {
+        if (d->normalised) shares[j] /= sum + 1e-20f;
+        shares[j] *= d->scaling;
+    }
+}
+
+/* Each row's way through the experts of a layer, if it has any, and the layer for all rows */
+static void plan_feed_forward(const Decoder *d, Step *s, const DecoderLayer *layer) {
+    s->chosen.count = 0;
+    if (layer->router) {
+        for (int64_t row = 0; row < s->rows; row++)
+            route(d, s->logits + row * d->experts, layer->router_bias, s->ids + row * d->top_k,
+                  s->weights + row * d->top_k);
+        choose(&s->chosen, s->ids, s->weights, s->rows, d->top_k, d->experts, d->hidden,
+               layer->gate_up, layer->down);
+    }
+    s->all = (Layer){.gate = layer->gate, .up = layer->up, .down = layer->mlp_down,
+                     .inner = layer->inner, .count = s->rows, .between = s->all.between};
+    clear_tail(s->all.between, layer->inner);
+}
+
+/* x += what the experts and the layer for all rows make of it */
+static void add_feed_forward(const Decoder *d, const Step *s, const DecoderLayer *layer) {
+#pragma omp for schedule(static)
+    for (int64_t unit = 0; unit < units_of(d->hidden); unit++) {
+        _Alignas(64) float routed[ROWS * ROWS] = {0}, common[ROWS * ROWS] = {0};
+        int64_t first = unit * ROWS, outputs = smaller(ROWS, d->hidden - first);
+        for (int64_t e = 0; e < s->chosen.count; e++)
+            leave_layer(s->chosen.layers + e, unit, d->hidden, routed);
+        leave_layer(&s->all, unit, d->hidden, common);
+        for (int64_t row = 0; row < s->rows; row++)
+            for (int64_t o = 0; o < outputs; o++) {
+                T *x = s->x + row * d->hidden + first + o;
+                float sum = rounded(common[o * ROWS + row]);
+                if (layer->router) sum = rounded(rounded(routed[o * ROWS + row]) + sum);
+                *x = store(load(*x) + sum);
+            }
+    }
+}
+
+static void run_layer(const Decoder *d, Step *s, int64_t index) {
+    const DecoderLayer *layer = d->layers + index;
+#pragma omp single
+    norm_rows(d, s, layer->input_norm);
+    project(d, s, layer);
+    place_heads(d, s, index);
+    attend_rows(d, s, index);
+#pragma omp single
+    pack(s->attended, d->heads * d->dim, NULL, s->rows, s->block);
+    add_attended(d, s, layer);
+#pragma omp single
+    norm_rows(d, s, layer->post_norm);
+    if (layer->router) score_experts(d, s, layer);
+#pragma omp single
+    plan_feed_forward(d, s, layer);
+    enter_layers(&s->chosen, &s->all, s->block, d->hidden);
+    add_feed_forward(d, s, layer);
+}
+
+static void release_step(Step *s) {
+    free(s->x), free(s->normed), free(s->qkv), free(s->attended), free(s->block), free(s->wide);
+    free(s->parts), free(s->logits), free(s->weights), free(s->ids), free(s->all.between);
+    release_chosen(&s->chosen);
+}
+
+static int make_step(const Decoder *d, Step *s) {
+    int64_t rows = s->rows, group = d->heads / d->kv_heads, fours = round_up(group, 4);
+    int64_t inputs = d->heads * d->dim, most = 0, pairs = rows * d->kv_heads;
+    for (int64_t i = 0; i < d->num_layers; i++)
+        if (d->layers[i].inner > most) most = d->layers[i].inner;
+    /* in floats, which are wide enough for either type */
+    s->x = (T *)floats(rows * d->hidden), s->normed = (T *)floats(rows * d->hidden);
+    s->qkv = (T *)floats(rows * (inputs + 2 * d->kv_heads * d->dim));
+    s->attended = (T *)floats(rows * inputs);
+    s->block = floats(block_size(inputs > d->hidden ? inputs : d->hidden));
+    s->wide = floats(pairs * fours * d->dim);
+    s->parts = floats(pairs * MAX_PARTS * part_size(fours, d->dim));
+    s->logits = floats(rows * d->experts), s->weights = floats(rows * d->top_k);
+    s->ids = malloc((size_t)(rows * d->top_k + 1) * sizeof(int64_t));
+    s->all.between = floats(block_size(most));
+    if (make_chosen(&s->chosen, rows * d->top_k, d->experts, d->expert_inner, 1) || !s->x ||
+        !s->normed || !s->qkv || !s->attended || !s->block || !s->wide || !s->parts ||
+        !s->logits || !s->weights || !s->ids || !s->all.between)
+        return -1;
+    memset(s->wide, 0, (size_t)(pairs * fours * d->dim) * sizeof(float));
+    return 0;
+}
+
+/* out (rows, hidden) = the last norm of x (rows, hidden) after all layers; keys and values are added
+   to the conversations' storage. cos and sin (rows, rotary) */
+int step(const Decoder *d, const T *x, T *out, const T *cos, const T *sin,
+         const Storage *const *storage, const int64_t *lengths, int64_t rows, int threads) {
+    Step s = {.rows = rows, .storage = storage, .lengths = lengths, .cos = cos, .sin = sin};
+    for (int64_t row = 0; row < rows; row++)
+        if (lengths[row] >= s.longest) s.longest = lengths[row] + 1;
+    if (make_step(d, &s)) {
+        release_step(&s);
+        return -1;
+    }
+    memcpy(s.x, x, (size_t)(rows * d->hidden) * sizeof(T));
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        begin_products();
+        for (int64_t index = 0; index < d->num_layers; index++) run_layer(d, &s, index);
+        end_products();
+    }
+    for (int64_t row = 0; row < rows; row++)
+        norm_row(s.x + row * d->hidden, d->norm, out + row * d->hidden, d->hidden, d->eps);
+    release_step(&s);
+    return 0;
+}

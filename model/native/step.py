@@ -1,0 +1,234 @@
+"""A decoding step through all layers in one call: between them, Python takes its time.
+
+The twin is `model.decoder.Glm4vMoeTextModel.forward`, which says when it is used.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from ctypes import POINTER, Structure, c_float, c_int, c_int64, c_void_p
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model import native
+
+if TYPE_CHECKING:
+    from model.decoder import Glm4vMoeTextModel
+
+MAX_HEAD_DIM = 512
+
+
+class _Layer(Structure):
+    """``DecoderLayer`` of ``step.h``."""
+
+    _fields_ = [
+        *(
+            (name, c_void_p)
+            for name in (
+                *("input_norm", "q", "k", "v", "q_bias", "k_bias", "v_bias", "o", "post_norm"),
+                *("router", "router_bias", "gate_up", "down", "gate", "up", "mlp_down"),
+            )
+        ),
+        ("inner", c_int64),
+    ]
+
+
+class _Decoder(Structure):
+    """``Decoder`` of ``step.h``."""
+
+    _fields_ = [
+        ("layers", POINTER(_Layer)),
+        ("norm", c_void_p),
+        *(
+            (name, c_int64)
+            for name in (
+                *("num_layers", "hidden", "heads", "kv_heads", "dim", "rotary"),
+                *("experts", "top_k", "expert_inner"),
+            )
+        ),
+        ("eps", c_float),
+        ("scaling", c_float),
+        ("normalised", c_int),
+    ]
+
+
+class UnfitError(Exception):
+    """A decoder that the kernels can't compute."""
+
+
+class DecoderStep:
+    """The step of one decoder, as long as its parameters and modules stay what and where they are.
+
+    Args:
+        model: whose modules are all of this project's own kinds, plain and in main memory.
+        kernels: of its dtype.
+
+    Raises:
+        UnfitError: it is another one.
+    """
+
+    def __init__(self, model: Glm4vMoeTextModel, kernels: native.Kernels) -> None:
+        self._modules: list[tuple[dict[str, Any], str, Any]] = []
+        self._tensors: list[tuple[dict[str, Any], str, Any, int]] = []
+        self._hooks: list[dict[int, Any]] = []
+        self.dtype = model.norm.weight.dtype
+        config = model.config
+        dim = config.head_dim
+        if config.n_group > 1 or dim is None or dim > MAX_HEAD_DIM:
+            raise UnfitError
+        self.kernels = kernels
+        self._watch(model)
+        layers = (_Layer * len(model.layers))(*(self._describe(layer) for layer in model.layers))
+        self._decoder = _Decoder(
+            layers,
+            self._pointer(model.norm, "weight"),
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.num_attention_heads,
+            config.num_key_value_heads,
+            dim,
+            config.rotary_dim,
+            config.n_routed_experts,
+            config.num_experts_per_tok,
+            config.moe_intermediate_size,
+            config.rms_norm_eps,
+            config.routed_scaling_factor,
+            int(config.norm_topk_prob),
+        )
+        self._nbytes = sum(tensor.nbytes for _, _, tensor, _ in self._tensors)
+        self._step = kernels.library.step
+        self._step.argtypes = [POINTER(_Decoder), *[c_void_p] * 6, c_int64, c_int]
+        self._step.restype = c_int
+
+    def is_current(self) -> bool:
+        """Whether the model is still what it was: nothing moved or replaced."""
+        return all(owner[name] is module for owner, name, module in self._modules) and all(
+            owner[name] is tensor and tensor.data_ptr() == address
+            for owner, name, tensor, address in self._tensors
+        )
+
+    def is_watched(self) -> bool:
+        """Whether somebody wants to be called when a layer runs."""
+        return any(self._hooks)
+
+    def run(
+        self, x: Tensor, rope: tuple[Tensor, Tensor], slots: Sequence[tuple[int, int]]
+    ) -> Tensor:
+        """Compute one token of each conversation; their keys and values are stored.
+
+        Args:
+            x: (B, 1, C) embeddings.
+            rope: cos and sin, each (B, 1, 1, rotary_dim).
+            slots: as `model.cache.KVCache.slots` gives them.
+
+        Returns:
+            (B, 1, C), normed.
+        """
+        rows = len(x)
+        x, cos, sin = x.contiguous(), rope[0].contiguous(), rope[1].contiguous()
+        out = torch.empty_like(x)
+        status = self._step(
+            self._decoder,
+            x.data_ptr(),
+            out.data_ptr(),
+            cos.data_ptr(),
+            sin.data_ptr(),
+            (c_int64 * rows)(*(address for address, _ in slots)),
+            (c_int64 * rows)(*(length for _, length in slots)),
+            rows,
+            native.threads_for(self._nbytes),
+        )
+        native._check(status)
+        return out
+
+    def _watch(self, module: nn.Module) -> None:
+        """Note the modules inside and their hooks, to see when one is replaced or added."""
+        self._hooks += [module._forward_hooks, module._forward_pre_hooks]
+        if "forward" in module.__dict__:  # wrapped, by accelerate for example
+            raise UnfitError
+        for name, child in module._modules.items():
+            if child is not None:
+                self._modules.append((module._modules, name, child))
+                self._watch(child)
+
+    def _pointer(self, module: nn.Module, name: str, dtype: torch.dtype | None = None) -> int:
+        """Return where a parameter or buffer lies; 0 if the module has none of this name."""
+        owner = module._buffers if name in module._buffers else module._parameters
+        tensor = owner[name]
+        if tensor is None:
+            return 0
+        if not native._is_plain(tensor, dtype or self.dtype) or not tensor.is_contiguous():
+            raise UnfitError
+        self._tensors.append((owner, name, tensor, tensor.data_ptr()))
+        return tensor.data_ptr()
+
+    def _describe(self, layer: Any) -> _Layer:
+        from model.attention import Glm4vMoeAttention
+        from model.layers import GatedMLP, Linear, RMSNorm
+        from model.moe import Experts, MoE, Router
+
+        def weight(module: nn.Module, kind: type[nn.Module] = Linear, name: str = "weight") -> int:
+            if type(module) is not kind:
+                raise UnfitError
+            return self._pointer(module, name)
+
+        attention, mlp = layer.self_attn, layer.mlp
+        described = _Layer(
+            input_norm=weight(layer.input_layernorm, RMSNorm),
+            post_norm=weight(layer.post_attention_layernorm, RMSNorm),
+            q=weight(attention.q_proj),
+            k=weight(attention.k_proj),
+            v=weight(attention.v_proj),
+            q_bias=self._pointer(attention.q_proj, "bias"),
+            k_bias=self._pointer(attention.k_proj, "bias"),
+            v_bias=self._pointer(attention.v_proj, "bias"),
+            o=weight(attention.o_proj),
+        )
+        if type(attention) is not Glm4vMoeAttention or type(mlp) not in (MoE, GatedMLP):
+            raise UnfitError
+        common = mlp
+        if isinstance(mlp, MoE):
+            common = mlp.shared_experts
+            described.router = weight(mlp.gate, Router)
+            described.router_bias = self._pointer(
+                mlp.gate, "e_score_correction_bias", torch.float32
+            )
+            described.gate_up = weight(mlp.experts, Experts, "gate_up_proj")
+            described.down = weight(mlp.experts, Experts, "down_proj")
+        if type(common) is not GatedMLP or common.act is not F.silu:
+            raise UnfitError
+        described.gate = weight(common.gate_proj)
+        described.up = weight(common.up_proj)
+        described.mlp_down = weight(common.down_proj)
+        described.inner = common.down_proj.in_features
+        return described
+
+
+_steps: weakref.WeakKeyDictionary[nn.Module, DecoderStep] = weakref.WeakKeyDictionary()
+# what was found unfit, by where its last norm lay: a model that has moved is looked at again
+_unfit: weakref.WeakKeyDictionary[nn.Module, int] = weakref.WeakKeyDictionary()
+
+
+def step_for(model: Glm4vMoeTextModel, x: Tensor) -> DecoderStep | None:
+    """Return what computes embeddings ``x`` (B, 1, C) in one call; None if the layers have to."""
+    if x.shape[1] != 1 or not native._only_computes() or not native._is_plain(x, x.dtype):
+        return None
+    kernels = native.load(x.dtype)
+    if kernels is None or len(x) > min(kernels.max_rows, native.MAX_ROWS):
+        return None
+    step = _steps.get(model)
+    if step is None or step.kernels is not kernels or not step.is_current():
+        address = model.norm.weight.data_ptr()
+        if _unfit.get(model) == address:
+            return None
+        try:
+            step = _steps[model] = DecoderStep(model, kernels)
+        except UnfitError:
+            _steps.pop(model, None)
+            _unfit[model] = address
+            return None
+    return None if step.is_watched() else step

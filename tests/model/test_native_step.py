@@ -1,0 +1,181 @@
+"""A decoding step in one call against the layers, and when it leaves the work to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from tiny import randomize, tiny_config
+from torch import Tensor
+
+from model import decoder, native
+from model.cache import CacheBatch, KVCache
+from model.config import Glm4vMoeConfig
+from model.decoder import Glm4vMoeTextModel
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.moe import ExpertLoad
+from model.native import build
+from model.native.step import step_for
+
+KINDS = ("float32", "bfloat16", "bfloat16 in vectors")
+# nothing is a multiple of what vectors and tiles hold
+ODD_SIZES = {"hidden_size": 72, "intermediate_size": 50, "moe_intermediate_size": 19}
+# torch adds up in another order; in bfloat16, where that turns roundings over, the layers run with
+# the compiled products, and nothing differs
+TOLERANCE: dict[str, dict[str, Any]] = {
+    "float32": {"atol": 2e-5, "rtol": 1e-4},
+    "bfloat16": {"atol": 0.0, "rtol": 0.0},
+}
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+def make_decoder(kind: str, monkeypatch: pytest.MonkeyPatch, **text: Any) -> Glm4vMoeTextModel:
+    dtype = getattr(torch, kind.split()[0])
+    if kind == KINDS[2]:
+        vectors = native.Kernels(build.load_library("-DBF16"))
+        monkeypatch.setitem(native._kernels, dtype, vectors)
+    with torch.inference_mode(False):
+        model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config(text)))
+        randomize(model)
+        return model.to(dtype).eval().model.language_model
+
+
+def conversations(model: Glm4vMoeTextModel, rows: int) -> list[KVCache]:
+    """Caches of prompts of different lengths; the same at every call."""
+    generator = torch.Generator().manual_seed(1)
+    caches = []
+    for row in range(rows):
+        cache = KVCache(model.config.num_hidden_layers)
+        # the third prompt fills its storage: the step has to make room
+        ids = torch.randint(1, 140, (1, 128 if row == 2 else 3 + 41 * row), generator=generator)
+        model(ids, past_key_values=cache)
+        caches.append(cache)
+    return caches
+
+
+def answer(model: Glm4vMoeTextModel, caches: list[KVCache], tokens: int = 3) -> Tensor:
+    """The hidden states of some more tokens of each conversation, (B, tokens, C)."""
+    states = []
+    for token in range(tokens):
+        states.append(
+            model(
+                torch.arange(len(caches))[:, None] + 7 * token + 1,
+                position_ids=torch.tensor([[cache.length] for cache in caches]),
+                past_key_values=CacheBatch(caches),
+            ).last_hidden_state
+        )
+    return torch.cat(states, dim=1)
+
+
+def by_layers(monkeypatch: pytest.MonkeyPatch, run: Callable[[], Tensor]) -> Tensor:
+    """What the layers compute, in float32 by torch alone."""
+    with monkeypatch.context() as patch:
+        patch.setattr(decoder, "step_for", lambda model, x: None)
+        patch.setitem(native._kernels, torch.float32, None)
+        return run()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [(1, {}), (3, ODD_SIZES), (8, {"num_key_value_heads": 1, "attention_bias": False})],
+)
+def test_a_step_equals_the_layers_one_by_one(
+    kind: str, rows: int, text: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_decoder(kind, monkeypatch, **text)
+    caches, slow_caches = conversations(model, rows), conversations(model, rows)
+    assert step_for(model, model.embed_tokens(torch.ones(rows, 1, dtype=torch.int64)))
+    got = answer(model, caches)
+    want = by_layers(monkeypatch, lambda: answer(model, slow_caches))
+    tolerance = TOLERANCE[kind.split()[0]]
+    torch.testing.assert_close(got, want, **tolerance)
+    for fast, slow in zip(caches, slow_caches, strict=True):
+        assert fast.length == slow.length
+        for stored, wanted in zip((*fast._k, *fast._v), (*slow._k, *slow._v), strict=True):
+            assert stored is not None and wanted is not None
+            kept = slice(fast.length)
+            torch.testing.assert_close(stored[:, :, kept], wanted[:, :, kept], **tolerance)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_conversation_gets_the_same_states_to_the_last_bit_alone_and_with_others(
+    kind: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_decoder(kind, monkeypatch)
+    monkeypatch.setattr(native, "threads_for", lambda size: threads)
+    together = answer(model, conversations(model, 7))
+    monkeypatch.setattr(native, "threads_for", lambda size: 1)
+    for row, cache in enumerate(conversations(model, 7)):
+        states = []
+        for token in range(3):
+            ids = torch.tensor([[row + 7 * token + 1]])
+            states.append(model(ids, past_key_values=cache).last_hidden_state)
+        assert torch.equal(torch.cat(states, dim=1)[0], together[row])
+
+
+def test_a_batch_in_one_cache_steps_as_its_rows_do() -> None:
+    with torch.inference_mode(False):
+        model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config())).eval()
+        randomize(model)
+    text, ids, more = model.model.language_model, torch.randint(1, 140, (3, 9)), torch.ones(3, 1)
+    cache = KVCache(text.config.num_hidden_layers)
+    text(ids, past_key_values=cache)
+    got = text(more.long(), past_key_values=cache).last_hidden_state
+    for row in range(3):
+        alone = KVCache(text.config.num_hidden_layers)
+        text(ids[row : row + 1], past_key_values=alone)
+        want = text(more[:1].long(), past_key_values=alone).last_hidden_state
+        torch.testing.assert_close(got[row], want[0])
+
+
+def test_a_step_sees_weights_that_were_replaced_moved_or_cast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make_decoder("float32", monkeypatch)
+    x = model.embed_tokens(torch.ones(1, 1, dtype=torch.int64))
+    first = step_for(model, x)
+    assert first is not None and step_for(model, x) is first
+    attention: Any = model.layers[1].self_attn
+    attention.q_proj.weight = torch.nn.Parameter(attention.q_proj.weight.clone())
+    replaced = step_for(model, x)
+    assert replaced is not first
+    attention.o_proj = type(attention.o_proj)(*reversed(attention.o_proj.weight.shape), bias=False)
+    assert step_for(model, x) not in (None, replaced)
+    model.to(torch.bfloat16)
+    assert step_for(model, x.bfloat16()) is not None
+    got = answer(model, conversations(model, 2))
+    want = by_layers(monkeypatch, lambda: answer(model, conversations(model, 2)))
+    torch.testing.assert_close(got, want, **TOLERANCE["bfloat16"])
+
+
+@pytest.mark.parametrize("case", ["hook", "activation", "groups", "module", "gaps", "tokens"])
+def test_what_a_step_cannot_compute_is_left_to_the_layers(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: dict[str, dict[str, Any]] = {
+        "activation": {"hidden_act": "gelu"},
+        "groups": {"n_group": 2, "topk_group": 1, "n_routed_experts": 8, "num_experts_per_tok": 2},
+    }
+    model = make_decoder("float32", monkeypatch, **changed.get(case, {}))
+    tokens = torch.ones(1, 2 if case == "tokens" else 1, dtype=torch.int64)
+    last: Any = model.layers[-1]
+    if case == "module":
+        last.mlp.shared_experts = torch.nn.Sequential(last.mlp.shared_experts)
+    if case == "gaps":
+        wide = last.self_attn.o_proj.weight
+        last.self_attn.o_proj.weight = torch.nn.Parameter(wide.T.contiguous().T)
+    if case == "hook":
+        with ExpertLoad(model) as load:
+            answer(model, conversations(model, 1), tokens=1)
+        assert load.counts[0].sum() > 3 * model.config.num_experts_per_tok
+        return
+    assert step_for(model, model.embed_tokens(tokens)) is None

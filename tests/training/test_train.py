@@ -1,0 +1,223 @@
+"""The trainer as a command: it learns, goes on where it was stopped, and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import tiny_config
+
+import training.options
+import training.train
+from model.config import Glm4vMoeConfig
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from training.materials import Materials
+from training.options import BUNDLED_FOLDER
+from training.train import main
+
+ROOT = Path(__file__).parents[2]
+TIMES = ("seconds", "screens/s")  # in the log: what differs from run to run
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of random weights that is as small as can be, with the bundled tokenizer."""
+    folder = tmp_path_factory.mktemp("tiny")
+    bundled = json.loads((BUNDLED_FOLDER / "config.json").read_text())
+    ids = {name: value for name, value in bundled.items() if name.endswith("_token_id")}
+    names = ("vocab_size", "eos_token_id", "pad_token_id", "max_position_embeddings")
+    text = {name: bundled["text_config"][name] for name in names}
+    torch.manual_seed(0)
+    model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config(text=text, **ids)))
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json",
+                 "video_preprocessor_config.json"):  # fmt: skip
+        shutil.copyfile(BUNDLED_FOLDER / name, folder / name)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path, materials: Materials) -> None:
+    """Runs from scratch have the tiny sizes too, and little is asked at the end."""
+    monkeypatch.setattr(training.options, "BUNDLED_FOLDER", tiny_folder)
+    monkeypatch.setattr(training.train, "MIN_SCREENS", 1)
+    monkeypatch.setattr(training.train, "WHITENED_SCREENS", 8)
+
+
+def options(folder: Path, *more: str) -> list[str]:
+    return ["--to", str(folder), "--sizes", "tiny", "--screens", "2", "--turns", "3",
+            "--device", "cpu", "--workers", "0", *more]  # fmt: skip
+
+
+def log_of(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "log.jsonl").read_text().splitlines()
+    return [{n: v for n, v in json.loads(line).items() if n not in TIMES} for line in lines]
+
+
+def weights_of(folder: Path) -> bytes:
+    return (folder / "model" / "model.safetensors").read_bytes()
+
+
+def stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Press Ctrl-C as the line of ``step`` is printed."""
+
+    def say(entry: Mapping[str, Any], *, steps: int) -> None:
+        if entry["step"] == step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(training.train, "say", say)
+
+
+def test_a_run_from_scratch_leaves_log_curves_state_and_a_model_with_its_card(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    assert main(options(run, "--steps", "6", "--reading-share", "0.34")) == 0
+    entries = log_of(run)
+    assert [entry["phase"] for entry in entries] == ["reading"] * 2 + ["grounding"] * 4
+    assert all(entry["loss"] > 0 for entry in entries)
+    assert {"curves.png", "state.pt", "settings.json"} <= {file.name for file in run.iterdir()}
+    card = (run / "model" / "README.md").read_text()
+    assert "random weights" in card and "6 steps" in card and "--steps 6" in card
+    model = Glm4vMoeForConditionalGeneration.from_pretrained(run / "model")
+    assert model.lm_head.weight.dtype == torch.bfloat16
+    assert "written" in capfd.readouterr().err
+
+
+def test_the_loss_falls(tmp_path: Path, tiny_folder: Path) -> None:
+    run = tmp_path / "run"
+    main(options(run, "--from", str(tiny_folder), "--steps", "24", "--learning-rate", "0.01"))
+    losses = [entry["loss"] for entry in log_of(run)]
+    assert sum(losses[-6:]) < 0.8 * sum(losses[:6])
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4])
+def test_a_run_that_was_stopped_ends_as_an_unbroken_one(
+    stop: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    asked = ("--steps", "6", "--reading-share", "0.5")
+    assert main(options(unbroken, *asked)) == 0
+    with monkeypatch.context() as patch:
+        stop_after(stop, patch)
+        assert main(options(broken, *asked)) == training.train.INTERRUPTED
+    assert len(log_of(broken)) == stop
+    assert not (broken / "model").exists()
+    assert main(options(broken, *asked)) == 0
+    assert log_of(broken) == log_of(unbroken)
+    assert weights_of(broken) == weights_of(unbroken)
+
+
+def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert main(options(run, "--steps", "2")) == 0
+    before = weights_of(run)
+    with pytest.raises(SystemExit, match=r"(?s)seed: there 0, here 1"):
+        main(options(run, "--steps", "2", "--seed", "1"))
+    assert weights_of(run) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--minutes", "0"], "not a positive number"),
+        (["--minutes", "1", "--steps", "1"], "not both"),
+        (["--from", "nowhere"], "nowhere has no config.json"),
+        (["--from", "bundled", "--reading-share", "0.5"], "belongs to --from scratch"),
+        (["--device", "abacus"], "no such device"),
+        (["--sizes", "huge"], "invalid choice"),
+        (["--workers", "-1"], "not between"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_any_work(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--device", "cuda"])
+    assert "no CUDA device" in capsys.readouterr().err
+
+
+def test_a_broken_checkpoint_leaves_no_folder_behind(tmp_path: Path, tiny_folder: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_folder, broken)
+    (broken / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(SystemExit, match="model.safetensors"):
+        main(options(tmp_path / "run", "--from", str(broken), "--steps", "1"))
+    assert not (tmp_path / "run").exists()
+
+
+# Saves after each step, and kills itself hard as a line is printed.
+KILLED = """
+import os, signal, sys
+import training.loop, training.options, training.train
+from pathlib import Path
+
+training.loop.SAVE_EVERY_S = 0.0
+training.options.BUNDLED_FOLDER = Path(sys.argv[1])
+training.train.MIN_SCREENS, training.train.WHITENED_SCREENS = 1, 8
+
+def say(entry, *, steps):
+    if entry["step"] == int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+training.train.say = say
+if __name__ == "__main__":
+    sys.exit(training.train.main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_goes_on_from_its_last_state(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    asked = ("--steps", "8", "--reading-share", "0.25", "--workers", "2")
+
+    def train(run: Path, kill_at: int) -> int:
+        command = [sys.executable, str(script), str(tiny_folder), str(kill_at)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            [*command, *options(run, *asked)], env=environment, capture_output=True, timeout=240
+        ).returncode
+
+    assert train(tmp_path / "unbroken", 99) == 0
+    assert train(tmp_path / "broken", 5) == -signal.SIGKILL
+    assert len(log_of(tmp_path / "broken")) == 5  # one more than in the state
+    assert train(tmp_path / "broken", 99) == 0
+    assert weights_of(tmp_path / "broken") == weights_of(tmp_path / "unbroken")
+    assert log_of(tmp_path / "broken") == log_of(tmp_path / "unbroken")
+
+
+@pytest.mark.slow
+def test_steps_are_fixed_from_the_speed_once(tmp_path: Path, tiny_folder: Path) -> None:
+    run = tmp_path / "run"
+    asked = ("--from", str(tiny_folder), "--minutes", "0.2")
+    assert main(options(run, *asked)) == 0
+    schedule = json.loads((run / "settings.json").read_text())["schedule"]
+    assert schedule["reading_steps"] == 0
+    assert log_of(run)[-1]["step"] == schedule["grounding_steps"]
+    assert main(options(run, *asked)) == 0
+    assert json.loads((run / "settings.json").read_text())["schedule"] == schedule

@@ -84,7 +84,7 @@ def forward_shared(
     turn_ids: Tensor,
     lengths: Tensor | None = None,
     *,
-    early_layers: int = 3,
+    early_layers: int | None = None,
     probe: Probe | None = None,
 ) -> SharedOutput:
     """Run B screens with one image each, and T turns about each of them, with gradients.
@@ -97,30 +97,29 @@ def forward_shared(
             tokens in each row.
         turn_ids: (B, T, L) int64, the rest of each prompt and its answer, padded on the right.
         lengths: (B, T) int64, real tokens of each turn, 0 for no turn; None for L everywhere.
-        early_layers: after how many decoder layers the early states are taken.
+        early_layers: after how many decoder layers the early states are taken; None for half of
+            them, 3 of 5.
         probe: tokens whose attention to the image is returned.
 
     Raises:
         ValueError: images and image tokens don't match, or differ in number between the rows.
     """
-    batch, turns, tokens = turn_ids.shape
-    device = prefix_ids.device
+    tokens = turn_ids.shape[2]
     if lengths is None:
-        lengths = torch.full((batch, turns), tokens)
-    layout = TurnLayout.of(lengths.cpu(), tokens, prefix_ids.shape[1]).to(device)
+        lengths = torch.full(turn_ids.shape[:2], tokens)
+    layout = TurnLayout.of(lengths.cpu(), tokens, prefix_ids.shape[1]).to(prefix_ids.device)
     patch_states, image_embeds = vision_states(model.model.visual, pixel_values, image_grid_thw)
     image_at = _image_tokens(model, prefix_ids, image_embeds.shape[1])  # (B, M)
     position_ids = _positions(model, prefix_ids, image_grid_thw, layout)
 
     decoder = model.model.language_model
     prefix = decoder.embed_tokens(prefix_ids)
-    prefix = prefix.scatter(
-        1, image_at[..., None].expand_as(image_embeds), image_embeds.to(prefix.dtype)
-    )
+    of_image = image_at[..., None].expand_as(image_embeds)
+    prefix = prefix.scatter(1, of_image, image_embeds.to(prefix.dtype))
     x = torch.cat((prefix.flatten(0, 1), decoder.embed_tokens(layout.real(turn_ids))))
     cos, sin = (part[0, 0, :, None] for part in decoder.rotary_emb(position_ids, x.dtype))
     watched = None if probe is None else _Watched(probe, layout, image_at)
-    early = x
+    early, early_layers = x, early_layers or (len(decoder.layers) + 1) // 2
     for index, layer in enumerate(decoder.layers):
         assert isinstance(layer, Glm4vMoeDecoderLayer)
         x = _run_layer(layer, x, (cos, sin), layout, watched)
@@ -131,7 +130,7 @@ def forward_shared(
         layout=layout,
         turn_states=decoder.norm(layout.split(x)[1]),
         early_turn_states=early_turns,
-        early_image_states=early_prefix.gather(1, image_at[..., None].expand_as(image_embeds)),
+        early_image_states=early_prefix.gather(1, of_image),
         patch_states=patch_states,
         image_embeds=image_embeds,
         attention=None if watched is None else torch.stack(watched.weights),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.moe import ExpertLoad
 from training.shared_attention import attend_turns, attend_turns_reference
 from training.shared_prefix import Probe, SharedOutput, forward_shared
 
@@ -149,6 +150,23 @@ def test_turns_attended_together_match_turns_one_by_one(heads: tuple[int, int]) 
     prefix_k, prefix_v = torch.randn(2, 2, 7, heads[1], 8)
     want = attend_turns_reference(q, k, v, prefix_k, prefix_v)
     torch.testing.assert_close(attend_turns(q, k, v, prefix_k, prefix_v), want)
+
+
+def test_routers_see_every_real_token_once_and_no_padding() -> None:
+    model, screens = build(), Screens.random()
+    with ExpertLoad(model) as load:
+        screens.shared(model)
+    tokens = screens.prefix_ids.numel() + int(LENGTHS.sum())
+    chosen = model.config.text_config.num_experts_per_tok
+    assert [int(counts.sum()) for counts in load.counts] == [tokens * chosen] * 2
+
+
+def test_padding_has_no_say() -> None:
+    model, screens = build(), Screens.random()
+    before = screens.shared(model).turn_states
+    padding = torch.arange(int(LENGTHS.max())) >= LENGTHS[..., None]
+    screens.turn_ids[padding] = 3
+    assert torch.equal(screens.shared(model).turn_states, before)
 
 
 def test_patch_states_are_what_the_tower_merges() -> None:

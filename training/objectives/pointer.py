@@ -42,7 +42,7 @@ class Pointer(nn.Module):
         own = scores[torch.arange(len(screen), device=screen.device), screen]  # (n, M)
         scores = own * (self.scale.float() * SCALE_GAIN).exp()
         cells = batch.pointer_cells[screen, turn]  # (n, M)
-        wanted = cells.float() / cells.sum(-1, keepdim=True)
+        wanted = cells.float() / cells.sum(-1, keepdim=True).clamp(min=1)
         loss = -(wanted * scores.log_softmax(-1)).sum(-1).mean()
         return loss, self._measure(scores, cells, batch.task[screen, turn])
 

@@ -28,7 +28,7 @@ class Sample(NamedTuple):
     Attributes:
         at_s: seconds since the app was ready.
         resident: bytes of memory.
-        engine: bytes of running requests, of kept prefixes and of kept images.
+        engine: bytes of running requests, of kept prefixes, of kept images and of opened files.
     """
 
     at_s: float
@@ -122,9 +122,10 @@ def _serve(arguments: list[str], log: str, reports: Connection) -> None:
 
         def _report(self) -> None:
             self.wait_until_settled()
-            assert self._loaded is not None
+            assert self._loaded is not None and self._prepared is not None
             while True:
-                reports.send(tuple(self._loaded.engine.memory()))
+                memory = self._loaded.engine.memory()
+                reports.send((*memory, self._prepared.cache.nbytes))
                 time.sleep(INTERVAL_S)
 
     app.LocalBackend = Watched  # type: ignore[misc]

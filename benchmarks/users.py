@@ -180,6 +180,15 @@ def growth(samples: Sequence[Sample], after_s: float) -> tuple[float, float]:
     return slope * 60, (late[-1].resident - late[0].resident) / 1e6
 
 
+def cache_growth(samples: Sequence[Sample], after_s: float) -> tuple[float, float]:
+    """Return MB that the model's caches held after so long, and MB that they had grown by then on.
+
+    They fill up to their bounds, whoever asks; what else grows with the visits should not.
+    """
+    late = [sum(sample.engine[1:]) / 1e6 for sample in samples if sample.at_s >= after_s]
+    return (late[0], late[-1] - late[0]) if late else (0.0, 0.0)
+
+
 def describe(visits: Visits, samples: Sequence[Sample]) -> Iterator[str]:
     """Yield the lines of the report."""
     yield f"asked: {len(visits.asked)}; " + ", ".join(
@@ -209,6 +218,11 @@ def describe(visits: Visits, samples: Sequence[Sample]) -> Iterator[str]:
         f"resident memory: {samples[0].resident / 1e6:.0f} MB at first, most "
         f"{max(sample.resident for sample in samples) / 1e6:.0f} MB; after the first minute "
         f"{a_minute:+.1f} MB a minute, {in_all:+.0f} MB in all"
+    )
+    held, filled = cache_growth(samples, WARM_UP_S)
+    yield (
+        f"of that, caches of the model on their way to their bounds: {held:.0f} MB after the first "
+        f"minute, {filled:+.0f} MB since"
     )
     for label, values in (
         ("threads", [sample.threads for sample in samples]),

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks.app_process import Sample
-from benchmarks.users import fairness, growth, run
+from benchmarks.users import cache_growth, fairness, growth, run
 
 # A bound on the whole, not on growth: runs of two and five minutes came to 1.0 and 1.4 GB.
 MOST_MEMORY = 1_500_000_000
@@ -44,3 +44,8 @@ def test_growth_is_told_per_minute_and_without_the_beginning() -> None:
     samples = [Sample(at, 10**6 * (900 if at < 60 else 500 + at), 1, 1, ()) for at in range(120)]
     per_minute, in_all = growth(samples, 60.0)
     assert (per_minute, in_all) == (pytest.approx(60.0), pytest.approx(59.0))
+
+
+def test_what_caches_grew_by_is_told_apart_from_running_requests() -> None:
+    samples = [Sample(at, 0, 1, 1, (10**9, at * 10**6, 2 * 10**6)) for at in range(120)]
+    assert cache_growth(samples, 60.0) == (pytest.approx(62.0), pytest.approx(59.0))

@@ -31,7 +31,10 @@ TIMEOUT_S = 60
 ATTEMPTS = 3
 DOWNLOADS_AT_ONCE = 4
 # words with these in them stay out of pictures that are shown to people
-_UNSUITABLE = re.compile("fuck|shit|cunt|nigg|negro|slut|whor|bitch|rape|rapist|porn|nazi|fag|piss")
+_UNSUITABLE = re.compile(
+    "fuck|shit|cunt|nigg|negro|slut|whor|bitch|rape|rapist|porn|nazi|fag|piss|bugger|sex|erotic|"
+    "perver|nude|naked|rect[ua]|lust|incest|tits"
+)
 
 
 class MaterialsError(RuntimeError):

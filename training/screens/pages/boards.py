@@ -162,6 +162,10 @@ def gallery(sketch: Sketch, area: Box) -> None:
 def keypad(sketch: Sketch, area: Box) -> None:
     """A calculator or a telephone's keys, perhaps with a button below."""
     x0, y0, x1, y1 = area
+    if y1 - y0 < 9 * sketch.base:
+        sketch.kind = "icons"
+        icons(sketch, area)
+        return
     width = min(x1 - x0, (y1 - y0) * 1.1)
     left = x0 + (x1 - x0 - width) / 2
     foot = 0.0
@@ -177,7 +181,7 @@ def calendar(sketch: Sketch, area: Box) -> None:
     """A month, and what is planned below or beside it."""
     x0, y0, x1, y1 = area
     month = Calendar(sketch)
-    wide = x1 - x0 > 1.4 * (y1 - y0)
+    wide = x1 - x0 > max(1.4 * (y1 - y0), 22 * sketch.base)
     width = (x1 - x0) * 0.55 if wide else x1 - x0
     height = month.measure(width)[1]
     month.draw(x0, y0, width, height)

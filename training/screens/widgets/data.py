@@ -217,13 +217,15 @@ class Calendar(Block):
         add_icon(sketch, x + base * 0.8, middle, "back", base * 1.2, theme.text)
         add_icon(sketch, x + width - base * 0.8, middle, "right", base * 1.2, theme.text)
         style = sketch.style(1.1, 1)
-        left = x + (width - sketch.text_width(self._title, style)) / 2
-        sketch.add("heading", sketch.write(left, middle, self._title, style), self._title)
+        title = sketch.fit(self._title, width - 4 * base, style)
+        left = x + (width - sketch.text_width(title, style)) / 2
+        sketch.add("heading", sketch.write(left, middle, title, style), title)
         y += line * 1.2
         each = width / 7
         small = sketch.style(0.78, 0, theme.muted)
-        names = [name[:2] for name in stock.WEEKDAYS] if each < base * 2.6 else stock.WEEKDAYS
-        for column, name in enumerate(names):
+        letters_shown = 3 if each > base * 2.6 else 2 if each > base * 1.8 else 1
+        for column, weekday in enumerate(stock.WEEKDAYS):
+            name = weekday[:letters_shown]
             write_centered(sketch, self._cell(x, y, each, column), name, small)
         y += line
         for day in range(1, self._days + 1):
@@ -239,7 +241,8 @@ class Calendar(Block):
             x, y, half = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, self._line * 0.46
             sketch.canvas.circle(x, y, half, theme.accent)
             ink = ink_on(theme.accent)
-        shown = write_centered(sketch, box, str(day), sketch.style(0.9, 0, ink))
+        size = min(0.9, 0.6 * (box[2] - box[0]) / sketch.base)
+        shown = write_centered(sketch, box, str(day), sketch.style(size, 0, ink), margin=0)
         sketch.add("button", box, shown, state="selected" if is_chosen else "")
 
     def _cell(
@@ -288,7 +291,8 @@ class Keypad(Block):
             fill = theme.accent if is_special else mix(theme.background, theme.text, 0.07)
             sketch.canvas.rectangle(key_box, fill, radius=self._radius)
             ink = ink_on(theme.accent) if is_special else theme.text
-            write_centered(sketch, key_box, key, sketch.style(self._size, 0, ink))
+            size = min(self._size, 0.75 * down / sketch.base)
+            write_centered(sketch, key_box, key, sketch.style(size, 0, ink))
             name = theme.accent_name if is_special else ""
             sketch.add("button", key_box, key, color=name)
 

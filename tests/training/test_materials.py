@@ -165,3 +165,28 @@ def test_what_is_held_out_is_not_among_what_is_trained_on(materials: Materials) 
     ):
         assert shown and held_out
         assert not set(shown) & set(held_out)
+
+
+def test_the_command_lists_licences_and_downloads_nothing_twice(
+    materials: Materials, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["materials", "--to", str(materials.folder)])
+    room.main()
+    said = capsys.readouterr().out
+    assert "| @fontsource/roboto |" in said
+    assert "| boxicons | 2.1.4 | CC-BY-4.0 OR OFL-1.1 OR MIT | icon font, held out |" in said
+    assert said.splitlines()[-1].startswith("0 packages downloaded;")
+
+
+def test_the_command_fails_with_the_reason_without_network(
+    tmp_path: Path,
+    registry: Callable[[Answer], list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    registry(refuse)
+    monkeypatch.setattr("sys.argv", ["materials", "--to", str(tmp_path)])
+    with pytest.raises(SystemExit) as caught:
+        room.main()
+    assert caught.value.code == 1
+    assert "can't be downloaded" in capsys.readouterr().err

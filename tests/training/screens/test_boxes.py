@@ -14,8 +14,10 @@ from training.screens.blocks import Block, Row
 from training.screens.canvas import Canvas
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.widgets import controls, fields, texts
-from training.screens.widgets.controls import Button, IconButton, Slider, Switch, Tabs
+from training.screens.widgets import buttons, controls, fields, texts
+from training.screens.widgets.buttons import Button, IconButton
+from training.screens.widgets.controls import Slider, Switch
+from training.screens.widgets.navigation import Tabs
 from training.screens.widgets.texts import Alert, Badge
 
 SIZE = (280, 140)
@@ -33,7 +35,7 @@ MAKERS: dict[str, Callable[[Sketch], Block]] = {
     "field": fields.text_field,
     "heading": texts.heading,
     "icon button": IconButton,
-    "icon buttons": controls.icon_buttons,
+    "icon buttons": buttons.icon_buttons,
     "link": texts.link,
     "paragraph": texts.paragraph,
     "progress bar": lambda sketch: Slider(sketch, name="volume", is_progress=True),

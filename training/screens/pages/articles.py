@@ -6,9 +6,9 @@ from training.screens.blocks import Block, Maker, Row, stack
 from training.screens.pages.mixed import badges
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.widgets import controls, lists, texts
-from training.screens.widgets.data import Picture
+from training.screens.widgets import buttons, lists, texts
 from training.screens.widgets.lists import Avatar
+from training.screens.widgets.pictures import Picture
 from training.screens.widgets.texts import Label, heading
 
 
@@ -43,7 +43,7 @@ def article(sketch: Sketch, area: Box) -> None:
         author,
         badges,
         picture,
-        controls.icon_buttons,
+        buttons.icon_buttons,
         lists.any_item,
     ]
     stack(sketch, width, y1 - y0, makers, overflow=0.7).draw(x0, y0, width, y1 - y0)

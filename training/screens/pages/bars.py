@@ -6,7 +6,7 @@ from training.screens import stock
 from training.screens.blocks import Block, Row, Size, Space
 from training.screens.sketch import Sketch
 from training.screens.theme import COLORS, Color, contrast, ink_on, mix
-from training.screens.widgets.controls import Button
+from training.screens.widgets.buttons import Button
 from training.screens.widgets.lists import Avatar
 from training.screens.widgets.texts import Label, add_icon, write_centered
 

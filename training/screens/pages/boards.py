@@ -7,9 +7,13 @@ from training.screens.blocks import Block, Column, Grid, Maker, Panel, Row, Size
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.theme import COLORS, contrast, ink_on, mix
-from training.screens.widgets import controls, lists, texts
-from training.screens.widgets.controls import Button, IconButton, Slider, Tabs
-from training.screens.widgets.data import Calendar, Chart, Figure, Keypad, Picture, Table
+from training.screens.widgets import buttons, lists, texts
+from training.screens.widgets.buttons import Button, IconButton
+from training.screens.widgets.controls import Slider
+from training.screens.widgets.data import Chart, Figure, Table
+from training.screens.widgets.days_and_keys import Calendar, Keypad
+from training.screens.widgets.navigation import Tabs
+from training.screens.widgets.pictures import Picture
 from training.screens.widgets.texts import (
     Badge,
     Label,
@@ -78,14 +82,14 @@ def icons(sketch: Sketch, area: Box) -> None:
     rng = sketch.rng
 
     def row(sketch: Sketch) -> Block:
-        return controls.icon_buttons(sketch, 4, 11)
+        return buttons.icon_buttons(sketch, 4, 11)
 
     def named(sketch: Sketch) -> Block:
         parts: list[Block] = [Label(sketch, sketch.phrases.of(stock.PLACES, 12)), Space(sketch)]
         parts += [IconButton(sketch, style="bare") for _ in range(rng.randint(1, 3))]
         return Row(sketch, parts, gap=7)
 
-    makers: list[Maker] = [row, row, row, named, named, texts.links, controls.mixed_buttons, Tabs]
+    makers: list[Maker] = [row, row, row, named, named, texts.links, buttons.mixed_buttons, Tabs]
     stack(sketch, x1 - x0, y1 - y0, makers).draw(x0, y0, x1 - x0, y1 - y0)
 
 
@@ -235,7 +239,7 @@ def editor(sketch: Sketch, area: Box) -> None:
     theme, rng = sketch.theme, sketch.rng
     bar = mix(theme.background, theme.text, 0.06)
     for _ in range(rng.randint(1, 2)):
-        tools = controls.icon_buttons(sketch, 5, 14)
+        tools = buttons.icon_buttons(sketch, 5, 14)
         height = tools.measure(x1 - x0)[1] + 4
         sketch.canvas.rectangle((0, y0 - 2, sketch.width, y0 + height), bar)
         tools.draw(x0, y0, x1 - x0, height - 2)

@@ -7,7 +7,8 @@ from training.screens.blocks import Block, Column, Maker, Row, Rule, card, stack
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.widgets import controls, fields, lists, texts
-from training.screens.widgets.controls import Button, Check, IconButton
+from training.screens.widgets.buttons import Button, IconButton
+from training.screens.widgets.controls import Check
 from training.screens.widgets.fields import Field
 from training.screens.widgets.texts import Label, heading, link
 

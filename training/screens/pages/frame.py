@@ -14,7 +14,7 @@ from training.screens.pages.bars import (
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.theme import mix
-from training.screens.widgets.controls import IconButton
+from training.screens.widgets.buttons import IconButton
 from training.screens.widgets.lists import menu_item
 from training.screens.widgets.texts import heading
 

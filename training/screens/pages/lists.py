@@ -6,11 +6,12 @@ from training.screens import stock
 from training.screens.blocks import Block, Column, Grid, Row, Space, card, stack
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.widgets import controls, fields, texts
-from training.screens.widgets.controls import Button, IconButton, Pager, Tabs
+from training.screens.widgets import buttons, fields, texts
+from training.screens.widgets.buttons import Button, IconButton
 from training.screens.widgets.data import Table
 from training.screens.widgets.fields import Field
 from training.screens.widgets.lists import Bubble, item_maker
+from training.screens.widgets.navigation import Pager, Tabs
 from training.screens.widgets.texts import Label, heading, link
 
 
@@ -98,7 +99,7 @@ def links(sketch: Sketch, area: Box) -> None:
         grid.draw(x0, y0, width, height)
         y0 += height + sketch.gap(6, 14)
         if rng.random() < 0.5:
-            extra = rng.choice((controls.icon_buttons, texts.links, texts.paragraph))(sketch)
+            extra = rng.choice((buttons.icon_buttons, texts.links, texts.paragraph))(sketch)
             own = extra.measure(width)[1]
             extra.draw(x0, y0, width, own)
             y0 += own + 6

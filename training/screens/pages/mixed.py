@@ -5,8 +5,10 @@ from __future__ import annotations
 from training.screens.blocks import Block, Column, Maker, Row, card, stack
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.widgets import controls, data, fields, lists, texts
-from training.screens.widgets.controls import Button, IconButton, Pager, Switch, Tabs
+from training.screens.widgets import buttons, controls, data, fields, lists, texts
+from training.screens.widgets.buttons import Button, IconButton
+from training.screens.widgets.controls import Switch
+from training.screens.widgets.navigation import Pager, Tabs
 from training.screens.widgets.texts import Alert, Badge
 
 
@@ -34,10 +36,10 @@ SHARES: dict[Maker, int] = {
     badges: 2,
     Alert: 2,
     Button: 3,
-    controls.buttons: 4,
+    buttons.buttons: 4,
     IconButton: 1,
-    controls.icon_buttons: 5,
-    controls.mixed_buttons: 3,
+    buttons.icon_buttons: 5,
+    buttons.mixed_buttons: 3,
     controls.checkbox: 3,
     controls.radios: 2,
     Switch: 3,

@@ -6,8 +6,8 @@ from training.screens import stock
 from training.screens.blocks import Block, Column, Row, Space
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.widgets import controls, fields, lists, texts
-from training.screens.widgets.controls import Button, IconButton
+from training.screens.widgets import buttons, controls, fields, lists, texts
+from training.screens.widgets.buttons import Button, IconButton
 from training.screens.widgets.texts import Alert, Label
 
 
@@ -60,7 +60,7 @@ def sheet(sketch: Sketch) -> None:
     if rng.random() < 0.5:
         parts.append(texts.heading(sketch, size=1.1))
     if rng.random() < 0.4:
-        parts.append(controls.icon_buttons(sketch, 4, 6))
+        parts.append(buttons.icon_buttons(sketch, 4, 6))
     parts += [lists.menu_item(sketch) for _ in range(rng.randint(2, 4))]
     content = Column(sketch, parts, gap=2)
     width = sketch.width - 12

@@ -6,7 +6,7 @@ from training.screens import stock
 from training.screens.blocks import Block, Column, Row, Size
 from training.screens.sketch import Sketch
 from training.screens.theme import FIELD_LOOKS, mix
-from training.screens.widgets.controls import Button, IconButton
+from training.screens.widgets.buttons import Button, IconButton
 from training.screens.widgets.texts import LINE_HEIGHT, Label, add_icon, letters, write_centered
 
 

@@ -77,6 +77,149 @@ static void attend_part(const float *q, const T *k, const T *v, int64_t k_stride
     }
 }
 
+#ifdef TILES
+#define KEYS 64           /* scored at once */
+#define MAX_TILED_DIM 256 /* of a head */
+
+/* scores (KEYS, 16) = keys @ queries, a block; as many keys as there are */
+static inline void score(const float *queries, const T *k, int64_t stride, int64_t keys,
+                         int64_t dim, float *scores) {
+    _Alignas(64) T copy[ROWS * DEPTH];
+    for (int64_t first = 0; first < keys; first += ROWS) {
+        const T *here = k + first * stride;
+        _tile_zero(0);
+        for (int64_t i = 0; i < dim; i += DEPTH) {
+            if (first + ROWS <= keys)
+                _tile_loadd(4, here + i, stride * sizeof(T));
+            else
+                _tile_loadd(4, edge(here + i, stride, keys - first, DEPTH, copy), 64);
+            _tile_loadd(5, queries + i / 2 * ROWS, 64);
+            _tile_dpbf16ps(0, 4, 5);
+        }
+        _tile_stored(0, scores + first * ROWS, 64);
+    }
+}
+
+/* Scores to weights, in place, that are relative to each query's highest score so far; zero for the
+   keys that are not there. Returns whether a sum of weighted values so far must be shrunk */
+static inline int weigh(float *scores, int64_t keys, float scale, float *highest, float *total,
+                        float *shrink) {
+    float top[ROWS], sum[ROWS];
+    int changed = 0;
+    for (int q = 0; q < ROWS; q++) top[q] = highest[q];
+    for (int64_t j = 0; j < keys; j++)
+        for (int q = 0; q < ROWS; q++) {
+            float scaled = scores[j * ROWS + q] *= scale;
+            top[q] = scaled > top[q] ? scaled : top[q];
+        }
+    for (int q = 0; q < ROWS; q++) {
+        shrink[q] = fast_exp(highest[q] - top[q]);
+        changed |= top[q] != highest[q];
+        highest[q] = top[q], sum[q] = 0;
+    }
+    for (int64_t j = 0; j < keys; j++)
+        for (int q = 0; q < ROWS; q++)
+            sum[q] += scores[j * ROWS + q] = fast_exp(scores[j * ROWS + q] - top[q]);
+    for (int q = 0; q < ROWS; q++) total[q] = total[q] * shrink[q] + sum[q];
+    memset(scores + keys * ROWS, 0, (size_t)((KEYS - keys) * ROWS) * sizeof(float));
+    return changed;
+}
+
+/* Pairs of neighbouring keys' values, (KEYS / 2, dim) words: even places first, then odd ones */
+static inline void pair_values(const T *v, int64_t stride, int64_t keys, int64_t dim,
+                               uint32_t *pairs) {
+    for (int64_t j = 0; j < round_up(keys, DEPTH); j += 2, pairs += dim)
+        for (int64_t i = 0; i < dim / 2; i += LANES) {
+            Words one = {0}, next = {0};
+            if (j < keys) one = words_at(v + j * stride + 2 * i);
+            if (j + 1 < keys) next = words_at(v + (j + 1) * stride + 2 * i);
+            Words even_pairs = (one & 0xffffu) | (next << 16);
+            Words odd_pairs = (one >> 16) | (next & 0xffff0000u);
+            memcpy(pairs + i, &even_pairs, sizeof even_pairs);
+            memcpy(pairs + dim / 2 + i, &odd_pairs, sizeof odd_pairs);
+        }
+}
+
+/* As attend_part, of 16 queries in a block; weights are rounded before they meet the values */
+static void attend_tiles(const float *queries, const T *k, const T *v, int64_t k_stride,
+                         int64_t v_stride, int64_t begin, int64_t end, int64_t dim, float scale,
+                         float *part) {
+    float *highest = part + ROWS * dim, *total = highest + ROWS;
+    _Alignas(64) float scores[KEYS * ROWS], shrink[ROWS];
+    _Alignas(64) T weights[ROWS * KEYS];
+    _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_TILED_DIM];
+    memset(part, 0, (size_t)(ROWS * dim) * sizeof(float));
+    for (int q = 0; q < ROWS; q++) highest[q] = -INFINITY, total[q] = 0;
+    for (int64_t start = begin; start < end; start += KEYS) {
+        int64_t keys = smaller(KEYS, end - start);
+        score(queries, k + start * k_stride, k_stride, keys, dim, scores);
+        if (weigh(scores, keys, scale, highest, total, shrink))
+            for (int q = 0; q < ROWS; q++)
+                for (int64_t d = 0; d < dim; d++) part[q * dim + d] *= shrink[q];
+        for (int half = 0; half < keys; half += DEPTH) {
+            __m512 low[ROWS], high[ROWS];
+            for (int j = 0; j < ROWS; j++) {
+                low[j] = _mm512_load_ps(scores + (half + j) * ROWS);
+                high[j] = _mm512_load_ps(scores + (half + ROWS + j) * ROWS);
+            }
+            transpose(low), transpose(high);
+            for (int q = 0; q < ROWS; q++)
+                _mm512_store_si512(weights + q * KEYS + half,
+                                   (__m512i)_mm512_cvtne2ps_pbh(high[q], low[q]));
+        }
+        pair_values(v + start * v_stride, v_stride, keys, dim, pairs);
+        for (int64_t d = 0; d < dim; d += ROWS) {
+            _tile_loadd(0, part + d, dim * sizeof(float));
+            for (int half = 0; half < keys; half += DEPTH) {
+                _tile_loadd(4, weights + half, KEYS * sizeof(T));
+                _tile_loadd(5, pairs + half / 2 * dim + d, dim * sizeof(uint32_t));
+                _tile_dpbf16ps(0, 4, 5);
+            }
+            _tile_stored(0, part + d, dim * sizeof(float));
+        }
+    }
+}
+
+static inline int in_tiles(int64_t group, int64_t dim) {
+    /* up to four queries are as fast without */
+    return group > 4 && group <= ROWS && dim % DEPTH == 0 && dim <= MAX_TILED_DIM;
+}
+#else
+static inline int in_tiles(int64_t group, int64_t dim) { return (void)group, (void)dim, 0; }
+#endif
+
+/* The queries of a group as they are kept for its attention: how many there is room for, the floats
+   that they take, and the way there; what is not a query must be zero */
+static inline int64_t query_rows(int64_t group, int64_t dim) {
+    return in_tiles(group, dim) ? ROWS : round_up(group, 4);
+}
+static inline int64_t queries_size(int64_t group, int64_t dim) {
+    return in_tiles(group, dim) ? block_size(dim) : query_rows(group, dim) * dim;
+}
+static inline void place_query(const T *q, int64_t index, int64_t group, int64_t dim, float scale,
+                               float *queries) {
+    if (in_tiles(group, dim)) {
+        for (int64_t i = 0; i < dim; i++) put(queries, dim, index, i, load(q[i]));
+        return;
+    }
+    widen(q, dim, queries + index * dim);
+    for (int64_t i = 0; i < dim; i++) queries[index * dim + i] *= scale;
+}
+
+/* attend_part for the queries of a group */
+static inline void attend_group(const float *queries, const T *k, const T *v, int64_t k_stride,
+                                int64_t v_stride, int64_t begin, int64_t end, int64_t group,
+                                int64_t dim, float scale, float *part) {
+#ifdef TILES
+    if (in_tiles(group, dim)) {
+        attend_tiles(queries, k, v, k_stride, v_stride, begin, end, dim, scale, part);
+        return;
+    }
+#endif
+    (void)scale;
+    attend_part(queries, k, v, k_stride, v_stride, begin, end, query_rows(group, dim), dim, part);
+}
+
 /* out (dim) = one query's sums over all parts, normalised; the first part's sums are overwritten */
 static void join_parts(float *parts, int64_t splits, int64_t size, int64_t g, int64_t fours,
                        int64_t dim, T *out) {

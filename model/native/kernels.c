@@ -145,30 +145,34 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const T 
 int attention(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t heads,
               int64_t kv_heads, int64_t keys, int64_t dim, const int64_t *k_strides,
               const int64_t *v_strides, float scale, int64_t splits, int threads) {
-    int64_t pairs = batch * kv_heads, group = heads / kv_heads, fours = (group + 3) / 4 * 4;
-    int64_t step = (keys + splits - 1) / splits, size = part_size(fours, dim);
-    float *wide = floats(pairs * fours * dim), *parts = floats(pairs * splits * size);
-    if (!wide || !parts) {
-        free(wide), free(parts);
+    int64_t pairs = batch * kv_heads, group = heads / kv_heads, room = query_rows(group, dim);
+    int64_t step = (keys + splits - 1) / splits, size = part_size(room, dim);
+    int64_t queries_each = queries_size(group, dim);
+    float *queries = floats(pairs * queries_each), *parts = floats(pairs * splits * size);
+    if (!queries || !parts) {
+        free(queries), free(parts);
         return -1;
     }
-    memset(wide, 0, (size_t)(pairs * fours * dim) * sizeof(float));
-    for (int64_t head = 0; head < batch * heads; head++) {
-        float *here = wide + (head / group * fours + head % group) * dim;
-        widen(q + head * dim, dim, here);
-        for (int64_t d = 0; d < dim; d++) here[d] *= scale;
-    }
-#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-    for (int64_t unit = 0; unit < pairs * splits; unit++) {
-        int64_t pair = unit / splits, b = pair / kv_heads, h = pair % kv_heads;
-        int64_t begin = unit % splits * step, end = begin + step < keys ? begin + step : keys;
-        attend_part(wide + pair * fours * dim, k + b * k_strides[0] + h * k_strides[1],
-                    v + b * v_strides[0] + h * v_strides[1], k_strides[2], v_strides[2], begin,
-                    end, fours, dim, parts + unit * size);
+    memset(queries, 0, (size_t)(pairs * queries_each) * sizeof(float));
+    for (int64_t head = 0; head < batch * heads; head++)
+        place_query(q + head * dim, head % group, group, dim, scale,
+                    queries + head / group * queries_each);
+#pragma omp parallel num_threads(threads) if (threads > 1)
+    {
+        begin_products();
+#pragma omp for schedule(static)
+        for (int64_t unit = 0; unit < pairs * splits; unit++) {
+            int64_t pair = unit / splits, b = pair / kv_heads, h = pair % kv_heads;
+            int64_t begin = unit % splits * step, end = smaller(begin + step, keys);
+            attend_group(queries + pair * queries_each, k + b * k_strides[0] + h * k_strides[1],
+                         v + b * v_strides[0] + h * v_strides[1], k_strides[2], v_strides[2],
+                         begin, end, group, dim, scale, parts + unit * size);
+        }
+        end_products();
     }
     for (int64_t head = 0; head < batch * heads; head++)
-        join_parts(parts + head / group * splits * size, splits, size, head % group, fours, dim,
+        join_parts(parts + head / group * splits * size, splits, size, head % group, room, dim,
                    out + head * dim);
-    free(wide), free(parts);
+    free(queries), free(parts);
     return 0;
 }

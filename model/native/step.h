@@ -32,7 +32,7 @@ typedef struct {
     const int64_t *lengths;        /* (rows) tokens before this one */
     const T *cos, *sin;            /* (rows, rotary) */
     T *x, *normed, *qkv, *attended;
-    float *block, *wide, *parts, *logits, *weights;
+    float *block, *queries, *parts, *logits, *weights;
     int64_t *ids;
     Chosen chosen;
     Layer all; /* the layer that all tokens go through */
@@ -94,54 +94,50 @@ static void turn(const T *x, const T *cos, const T *sin, int64_t rotary, int64_t
     memcpy(out + rotary, x + rotary, (size_t)(dim - rotary) * sizeof(T));
 }
 
-/* Queries, turned and scaled, to `wide`; keys, turned, and values to the conversations' storage */
+/* Queries, turned, to where attention wants them; keys, turned, and values to their storage */
 static void place_heads(const Decoder *d, const Step *s, int64_t index) {
     int64_t heads = d->heads + 2 * d->kv_heads, group = d->heads / d->kv_heads, dim = d->dim;
-    int64_t fours = round_up(group, 4);
     float scale = 1 / sqrtf((float)dim);
 #pragma omp for schedule(static)
-    for (int64_t unit = 0; unit < s->rows * heads; unit++) {
-        int64_t row = unit / heads, head = unit % heads, at = s->lengths[row];
-        const T *x = s->qkv + unit * dim;
+    for (int64_t pair = 0; pair < s->rows * d->kv_heads; pair++) {
+        int64_t row = pair / d->kv_heads, head = pair % d->kv_heads, at = s->lengths[row] * dim;
+        const T *x = s->qkv + row * heads * dim, *k = x + (d->heads + head) * dim;
         const T *cos = s->cos + row * d->rotary, *sin = s->sin + row * d->rotary;
         const Storage *storage = s->storage[row] + index;
-        int64_t kv_head = (head - d->heads) % d->kv_heads;
-        if (head < d->heads) {
-            T turned[MAX_DIM];
-            turn(x, cos, sin, d->rotary, dim, turned);
-            int64_t pair = row * d->kv_heads + head / group;
-            float *wide = s->wide + (pair * fours + head % group) * dim;
-            widen(turned, dim, wide);
-            for (int64_t i = 0; i < dim; i++) wide[i] *= scale;
-        } else if (head < d->heads + d->kv_heads) {
-            turn(x, cos, sin, d->rotary, dim, storage->k + kv_head * storage->stride + at * dim);
-        } else {
-            memcpy(storage->v + kv_head * storage->stride + at * dim, x, (size_t)dim * sizeof(T));
+        T turned[MAX_DIM];
+        for (int64_t g = 0; g < group; g++) {
+            turn(x + (head * group + g) * dim, cos, sin, d->rotary, dim, turned);
+            place_query(turned, g, group, dim, scale,
+                        s->queries + pair * queries_size(group, dim));
         }
+        turn(k, cos, sin, d->rotary, dim, storage->k + head * storage->stride + at);
+        memcpy(storage->v + head * storage->stride + at, k + d->kv_heads * dim,
+               (size_t)dim * sizeof(T));
     }
 }
 
 /* Attention of every row over its own conversation, to `attended` (rows, heads, dim) */
 static void attend_rows(const Decoder *d, const Step *s, int64_t index) {
-    int64_t dim = d->dim, group = d->heads / d->kv_heads, fours = round_up(group, 4);
-    int64_t pairs = s->rows * d->kv_heads, size = part_size(fours, dim);
+    int64_t dim = d->dim, group = d->heads / d->kv_heads, room = query_rows(group, dim);
+    int64_t pairs = s->rows * d->kv_heads, size = part_size(room, dim);
     int64_t parts = (s->longest + part_keys(s->longest) - 1) / part_keys(s->longest);
+    float scale = 1 / sqrtf((float)dim);
 #pragma omp for schedule(dynamic)
     for (int64_t unit = 0; unit < pairs * parts; unit++) {
         int64_t pair = unit / parts, row = pair / d->kv_heads, head = pair % d->kv_heads;
         int64_t keys = s->lengths[row] + 1, begin = unit % parts * part_keys(keys);
         const Storage *storage = s->storage[row] + index;
         if (begin < keys)
-            attend_part(s->wide + pair * fours * dim, storage->k + head * storage->stride,
-                        storage->v + head * storage->stride, dim, dim, begin,
-                        smaller(begin + part_keys(keys), keys), fours, dim,
-                        s->parts + (pair * MAX_PARTS + unit % parts) * size);
+            attend_group(s->queries + pair * queries_size(group, dim),
+                         storage->k + head * storage->stride, storage->v + head * storage->stride,
+                         dim, dim, begin, smaller(begin + part_keys(keys), keys), group, dim,
+                         scale, s->parts + (pair * MAX_PARTS + unit % parts) * size);
     }
 #pragma omp for schedule(static)
     for (int64_t unit = 0; unit < s->rows * d->heads; unit++) {
         int64_t keys = s->lengths[unit / d->heads] + 1;
         join_parts(s->parts + unit / group * MAX_PARTS * size,
-                   (keys + part_keys(keys) - 1) / part_keys(keys), size, unit % group, fours, dim,
+                   (keys + part_keys(keys) - 1) / part_keys(keys), size, unit % group, room, dim,
                    s->attended + unit * dim);
     }
 }
@@ -250,13 +246,14 @@ static void run_layer(const Decoder *d, Step *s, int64_t index) {
 }
 
 static void release_step(Step *s) {
-    free(s->x), free(s->normed), free(s->qkv), free(s->attended), free(s->block), free(s->wide);
+    free(s->x), free(s->normed), free(s->qkv), free(s->attended), free(s->block), free(s->queries);
     free(s->parts), free(s->logits), free(s->weights), free(s->ids), free(s->all.between);
     release_chosen(&s->chosen);
 }
 
 static int make_step(const Decoder *d, Step *s) {
-    int64_t rows = s->rows, group = d->heads / d->kv_heads, fours = round_up(group, 4);
+    int64_t rows = s->rows, group = d->heads / d->kv_heads;
+    int64_t queries = queries_size(group, d->dim), room = query_rows(group, d->dim);
     int64_t inputs = d->heads * d->dim, most = 0, pairs = rows * d->kv_heads;
     for (int64_t i = 0; i < d->num_layers; i++)
         if (d->layers[i].inner > most) most = d->layers[i].inner;
@@ -265,16 +262,16 @@ static int make_step(const Decoder *d, Step *s) {
     s->qkv = (T *)floats(rows * (inputs + 2 * d->kv_heads * d->dim));
     s->attended = (T *)floats(rows * inputs);
     s->block = floats(block_size(inputs > d->hidden ? inputs : d->hidden));
-    s->wide = floats(pairs * fours * d->dim);
-    s->parts = floats(pairs * MAX_PARTS * part_size(fours, d->dim));
+    s->queries = floats(pairs * queries);
+    s->parts = floats(pairs * MAX_PARTS * part_size(room, d->dim));
     s->logits = floats(rows * d->experts), s->weights = floats(rows * d->top_k);
     s->ids = malloc((size_t)(rows * d->top_k + 1) * sizeof(int64_t));
     s->all.between = floats(block_size(most));
     if (make_chosen(&s->chosen, rows * d->top_k, d->experts, d->expert_inner, 1) || !s->x ||
-        !s->normed || !s->qkv || !s->attended || !s->block || !s->wide || !s->parts ||
+        !s->normed || !s->qkv || !s->attended || !s->block || !s->queries || !s->parts ||
         !s->logits || !s->weights || !s->ids || !s->all.between)
         return -1;
-    memset(s->wide, 0, (size_t)(pairs * fours * d->dim) * sizeof(float));
+    memset(s->queries, 0, (size_t)(pairs * queries) * sizeof(float));
     return 0;
 }
 

@@ -219,7 +219,7 @@ def test_normalising_a_few_rows_equals_torchs_form(
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("keys", [1, 2, 31, 33, 64, 257, 3000])
 @pytest.mark.parametrize(
-    ("heads", "kv_heads", "dim"), [(6, 2, 16), (4, 4, 9), (10, 2, 40), (24, 2, 128)]
+    ("heads", "kv_heads", "dim"), [(6, 2, 16), (4, 4, 9), (10, 2, 40), (24, 2, 128), (5, 1, 32)]
 )
 @pytest.mark.parametrize("threads", [1, 3])
 def test_attention_of_one_query_equals_the_written_out_form(

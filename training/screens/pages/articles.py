@@ -40,6 +40,7 @@ def article(sketch: Sketch, area: Box) -> None:
         texts.paragraph,
         texts.link,
         texts.links,
+        texts.bullets,
         author,
         badges,
         picture,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.screens import stock
-from training.screens.blocks import Block, Column, Grid, Row, Space, card, stack
+from training.screens.blocks import Block, Column, Grid, Maker, Panel, Row, Rule, Space, card, stack
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.widgets import buttons, fields, texts
@@ -27,6 +27,9 @@ def items(sketch: Sketch, area: Box) -> None:
     make = item_maker(sketch)
     gap = rng.choice((0, 0, 0, 2, 5))
     on_cards = gap > 0 and rng.random() < 0.5
+    if rng.random() < 0.25:
+        _group(sketch, make).draw(x0, y0, width, y1 - y0)
+        return
     rows: list[Block] = []
     used = 0.0
     while used < y1 - y0:
@@ -123,6 +126,21 @@ def feed(sketch: Sketch, area: Box) -> None:
         return card(sketch, body) if sketch.theme.shadow or sketch.theme.roomy > 0.5 else body
 
     stack(sketch, x1 - x0, y1 - y0, [post], overflow=0.8).draw(x0, y0, x1 - x0, y1 - y0)
+
+
+def _group(sketch: Sketch, make: Maker) -> Column:
+    """Make lists in frames of their own, as CSS kits have them, with a heading or text between."""
+    rng, theme = sketch.rng, sketch.theme
+    parts: list[Block] = []
+    used = 0.0
+    while used < sketch.height:
+        rows: list[Block] = [make(sketch) for _ in range(rng.randint(2, 5))]
+        ruled = [part for row in rows for part in (row, Rule(sketch))][:-1]
+        inner = Column(sketch, ruled)
+        parts.append(Panel(sketch, inner, padding=1, fill=theme.surface, border=theme.border))
+        parts.append(rng.choice((heading, texts.text, texts.link, Button, Tabs))(sketch))
+        used += sum(part.measure(sketch.width)[1] for part in parts[-2:])
+    return Column(sketch, parts, gap=sketch.gap(4, 9))
 
 
 def _list_head(sketch: Sketch) -> Row:

@@ -32,6 +32,7 @@ SHARES: dict[Maker, int] = {
     texts.paragraph: 2,
     texts.link: 3,
     texts.links: 3,
+    texts.bullets: 2,
     texts.breadcrumbs: 2,
     badges: 2,
     Alert: 2,

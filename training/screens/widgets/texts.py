@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.screens import stock
-from training.screens.blocks import Block, Row, Size
+from training.screens.blocks import Block, Column, Row, Size
 from training.screens.screen import Box
 from training.screens.sketch import Sketch, Style
 from training.screens.theme import COLORS, LINK_LOOKS, Color, ink_on, mix
@@ -196,6 +196,19 @@ def links(sketch: Sketch) -> Row:
     size = sketch.rng.choice((0.8, 0.85, 0.9, 1))
     made = [link(sketch, size=size) for _ in range(sketch.rng.randint(2, 5))]
     return Row(sketch, made, gap=sketch.gap(8, 16))
+
+
+def bullets(sketch: Sketch) -> Column:
+    """Make a list with bullets, of links or of texts."""
+    size = sketch.rng.choice((0.9, 1, 1))
+    is_links = sketch.chance(0.6)
+    dot = Label(sketch, "•", sketch.style(size), role="")
+    lines: list[Block] = []
+    for _ in range(sketch.rng.randint(2, 5)):
+        plain = Label(sketch, sketch.phrases.label(22), sketch.style(size))
+        entry = link(sketch, size=size) if is_links else plain
+        lines.append(Row(sketch, [dot, entry], gap=sketch.base * 0.5))
+    return Column(sketch, lines, gap=sketch.gap(0, 4))
 
 
 def breadcrumbs(sketch: Sketch) -> Row:

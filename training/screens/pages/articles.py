@@ -13,7 +13,7 @@ from training.screens.widgets.texts import Label, heading
 
 
 def article(sketch: Sketch, area: Box) -> None:
-    """A text under a heading, with its author, links, tags, pictures."""
+    """Draw a text under a heading, with its author, links, tags, pictures."""
     x0, y0, x1, y1 = area
     width = x1 - x0
 

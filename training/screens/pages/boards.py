@@ -65,7 +65,7 @@ class Tile(Block):
 
 
 def launcher(sketch: Sketch, area: Box) -> None:
-    """A grid of apps or actions, each an icon with a name."""
+    """Draw a grid of apps or actions, each an icon with a name."""
     x0, y0, x1, y1 = area
     width, rng = x1 - x0, sketch.rng
     look = rng.choice(("plain", "card", "square", "square", "circle"))
@@ -77,7 +77,7 @@ def launcher(sketch: Sketch, area: Box) -> None:
 
 
 def icons(sketch: Sketch, area: Box) -> None:
-    """A toolbox: rows of icon buttons in groups, with small headings or links between."""
+    """Draw a toolbox: rows of icon buttons in groups, with small headings or links between."""
     x0, y0, x1, y1 = area
     rng = sketch.rng
 
@@ -94,7 +94,7 @@ def icons(sketch: Sketch, area: Box) -> None:
 
 
 def dashboard(sketch: Sketch, area: Box) -> None:
-    """Figures on cards, a chart, a small table or list."""
+    """Draw figures on cards, a chart, a small table or list."""
     x0, y0, x1, y1 = area
     width, rng = x1 - x0, sketch.rng
     columns = max(1, min(4, int(width / (sketch.base * 8.5))))
@@ -132,7 +132,7 @@ def dashboard(sketch: Sketch, area: Box) -> None:
 
 
 def gallery(sketch: Sketch, area: Box) -> None:
-    """Cards with pictures: a shop, albums, films."""
+    """Draw cards with pictures: a shop, albums, films."""
     x0, y0, x1, y1 = area
     width, rng = x1 - x0, sketch.rng
     columns = max(1, min(4, int(width / (sketch.base * rng.uniform(7.5, 11)))))
@@ -164,7 +164,7 @@ def gallery(sketch: Sketch, area: Box) -> None:
 
 
 def keypad(sketch: Sketch, area: Box) -> None:
-    """A calculator or a telephone's keys, perhaps with a button below."""
+    """Draw a calculator or a telephone's keys, perhaps with a button below."""
     x0, y0, x1, y1 = area
     if y1 - y0 < 9 * sketch.base:
         sketch.kind = "icons"
@@ -182,7 +182,7 @@ def keypad(sketch: Sketch, area: Box) -> None:
 
 
 def calendar(sketch: Sketch, area: Box) -> None:
-    """A month, and what is planned below or beside it."""
+    """Draw a month, and what is planned below or beside it."""
     x0, y0, x1, y1 = area
     month = Calendar(sketch)
     wide = x1 - x0 > max(1.4 * (y1 - y0), 22 * sketch.base)
@@ -199,7 +199,7 @@ def calendar(sketch: Sketch, area: Box) -> None:
 
 
 def player(sketch: Sketch, area: Box) -> None:
-    """Something that plays: a picture, its title, the position, and buttons."""
+    """Draw something that plays: a picture, its title, the position, and buttons."""
     x0, y0, x1, y1 = area
     rng, base = sketch.rng, sketch.base
     width, height = x1 - x0, y1 - y0
@@ -234,7 +234,7 @@ def player(sketch: Sketch, area: Box) -> None:
 
 
 def editor(sketch: Sketch, area: Box) -> None:
-    """A tool for text or pictures: bars of icons around what is edited."""
+    """Draw a tool for text or pictures: bars of icons around what is edited."""
     x0, y0, x1, y1 = area
     theme, rng = sketch.theme, sketch.rng
     bar = mix(theme.background, theme.text, 0.06)

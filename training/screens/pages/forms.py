@@ -14,7 +14,7 @@ from training.screens.widgets.texts import Label, heading, link
 
 
 def login(sketch: Sketch, area: Box) -> None:
-    """A form to sign in or up, in the middle or on a side, often on a card."""
+    """Draw a form to sign in or up, in the middle or on a side, often on a card."""
     rng = sketch.rng
     x0, y0, x1, y1 = area
     width = min(x1 - x0, rng.choice((150, 180, 220, 260, 320)))
@@ -49,7 +49,7 @@ def login(sketch: Sketch, area: Box) -> None:
 
 
 def form(sketch: Sketch, area: Box) -> None:
-    """A longer form: fields, choices, and buttons at its end."""
+    """Draw a longer form: fields, choices, and buttons at its end."""
     rng = sketch.rng
     x0, y0, x1, y1 = area
     width = x1 - x0
@@ -80,7 +80,7 @@ def form(sketch: Sketch, area: Box) -> None:
 
 
 def settings(sketch: Sketch, area: Box) -> None:
-    """Rows of settings in groups with small headings, some on cards."""
+    """Draw rows of settings in groups with small headings, some on cards."""
     x0, y0, x1, y1 = area
     rng, width = sketch.rng, x1 - x0
     on_cards = rng.random() < 0.35

@@ -16,7 +16,7 @@ from training.screens.widgets.texts import Label, heading, link
 
 
 def items(sketch: Sketch, area: Box) -> None:
-    """A list whose rows look alike, perhaps with a search field or tabs above."""
+    """Draw a list whose rows look alike, perhaps with a search field or tabs above."""
     x0, y0, x1, y1 = area
     width, rng = x1 - x0, sketch.rng
     if rng.random() < 0.5:
@@ -41,7 +41,7 @@ def items(sketch: Sketch, area: Box) -> None:
 
 
 def chat(sketch: Sketch, area: Box) -> None:
-    """Messages of two people, and a field to write in at the foot."""
+    """Draw messages of two people, and a field to write in at the foot."""
     x0, y0, x1, y1 = area
     width, rng = x1 - x0, sketch.rng
     send = IconButton(sketch, "send", style=rng.choice(("filled", "bare", "soft")))
@@ -64,7 +64,7 @@ def chat(sketch: Sketch, area: Box) -> None:
 
 
 def table(sketch: Sketch, area: Box) -> None:
-    """A table with what is done with it above, and pages below."""
+    """Draw a table with what is done with it above, and pages below."""
     x0, y0, x1, y1 = area
     width, rng = x1 - x0, sketch.rng
     parts: list[Block] = []
@@ -82,7 +82,7 @@ def table(sketch: Sketch, area: Box) -> None:
 
 
 def links(sketch: Sketch, area: Box) -> None:
-    """Columns of small links under headings, as at the foot of a site or in its index."""
+    """Draw columns of small links under headings, as at the foot of a site or in its index."""
     x0, y0, x1, y1 = area
     width, rng = x1 - x0, sketch.rng
     size = rng.choice((0.8, 0.88, 0.95, 1))
@@ -109,7 +109,7 @@ def links(sketch: Sketch, area: Box) -> None:
 
 
 def feed(sketch: Sketch, area: Box) -> None:
-    """Posts or notes: a person, a text, and icons and links to react with."""
+    """Draw posts or notes: a person, a text, and icons and links to react with."""
     x0, y0, x1, y1 = area
     reactions = sketch.rng.sample(
         ("heart", "chat", "share", "bookmark", "thumb", "more", "star", "undo"), 4

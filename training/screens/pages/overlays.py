@@ -12,7 +12,7 @@ from training.screens.widgets.texts import Alert, Label
 
 
 def dialog(sketch: Sketch) -> None:
-    """A box in the middle: a question or a small form, and its buttons; the page is dimmed."""
+    """Draw a box in the middle: a question or a small form, and its buttons; the page is dimmed."""
     rng, base = sketch.rng, sketch.base
     width = min(sketch.width - 16, base * rng.choice((14, 17, 20)))
     padding = sketch.gap(7, 14)
@@ -38,7 +38,7 @@ def dialog(sketch: Sketch) -> None:
 
 
 def menu(sketch: Sketch) -> None:
-    """A menu that hangs at the top, under a corner or somewhere on the page."""
+    """Draw a menu that hangs at the top, under a corner or somewhere on the page."""
     rng, base = sketch.rng, sketch.base
     width = min(sketch.width - 12, base * rng.uniform(8, 12))
     items = [lists.menu_item(sketch) for _ in range(rng.randint(3, 6))]
@@ -54,7 +54,7 @@ def menu(sketch: Sketch) -> None:
 
 
 def sheet(sketch: Sketch) -> None:
-    """A sheet that has come up from the foot: actions, or a row of places to share to."""
+    """Draw a sheet that has come up from the foot: actions, or a row of places to share to."""
     rng = sketch.rng
     parts: list[Block] = []
     if rng.random() < 0.5:
@@ -75,7 +75,7 @@ def sheet(sketch: Sketch) -> None:
 
 
 def message(sketch: Sketch) -> None:
-    """A short message near the foot or the top."""
+    """Draw a short message near the foot or the top."""
     alert = Alert(sketch)
     width = min(sketch.width - 12, sketch.base * 22)
     height = alert.measure(width)[1]

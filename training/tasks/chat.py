@@ -1,4 +1,4 @@
-"""Conversations of two questions about one screen; the second leans on the first."""
+"""Conversations about one screen: two questions, sometimes three, that lean on each other."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ _FIRST: tuple[tuple[Callable[[Scene], Turn | None], int], ...] = (
     (ask_absent, 2),
     (ask_caption, 2),
 )
+_THIRD_SHARE = 0.2
 _WEIGHTS = [weight for _, weight in _FIRST]
 
 
 def ask_in_chat(scene: Scene) -> Turn | None:
-    """Ask twice: the first question is answered, the second is the turn's own."""
+    """Ask again about a screen that was asked about: the last question is the turn's own."""
     ask = scene.rng.choices([ask for ask, _ in _FIRST], _WEIGHTS)[0]
     first = ask(scene)
     if first is None:
@@ -45,7 +46,11 @@ def ask_in_chat(scene: Scene) -> Turn | None:
     second = second or _about_another(scene, first)
     if second is None:
         return None
-    return replace(second, task="chat", before=((first.question, first.answer),))
+    asked = [first, second]
+    if scene.rng.random() < _THIRD_SHARE and (third := _about_another(scene, second)):
+        asked.append(third)
+    before = tuple((turn.question, turn.answer) for turn in asked[:-1])
+    return replace(asked[-1], task="chat", before=before)
 
 
 def _about_it(scene: Scene, first: Turn) -> Turn | None:

@@ -19,7 +19,7 @@ Ask = Callable[[Scene], Turn | None]
 
 # shares of the questions; a kind that the screen has nothing for leaves its share to the others
 _USUAL: tuple[tuple[Ask, float], ...] = (
-    (ask_text, 34),
+    (ask_text, 32),
     (ask_icon, 15),
     (ask_reference, 12),
     (ask_field, 4),
@@ -31,7 +31,7 @@ _USUAL: tuple[tuple[Ask, float], ...] = (
     (ask_absent, 9),
     (ask_absent_intent, 1),
     (ask_several, 3),
-    (ask_in_chat, 5),
+    (ask_in_chat, 7),
 )
 _SHORT: tuple[tuple[Ask, float], ...] = (
     (ask_text, 60),

@@ -248,7 +248,7 @@ class ExpertLoad:
         load.balance(rate=1e-3)
 
     Attributes:
-        counts: (E,) float32 on the CPU for each router, since the context was opened.
+        counts: (E,) float32 for each router, where it is, since the context was opened.
     """
 
     def __init__(self, model: nn.Module, attention_mask: Tensor | None = None) -> None:
@@ -263,7 +263,9 @@ class ExpertLoad:
         self._hooks: list[Any] = []
 
     def __enter__(self) -> ExpertLoad:
-        self.counts = [torch.zeros(router.weight.shape[0]) for router in self._routers]
+        self.counts = [
+            torch.zeros(len(router.weight), device=router.weight.device) for router in self._routers
+        ]
         for index, router in enumerate(self._routers):
             self._hooks.append(router.register_forward_hook(self._counter(index)))
         return self
@@ -281,8 +283,9 @@ class ExpertLoad:
     def _counter(self, index: int) -> Any:
         def count(router: nn.Module, inputs: Any, output: tuple[Tensor, Tensor]) -> None:
             ids = output[0] if self._real is None else output[0][self._real.to(output[0].device)]
-            experts = len(self.counts[index])
-            self.counts[index] += torch.bincount(ids.flatten(), minlength=experts).cpu()
+            # not torch.bincount, which would wait for a GPU
+            ones = self.counts[index].new_ones(ids.numel())
+            self.counts[index].index_add_(0, ids.flatten(), ones)
 
         return count
 
@@ -293,5 +296,4 @@ class ExpertLoad:
         Source: DeepSeek-V3 (arXiv 2412.19437), section 2.1.2, auxiliary-loss-free balancing.
         """
         for router, counts in zip(self._routers, self.counts, strict=True):
-            step = rate * torch.sign(counts.mean() - counts)
-            router.e_score_correction_bias += step.to(router.e_score_correction_bias.device)
+            router.e_score_correction_bias += rate * torch.sign(counts.mean() - counts)

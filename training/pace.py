@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from training.schedule import GROWTH, LARGEST, Schedule, typical_size
 from training.trainer import Trainer
 from training.workers import Workers
 
-TRIED = 3  # steps of a level, of which the first warms up
+TRIED = 4  # steps of a level, of which the first warms up
 MIN_STEPS = 10
 SHARES_OF = 1000  # steps of a schedule from which the shares of levels are counted
 
@@ -71,13 +72,15 @@ def measure(
         ask(level, made_at_once)
         workers.wait_until_made()
         making = (time.perf_counter() - began) / made_at_once
-        for tried in range(TRIED):
-            if tried == 1:
-                began = _now(trainer.device)
+        times = []
+        for _ in range(TRIED):
             ask(level, 1)
-            _step(trainer, workers.take())
-        computing = (_now(trainer.device) - began) / (TRIED - 1)
-        seconds[level] = max(making, computing)
+            batch = workers.take()
+            began = _now(trainer.device)
+            _step(trainer, batch)
+            times.append(_now(trainer.device) - began)
+        # not the mean: what is met for the first time may take several times as long
+        seconds[level] = max(making, median(times[1:]))
     while workers.untaken:
         workers.take()
     return seconds

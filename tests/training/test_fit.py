@@ -1,0 +1,187 @@
+"""Fitting to one's own screens: folders are checked first, nothing measured is learnt from."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from grounding.evaluation.datasets import DatasetError
+from grounding.evaluation.options import BUNDLED_FOLDER
+from model.processing import Glm4vProcessor
+from training.batches import Request
+from training.fit import main
+from training.own_screens import (
+    OwnAndDrawnScreens,
+    OwnScreen,
+    check_apart,
+    cut,
+    questions_about,
+    read_own_screens,
+    split,
+)
+from training.tasks import Turn
+
+RED = (220, 30, 30)
+
+
+@pytest.fixture(scope="module")
+def processor() -> Glm4vProcessor:
+    return Glm4vProcessor.from_pretrained(BUNDLED_FOLDER)
+
+
+def write_own(folder: Path, count: int = 2, *, size: tuple[int, int] = (230, 170)) -> None:
+    """Write screens with a red button each, a little further to the right on each."""
+    folder.mkdir(exist_ok=True)
+    entries = []
+    for number in range(count):
+        left = 20 + 10 * number
+        image = Image.new("RGB", size, "white")
+        image.paste(RED, (left, 60, left + 80, 100))
+        image.save(folder / f"{number}.png")
+        box = [left, 60, 80, 40]
+        entries.append(entry(f"{number}.png", bbox=box))
+    write_entries(folder, entries)
+
+
+def entry(picture: str, **changes: Any) -> dict[str, Any]:
+    about = {"instruction": f"button {picture}", "data_type": "text", "data_source": "mine"}
+    return {"img_filename": picture, "bbox": [1, 1, 9, 9], **about, **changes}
+
+
+def write_entries(folder: Path, entries: list[dict[str, Any]]) -> None:
+    (folder / "screenspot_own.json").write_text(json.dumps(entries))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"img_filename": "lost.png"}, r"missing, the first is lost\.png"),
+        ({"bbox": [200, 10, 60, 20]}, r"box from \(200, 10\) to \(260, 30\) is not inside 0\.png"),
+        ({"bbox": [10, 10, 0, 20]}, "has no area"),
+        ({"instruction": "  "}, "instruction is '  '; expected a text"),
+        ({"img_filename": "bad.png"}, r"bad\.png.*save it again"),
+    ],
+    ids=["no picture", "box outside", "empty box", "no instruction", "damaged picture"],
+)
+def test_a_folder_that_is_wrong_is_refused_before_work_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: dict[str, Any], said: str
+) -> None:
+    folder = tmp_path / "own"
+    write_own(folder)
+    (folder / "bad.png").write_bytes(b"no picture")
+    write_entries(folder, [entry("1.png"), entry("0.png", **wrong)])
+    with pytest.raises(SystemExit, match=f"(?s){said}.*Nothing was trained"):
+        main([str(folder), "--to", str(tmp_path / "fitted")])
+    assert not (tmp_path / "fitted").exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_pictures_are_split_not_their_targets(tmp_path: Path, processor: Glm4vProcessor) -> None:
+    write_own(tmp_path, 6)
+    screens = read_own_screens(tmp_path, processor)
+    learnt, held_out = split(screens, 0.33, seed=1)
+    assert (len(learnt), len(held_out)) == (4, 2)
+    assert not {s.file for s in learnt} & {s.file for s in held_out}
+    assert split(screens, 0.33, seed=1) == (learnt, held_out)
+    with pytest.raises(DatasetError, match="one screen cannot be both"):
+        split(screens[:1], 0.33, seed=1)
+
+
+def test_a_picture_that_is_learnt_from_is_not_measured_on(
+    tmp_path: Path, processor: Glm4vProcessor
+) -> None:
+    write_own(tmp_path / "a")
+    write_own(tmp_path / "b", 1)
+    learnt, held_out = (read_own_screens(tmp_path / name, processor) for name in "ab")
+    with pytest.raises(DatasetError, match="same picture"):
+        check_apart(learnt, held_out)
+    check_apart(learnt[1:], held_out)
+
+
+def test_targets_stay_on_their_pixels_in_every_part_of_a_screen(
+    tmp_path: Path, processor: Glm4vProcessor
+) -> None:
+    write_own(tmp_path, 1)
+    [own] = read_own_screens(tmp_path, processor)
+    assert own.seen_size == (224, 168)  # nearest multiples of 28
+    rng = random.Random(0)
+    seen = 0
+    for _ in range(40):
+        part = cut(own, (168, 112), rng)
+        assert part.image.shape == (112, 168, 3)
+        for element in part.elements:
+            seen += 1
+            x0, y0, x1, y1 = element.box
+            rows, columns = np.nonzero(part.image[..., 1] < 128)
+            assert columns.min() == pytest.approx(x0, abs=1.5)
+            assert columns.max() + 1 == pytest.approx(x1, abs=1.5)
+            assert rows.min() == pytest.approx(y0, abs=1.5)
+            assert rows.max() + 1 == pytest.approx(y1, abs=1.5)
+    assert seen > 10
+
+
+def test_batches_are_own_screens_and_drawn_ones_and_repeat(
+    tmp_path: Path, processor: Glm4vProcessor
+) -> None:
+    write_own(tmp_path)
+    screens = read_own_screens(tmp_path, processor)
+    make = OwnAndDrawnScreens(BUNDLED_FOLDER, screens, drawn_share=0.5)
+
+    def request(step: int) -> Request:
+        return Request(0, step, "grounding", ((168, 140),), 2, 4, False, 0.0, 1.0)
+
+    batches = [make(request(step)) for step in range(8)]
+    assert all(not batch.is_complete for batch in batches)
+    has_red = [bool((batch.images == RED).all(-1).any()) for batch in batches]
+    assert True in has_red
+    assert False in has_red
+    assert all((batch.lengths > 0).all() for batch in batches)
+    again = make(request(3))
+    np.testing.assert_array_equal(again.images, batches[3].images)
+    np.testing.assert_array_equal(again.input_ids, batches[3].input_ids)
+
+
+def test_what_is_measured_is_asked_about_the_picture_as_it_is(
+    tmp_path: Path, processor: Glm4vProcessor
+) -> None:
+    write_own(tmp_path, 1)
+    [(screen, turn)] = questions_about(read_own_screens(tmp_path, processor))
+    assert (screen.width, screen.height) == (230, 170)
+    assert turn.question == "Click on button 0.png"
+    assert isinstance(turn, Turn)
+    assert turn.element is not None
+    assert turn.element.box == (20, 60, 100, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rate", "verdict"), [("5e-4", "is better"), ("1e-12", "is not better")])
+def test_the_better_model_is_kept_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: str, verdict: str
+) -> None:
+    """A label that means nothing is learnt in a few steps; with a rate of nothing it is not."""
+    from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+
+    write_own(tmp_path / "own", 8, size=(168, 140))
+    to = tmp_path / "fitted"
+    options = ["--steps", "40", "--drawn-share", "0", "--workers", "0", "--learning-rate", rate]
+    main([str(tmp_path / "own"), "--to", str(to), *options])
+    said = capsys.readouterr().err
+    assert "before:" in said
+    assert "after:" in said
+    assert verdict in said
+    Glm4vMoeForConditionalGeneration.from_pretrained(to)
+    assert (to / "README.md").is_file()
+
+
+def test_a_screen_is_what_the_evaluation_counts(tmp_path: Path, processor: Glm4vProcessor) -> None:
+    write_own(tmp_path, 1)
+    [own] = read_own_screens(tmp_path, processor)
+    assert own == OwnScreen(
+        tmp_path / "0.png", (230, 170), (224, 168), (("button 0.png", (20, 60, 100, 100), "text"),)
+    )

@@ -1,0 +1,253 @@
+"""Fit the model to screens of one's own: learn from some, measure on others, keep the better one.
+
+    python -m training.fit FOLDER [--held-out FOLDER2 | --hold-out-share 0.33] [--minutes 5]
+
+FOLDER is in ScreenSpot's layout: pictures, and a list of what to find in them and where. A third of
+its pictures is held out, if no others are given to measure on. Drawn screens are mixed in, so that
+nothing is forgotten. The checkpoint goes to --to; try it with: python app.py --model fitted
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from grounding.evaluation.datasets import DatasetError
+from grounding.evaluation.options import check_model
+from model.checkpoint import CheckpointError
+from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.processing import Glm4vProcessor
+from training.batches import Request, to_tensors
+from training.evaluation import Question, Score, ask, scores
+from training.export import Story, export
+from training.materials import Materials, MaterialsError
+from training.options import BUNDLED
+from training.own_screens import (
+    OwnAndDrawnScreens,
+    check_apart,
+    questions_about,
+    read_own_screens,
+    split,
+)
+from training.pace import BatchWorkers
+from training.schedule import Schedule
+from training.telling import describe_data, describe_machine, tell
+from training.trainer import Rates, Trainer
+from training.workers import WorkerError, Workers
+
+HOLD_OUT_SHARE, DRAWN_SHARE = 0.33, 0.5
+MINUTES = 5.0
+VISION_SCALE = 0.5  # of the learning rate
+SIZES = "middle"  # of the drawn screens
+SCREENS, TURNS = 4, 8  # in a batch, about each: small ones, for many steps in little time
+RATE = 5e-4
+TRIED, MIN_STEPS = 4, 10
+MAX_ASKED = 200
+AHEAD = 4  # batches
+TOLD_EVERY_S = 20.0
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Fit, and write the better checkpoint."""
+    settings = _read_settings(arguments)
+    try:
+        _Fit(settings).run()
+    except (DatasetError, MaterialsError, CheckpointError, WorkerError) as error:
+        sys.exit(f"error: {error}")
+
+
+class _Fit:
+    """One fit, from its settings to its checkpoint; everything is checked before work begins."""
+
+    def __init__(self, settings: argparse.Namespace) -> None:
+        self.settings = settings
+        self.start = Path(check_model(settings.model))
+        self.processor = Glm4vProcessor.from_pretrained(self.start)
+        screens = read_own_screens(settings.folder, self.processor)
+        if settings.held_out is None:
+            self.learnt, self.held_out = split(screens, settings.hold_out_share, seed=settings.seed)
+        else:
+            self.learnt = screens
+            self.held_out = read_own_screens(settings.held_out, self.processor)
+        check_apart(self.learnt, self.held_out)
+        self.materials = Materials.load(settings.materials)
+        self.device = torch.device(settings.device)
+        self.seconds, self.screens, self.questions = 0.0, 0, 0
+
+    def run(self) -> None:
+        """Train, measure and export."""
+        targets = [sum(len(s.targets) for s in part) for part in (self.learnt, self.held_out)]
+        tell(
+            f"{len(self.learnt)} screens with {targets[0]} targets to learn from, "
+            f"{len(self.held_out)} with {targets[1]} held out"
+        )
+        model = Glm4vMoeForConditionalGeneration.from_pretrained(self.start).to(self.device)
+        before = self.measure(model)
+        tell(f"before: {_told(before)}")
+        fitted, steps = self.train(copy.deepcopy(model))
+        after = self.measure(fitted)
+        tell(f"after:  {_told(after)}")
+        is_better = _rate(after) > _rate(before)
+        story = Story(
+            command=self.settings.command,
+            start=self.settings.model,
+            data=f"{len(self.learnt)} screens of one's own, and drawn ones. {describe_data()}",
+            screens=self.screens if is_better else 0,
+            questions=self.questions if is_better else 0,
+            steps=steps if is_better else 0,
+            hours=self.seconds / 3600 if is_better else 0,
+            machine=describe_machine(self.device),
+            accuracy=[replace(s, task=f"{s.task} on screens like those") for s in after]
+            if is_better
+            else [replace(s, task=f"{s.task} on own screens") for s in before],
+            measured_on=f"{len(self.held_out)} screens that were held out",
+        )
+        kept = fitted if is_better else model
+        export(kept, self.settings.to, processor_folder=self.start, story=story)
+        tell(
+            f"the fitted model is better: {self.settings.to}"
+            if is_better
+            else f"the fitted model is not better, so {self.settings.to} is the model as it was; "
+            "more screens, or more --minutes, may help"
+        )
+
+    def measure(self, model: Glm4vMoeForConditionalGeneration) -> list[Score]:
+        """Ask where targets of the held-out screens are: all, or some evenly spread."""
+        asked = questions_about(self.held_out)
+        count = min(len(asked), MAX_ASKED)
+        spread = [asked[i * len(asked) // count] for i in range(count)]
+        questions = [Question(screen, turn, False) for screen, turn in spread]
+        return scores(ask(model, self.processor, questions))
+
+    def train(
+        self, model: Glm4vMoeForConditionalGeneration
+    ) -> tuple[Glm4vMoeForConditionalGeneration, int]:
+        """Return the model after training, and in how many steps."""
+        settings = self.settings
+        make = OwnAndDrawnScreens(
+            self.start,
+            self.learnt,
+            drawn_share=settings.drawn_share,
+            materials=self.materials.folder,
+        )
+        began = time.perf_counter()
+        with Workers(make, settings.workers, prepare=to_tensors) as workers:
+            steps = settings.steps
+            if steps is None:
+                trial = self._trainer(copy.deepcopy(model), TRIED)
+                pace = self._take_steps(trial, workers)
+                left = settings.minutes * 60 - (time.perf_counter() - began)
+                steps = max(MIN_STEPS, round(left / pace))
+            trainer = self._trainer(model, steps)
+            tell(f"{steps} steps")
+            self.screens = self.questions = 0
+            self._take_steps(trainer, workers)
+        self.seconds = time.perf_counter() - began
+        return trainer.model, steps
+
+    def _trainer(self, model: Glm4vMoeForConditionalGeneration, steps: int) -> Trainer:
+        rate = self.settings.learning_rate
+        return Trainer(
+            model,
+            Schedule(0, steps, SIZES, is_growing=False),
+            Rates(rate, rate, VISION_SCALE),
+            device=self.device,
+            seed=self.settings.seed,
+        )
+
+    def _take_steps(self, trainer: Trainer, workers: BatchWorkers) -> float:
+        """Take all steps of a trainer's schedule; return the seconds a step takes."""
+        steps, asked = trainer.schedule.steps, 0
+        began = told = time.perf_counter()
+        first_s = 0.0
+        while trainer.done < steps:
+            while asked < min(steps, trainer.done + AHEAD):
+                workers.submit(self._request(trainer.schedule, asked))
+                asked += 1
+            batch = workers.take()
+            loss = float(trainer.step(batch)["loss"])
+            self.screens += batch.images.shape[0]
+            self.questions += batch.questions
+            now = time.perf_counter()
+            if trainer.done == 1:
+                first_s = now - began  # processes start, and memory is laid out
+            if now - told > TOLD_EVERY_S:
+                told = now
+                tell(f"{now - began:6.0f} s  step {trainer.done} of {steps}  loss {loss:.2f}")
+        return (time.perf_counter() - began - first_s) / max(1, steps - 1)
+
+    def _request(self, schedule: Schedule, step: int) -> Request:
+        return Request.of(
+            schedule,
+            step,
+            seed=self.settings.seed,
+            screens=SCREENS,
+            turns=TURNS,
+            difficulty=1.0,
+        )
+
+
+def _rate(measured: Sequence[Score]) -> float:
+    """Part of all places that were found."""
+    return sum(s.right for s in measured) / max(1, sum(s.count for s in measured))
+
+
+def _told(measured: Sequence[Score]) -> str:
+    parts = [f"{s.task} {s.right} of {s.count}, IoU >= 0.5 {s.iou_50 or 0:.0%}" for s in measured]
+    return f"{_rate(measured):.1%} right ({'; '.join(parts)})"
+
+
+def _read_settings(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.fit",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("folder", type=Path, metavar="FOLDER", help="screens to learn from, in ScreenSpot's layout")
+    add("--held-out", type=Path, metavar="FOLDER2", help="screens to measure on")
+    add(
+        "--hold-out-share",
+        type=_share,
+        help=f"part of FOLDER's screens to measure on instead ({HOLD_OUT_SHARE})",
+    )
+    add("--minutes", type=float, default=MINUTES, help="of training (%(default)s)")
+    add("--steps", type=int, help="of training instead, whatever they take")
+    add("--model", default=BUNDLED, help="bundled (the default), or a checkpoint's folder")
+    add("--to", type=Path, default=Path("fitted"), help="checkpoint to write (%(default)s)")
+    add(
+        "--drawn-share",
+        type=_share,
+        default=DRAWN_SHARE,
+        help="part of the batches that are drawn screens (%(default)s)",
+    )
+    add("--learning-rate", type=float, default=RATE, help="full one (%(default)s)")
+    add("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    add("--workers", type=int, default=1, help="processes that make batches (%(default)s)")
+    add("--materials", type=Path, help="folder of fonts, icons and words, if not the cache")
+    add("--seed", type=int, default=0)
+    settings = parser.parse_args(arguments)
+    if settings.held_out is not None and settings.hold_out_share is not None:
+        parser.error("give --held-out or --hold-out-share, not both")
+    settings.hold_out_share = settings.hold_out_share or HOLD_OUT_SHARE
+    words = sys.argv[1:] if arguments is None else arguments
+    settings.command = shlex.join(["python", "-m", "training.fit", *words])
+    return settings
+
+
+def _share(text: str) -> float:
+    if not 0 <= (number := float(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in 0 .. 1, 1 excluded")
+    return number
+
+
+if __name__ == "__main__":
+    main()

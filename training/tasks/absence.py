@@ -6,14 +6,16 @@ differ from a name on this screen in one word; icons are missing among others th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from training.screens.screen import Element
 from training.tasks.locating import ask_where
 from training.tasks.names import ALIASES, COMMON_NAMES, INTENTS, SYNONYMS
-from training.tasks.phrases import quoted
-from training.tasks.scene import Scene, called
+from training.tasks.phrases import BARE_SHARE, quoted, with_kind
+from training.tasks.scene import Scene, called, is_legible
 from training.tasks.thoughts import think_of_absence
 from training.tasks.turn import CANNOT, NOT_THERE, Turn
-from training.tasks.wording import ACT, ASK_INTENT, ICON_ALONE, ICON_NAMES, PRESS, WITH_ALIAS
+from training.tasks.wording import ACT, ASK_INTENT, ICON_ALONE, ICON_BUTTON, ICON_NAMES, PRESS
 
 ATTEMPTS = 8
 LONGEST_NAME = 30  # characters
@@ -31,7 +33,7 @@ _TELLING_ROLES = (
 )
 _COLORS = ("red", "green", "blue", "orange", "purple", "pink", "teal", "yellow")
 _UNSURE_ICONS = ("down", "right", "back", "forward", "check", "user", "image")
-_NAMED_KINDS = ("button", "link", "tab", "icon", "row", "field", "checkbox", "switch", "text")
+_COMMON_KINDS = ("button", "link", "tab", "list item")
 
 
 def ask_absent(scene: Scene) -> Turn | None:
@@ -75,49 +77,48 @@ def absent_icon(scene: Scene) -> str | None:
         concept = scene.rng.choice(tuple(SYNONYMS))
         if concept not in _UNSURE_ICONS and scene.is_icon_absent(concept):
             word = scene.rng.choice(SYNONYMS[concept])
-            is_alone = scene.rng.random() < 0.15
-            form = ICON_ALONE if is_alone else scene.rng.choice(ICON_NAMES)
-            return form.format(word)
+            return scene.rng.choice((*ICON_NAMES * 2, ICON_BUTTON, ICON_ALONE)).format(word)
     return None
 
 
 def absent_text(scene: Scene) -> str | None:
-    """Name something by a text that stands nowhere on the screen."""
+    """Name something by a text that stands nowhere on the screen, as its like would be named."""
     rng = scene.rng
     for _ in range(ATTEMPTS):
-        name = _similar_name(scene) if rng.random() < 0.4 else _foreign_name(scene)
-        if name and len(name) <= LONGEST_NAME and scene.is_absent(name):
-            name = quoted(scene, name)
-            if rng.random() < 0.5:
-                return name
-            return rng.choice(WITH_ALIAS).format(name, rng.choice(_NAMED_KINDS))
+        element = _foreign(scene)
+        if element is not None and rng.random() < 0.4:
+            element = _similar(scene, called(element))
+        if element is None:
+            continue
+        name = called(element)
+        if is_legible(name) and len(name) <= LONGEST_NAME and scene.is_absent(name):
+            if rng.random() < BARE_SHARE:
+                return quoted(scene, name)
+            return with_kind(scene, name, element, rng.choice(ALIASES[element.role]))
     return None
 
 
-def _foreign_name(scene: Scene) -> str:
-    """Take a name from another screen, or a common one if there are no others."""
+def _foreign(scene: Scene) -> Element | None:
+    """Pick an element of another screen, or one with a common name if there are no others."""
     if not scene.others:
-        return scene.rng.choice(COMMON_NAMES)
+        role = scene.rng.choice(_COMMON_KINDS)
+        return Element(role, (0, 0, 0, 0), scene.rng.choice(COMMON_NAMES))
     elements = scene.rng.choice(scene.others).elements
-    return _name(scene.rng.choice(elements)) if elements else ""
+    element = scene.rng.choice(elements) if elements else None
+    return None if element is None or element.role == "icon" else element
 
 
-def _similar_name(scene: Scene) -> str:
-    """Change one word of a name on this screen."""
-    if not scene.named:
-        return ""
-    words = called(scene.rng.choice(scene.named)).split()
-    other = _foreign_name(scene).split()
-    if len(words) < 2 or not other:
-        return ""
+def _similar(scene: Scene, other: str) -> Element | None:
+    """Change one word in the name of an element of this screen, for one of another name."""
+    element = scene.rng.choice(scene.named) if scene.named else None
+    words = called(element).split() if element else []
+    if element is None or len(words) < 2 or not other.split():
+        return None
     index = scene.rng.randrange(len(words))
-    word = scene.rng.choice(other)
+    word = scene.rng.choice(other.split())
     words[index] = word.capitalize() if words[index][:1].isupper() else word.lower()
-    return " ".join(words)
-
-
-def _name(element: Element) -> str:
-    return "" if element.role == "icon" else called(element)
+    name = " ".join(words)
+    return replace(element, name=name, label=name if element.label else "")
 
 
 def _absent_kind(scene: Scene) -> str | None:

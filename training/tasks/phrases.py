@@ -20,6 +20,7 @@ from training.tasks.wording import (
 )
 
 ATTEMPTS = 4
+BARE_SHARE = 0.45  # of names, said without the kind of element
 
 Phrase = tuple[str, Element]
 
@@ -42,20 +43,24 @@ def by_text(scene: Scene, element: Element) -> str | None:
     rng = scene.rng
     for _ in range(ATTEMPTS):
         name = called(element)
-        chance = rng.random()
-        if chance < 0.45:
+        if rng.random() < BARE_SHARE:
             if scene.meant_by(name) is element:
                 return quoted(scene, name)
             continue
         alias = rng.choice(ALIASES[element.role])
         if scene.meant_by_kind(name, alias) is not element:
             continue
-        name = quoted(scene, name)
-        if chance < 0.88:
-            return rng.choice(WITH_ALIAS).format(name, alias)
-        is_labelled = element.label or element.role in ("switch", "slider", "progress bar")
-        return rng.choice(FOR_LABEL if is_labelled else LABELLED).format(alias, name)
+        return with_kind(scene, name, element, alias)
     return None
+
+
+def with_kind(scene: Scene, name: str, element: Element, alias: str) -> str:
+    """Say a name together with what kind of element it is, one such as ``element``."""
+    name = quoted(scene, name)
+    if scene.rng.random() < 0.78:
+        return scene.rng.choice(WITH_ALIAS).format(name, alias)
+    is_labelled = element.label or element.role in ("switch", "slider", "progress bar")
+    return scene.rng.choice(FOR_LABEL if is_labelled else LABELLED).format(alias, name)
 
 
 def by_icon(scene: Scene, element: Element) -> str | None:

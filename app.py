@@ -216,12 +216,13 @@ def describe_model(model: str) -> tuple[str, str, str]:
         return Path(model).name if Path(model).is_dir() else model, "", ""
     card = (ASSETS / BUNDLED / "README.md").read_text(encoding="utf-8")
     _, summary, body = card.split("\n\n", 2)
+    body = body.partition("\n<!-- ")[0]  # what follows has pictures that the page cannot show
     connect = (
         "To answer with GLM-4.5V itself, start the page with a folder or a Hugging Face id:\n\n"
         "```\npython app.py --model zai-org/GLM-4.5V\n```\n\n"
         "It needs about 215 GB of GPU and main memory in bfloat16."
     )
-    return "Bundled demo model", summary, f"{body}\n{connect}"
+    return "Bundled demo model", summary, f"{body.rstrip()}\n\n{connect}"
 
 
 def check_model(model: str) -> str:

@@ -160,6 +160,7 @@ def test_the_page_says_what_the_bundled_model_can_do_and_what_else_to_run() -> N
     assert "72 %" in summary
     assert "| 58 % (of 345) |" in about
     assert "--model zai-org/GLM-4.5V" in about
+    assert "![" not in about  # the page does not serve the pictures of the card
 
 
 def test_a_port_in_use_ends_the_start_with_a_sentence() -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from model import vision
 from model.attention import attend, attend_reference, attention_mask_of
 from model.cache import KVCache
 from model.vision import attend_segments, attend_segments_reference
@@ -72,6 +73,20 @@ def test_segment_attention_equals_one_masked_product(lengths: list[int]) -> None
     q, k, v = (torch.randn(sum(lengths), 3, 8) for _ in range(3))
     want = attend_segments_reference(q, k, v, lengths)
     torch.testing.assert_close(attend_segments(q, k, v, lengths), want)
+
+
+@pytest.mark.parametrize("written_out", [0, 1024])
+def test_segment_attention_has_the_gradients_of_one_masked_product(
+    written_out: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vision, "MAX_WRITTEN_OUT_PATCHES", written_out)
+    lengths = [4, 6, 6, 1]
+    inputs = [torch.randn(sum(lengths), 3, 8, requires_grad=True) for _ in range(3)]
+    outputs = [attend(*inputs, lengths) for attend in (attend_segments, attend_segments_reference)]
+    torch.testing.assert_close(*outputs)
+    mark = torch.randn_like(outputs[0])
+    got, want = (torch.autograd.grad((out * mark).sum(), inputs) for out in outputs)
+    torch.testing.assert_close(got, want)
 
 
 def test_a_cache_returns_what_concatenation_would_and_grows() -> None:

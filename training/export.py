@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import tempfile
@@ -83,17 +84,10 @@ def export(
 
 def in_bfloat16(model: Glm4vMoeForConditionalGeneration) -> Glm4vMoeForConditionalGeneration:
     """Return a copy with bfloat16 parameters on the CPU; buffers keep their own dtype."""
-    with torch.device("meta"):
-        copy = type(model)(model.config)
-    state = {
-        name: tensor.detach().to("cpu", torch.bfloat16) for name, tensor in model.named_parameters()
-    }
-    state |= {name: tensor.detach().cpu() for name, tensor in model.named_buffers()}
-    copy.load_state_dict(
-        {name: state[name] for name in model.state_dict()}, assign=True, strict=True
-    )
-    copy.generation_config = model.generation_config
-    return copy.eval()
+    exported = copy.deepcopy(model).cpu().eval()
+    for parameter in exported.parameters():
+        parameter.data = parameter.data.to(torch.bfloat16)
+    return exported
 
 
 def write_card(model: Glm4vMoeForConditionalGeneration, story: Story) -> str:

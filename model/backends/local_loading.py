@@ -90,17 +90,11 @@ def _thinking_of(processor: Glm4vProcessor) -> ThinkingBudget | None:
     return ThinkingBudget(0, opening, (closing, *tokenizer.encode("\n")))
 
 
-def _compile_meanwhile(dtype: torch.dtype, quantization: str | None) -> None:
+def _compile_meanwhile(dtype: torch.dtype) -> None:
     """Let the kernels be there when the weights are: on a new machine they have to be compiled."""
     from model import native
-    from model.native import int8
 
-    def compile_all() -> None:
-        native.load(dtype)
-        if quantization == "int8":
-            int8.load(dtype)
-
-    threading.Thread(target=compile_all, name="compiling", daemon=True).start()
+    threading.Thread(target=native.load, args=(dtype,), name="compiling", daemon=True).start()
 
 
 def load_checkpoint(
@@ -133,7 +127,7 @@ def load_checkpoint(
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
     if torch.device("cpu" if device == "auto" else device).type == "cpu":
-        _compile_meanwhile(resolve_dtype(dtype, prepared.config), quantization)
+        _compile_meanwhile(resolve_dtype(dtype, prepared.config))
     model = Glm4vMoeForConditionalGeneration.from_pretrained(
         path_or_hub_id,
         dtype=dtype,

@@ -3,7 +3,7 @@
 
 /* out = down @ (silu(gate @ x) * (up @ x)) of some rows of a block */
 typedef struct {
-    const T *gate, *up, *down; /* (inner, hidden), (inner, hidden), (hidden, inner) */
+    Matrix gate, up, down; /* (inner, hidden), (inner, hidden), (hidden, inner) */
     int64_t inner, count;
     const int64_t *rows; /* which of the block, (count); NULL for the first ones */
     const float *shares; /* factors of the results (count); NULL for 1 */
@@ -43,8 +43,8 @@ static int make_chosen(Chosen *chosen, int64_t pairs, int64_t experts, int64_t i
 }
 
 static void choose(Chosen *chosen, const int64_t *ids, const float *shares, int64_t rows,
-                   int64_t top_k, int64_t experts, int64_t hidden, const T *gate_up,
-                   const T *down) {
+                   int64_t top_k, int64_t experts, int64_t hidden, Matrix gate_up,
+                   Matrix down) {
     int64_t inner = chosen->inner, *starts = chosen->starts;
     memset(starts, 0, (size_t)(experts + 1) * sizeof *starts);
     for (int64_t pair = 0; pair < rows * top_k; pair++) starts[ids[pair] + 1]++;
@@ -55,9 +55,9 @@ static void choose(Chosen *chosen, const int64_t *ids, const float *shares, int6
         if (!count) continue;
         float *between = chosen->between + chosen->count * chosen->step;
         clear_tail(between, inner);
-        chosen->layers[chosen->count++] = (Layer){gate_up + 2 * e * inner * hidden,
-                                                  gate_up + (2 * e + 1) * inner * hidden,
-                                                  down + e * hidden * inner,
+        chosen->layers[chosen->count++] = (Layer){rows_from(gate_up, 2 * e * inner, hidden),
+                                                  rows_from(gate_up, (2 * e + 1) * inner, hidden),
+                                                  rows_from(down, e * hidden, inner),
                                                   inner,
                                                   count,
                                                   chosen->rows + starts[e],
@@ -76,9 +76,10 @@ static inline int64_t units_of(int64_t outputs) { return (outputs + ROWS - 1) / 
 static void enter_layer(const Layer *layer, int64_t unit, const float *block, int64_t hidden) {
     _Alignas(64) float gates[ROWS * ROWS], ups[ROWS * ROWS];
     int64_t start = unit * ROWS, outputs = smaller(ROWS, layer->inner - start);
-    products(layer->gate + start * hidden, hidden, outputs, block, layer->rows, layer->count,
-             gates);
-    products(layer->up + start * hidden, hidden, outputs, block, layer->rows, layer->count, ups);
+    matrix_products(rows_from(layer->gate, start, hidden), hidden, outputs, block, layer->rows,
+                    layer->count, gates);
+    matrix_products(rows_from(layer->up, start, hidden), hidden, outputs, block, layer->rows,
+                    layer->count, ups);
     for (int64_t j = 0; j < layer->count; j++) {
         int64_t row = layer->rows ? layer->rows[j] : j;
         for (int64_t o = 0; o < outputs; o++) {
@@ -93,8 +94,8 @@ static void enter_layer(const Layer *layer, int64_t unit, const float *block, in
 static void leave_layer(const Layer *layer, int64_t unit, int64_t hidden, float *sums) {
     _Alignas(64) float tile[ROWS * ROWS];
     int64_t start = unit * ROWS, outputs = smaller(ROWS, hidden - start);
-    products(layer->down + start * layer->inner, layer->inner, outputs, layer->between,
-             layer->rows, layer->count, tile);
+    matrix_products(rows_from(layer->down, start, layer->inner), layer->inner, outputs,
+                    layer->between, layer->rows, layer->count, tile);
     for (int64_t j = 0; j < layer->count; j++) {
         int64_t row = layer->rows ? layer->rows[j] : j;
         float share = layer->shares ? layer->shares[j] : 1.0f;

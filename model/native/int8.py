@@ -6,40 +6,31 @@ The twins in torch stand in `model.quantization`.
 from __future__ import annotations
 
 import ctypes
-import logging
-import os
-import threading
 from ctypes import c_int, c_int64, c_void_p
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from model.native import DEFINES, _check, _is_plain, _only_computes, threads_for
-from model.native.build import BuildError, load_library
+from model import native
+from model.native import MAX_ROWS, _check, _is_plain, _only_computes, threads_for
 
-logger = logging.getLogger(__name__)
-
-SOURCE = Path(__file__).with_name("int8.c")
-# Beyond, the matrix written out and torch's product win.
-MAX_ROWS = 16
 # pointers of tensors, then sizes
 SIGNATURES: dict[str, list[type]] = {
-    "linear": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
-    "routed_experts": [c_void_p] * 8 + [c_int64] * 4 + [c_int],
+    "linear_int8": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
+    "routed_experts_int8": [c_void_p] * 8 + [c_int64] * 5 + [c_int],
     "dequantize": [c_void_p] * 3 + [c_int64] * 2 + [c_int],
 }
 
 
 class Int8Kernels:
-    """The functions of ``int8.c`` for one dtype of activations."""
+    """The functions of ``int8.h`` for one dtype of activations."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         for name, types in SIGNATURES.items():
             function = getattr(library, name)
             function.argtypes, function.restype = types, c_int
-        self._linear = library.linear
-        self._routed_experts = library.routed_experts
+        self._linear = library.linear_int8
+        self._routed_experts = library.routed_experts_int8
         self._dequantize = library.dequantize
 
     def linear(self, x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
@@ -70,7 +61,7 @@ class Int8Kernels:
     ) -> Tensor:
         """`model.moe.run_experts_reference` with silu, of (integers, scales): (N, C) -> (N, C)."""
         rows, top_k = ids.shape
-        _, hidden, inner = down[0].shape
+        experts, hidden, inner = down[0].shape
         ids, weights = ids.long().contiguous(), weights.float().contiguous()
         out = torch.empty_like(x)
         status = self._routed_experts(
@@ -81,9 +72,10 @@ class Int8Kernels:
             out.data_ptr(),
             rows,
             top_k,
+            experts,
             hidden,
             inner,
-            threads_for(3 * top_k * hidden * inner),
+            threads_for(3 * rows * top_k * hidden * inner),
         )
         _check(status)
         return out
@@ -99,26 +91,14 @@ class Int8Kernels:
 
 
 _kernels: dict[torch.dtype, Int8Kernels | None] = {}
-_loading = threading.Lock()
 
 
 def load(dtype: torch.dtype) -> Int8Kernels | None:
-    """Return the kernels for activations in ``dtype``, compiled at the first call, or None."""
+    """Return the kernels for activations in ``dtype``; None if they can't be had."""
     if dtype not in _kernels:
-        with _loading:
-            if dtype not in _kernels:
-                _kernels[dtype] = _load(dtype)
+        kernels = native.load(dtype)
+        _kernels[dtype] = None if kernels is None else Int8Kernels(kernels.library)
     return _kernels[dtype]
-
-
-def _load(dtype: torch.dtype) -> Int8Kernels | None:
-    if dtype not in DEFINES or os.environ.get("SIGHTLINE_NATIVE") == "0":
-        return None
-    try:
-        return Int8Kernels(load_library(*DEFINES[dtype], source=SOURCE))
-    except BuildError as error:
-        logger.info("8-bit weights are written out before use: %s", error)
-        return None
 
 
 def kernels_for(dtype: torch.dtype, weight: Tensor, scale: Tensor) -> Int8Kernels | None:
@@ -129,7 +109,10 @@ def kernels_for(dtype: torch.dtype, weight: Tensor, scale: Tensor) -> Int8Kernel
 
 
 def can_take(x: Tensor, *others: Tensor | None) -> bool:
-    """Whether activations are few enough and lie as the kernels read them; so must the others."""
+    """Whether activations are few enough and lie as the kernels read them; so must the others.
+
+    For more, the matrix written out and torch's product win.
+    """
     if x.numel() > MAX_ROWS * x.shape[-1]:
         return False
     return all(y is None or (_is_plain(y, x.dtype) and y.is_contiguous()) for y in (x, *others))

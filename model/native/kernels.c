@@ -9,6 +9,7 @@
 #include "vectors.h"
 
 #include "products.h"
+#include "quantized.h"
 
 #include "attention.h"
 #include "feed_forward.h"
@@ -18,7 +19,7 @@
 #endif
 
 /* As `linear` for up to 16 rows, a thread's part; `block` is scratch space */
-static void multiply_few(const T *x, const T *weight, const T *bias, T *out, int64_t rows,
+static void multiply_few(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
                          int64_t inputs, int64_t outputs, float *block) {
 #pragma omp single
     pack(x, inputs, NULL, rows, block);
@@ -26,7 +27,7 @@ static void multiply_few(const T *x, const T *weight, const T *bias, T *out, int
     for (int64_t unit = 0; unit < units_of(outputs); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
         int64_t first = unit * ROWS, some = smaller(ROWS, outputs - first);
-        products(weight + first * inputs, inputs, some, block, NULL, rows, tile);
+        matrix_products(rows_from(weight, first, inputs), inputs, some, block, NULL, rows, tile);
         for (int64_t row = 0; row < rows; row++)
             for (int64_t o = 0; o < some; o++) {
                 float sum = tile[o * ROWS + row] + (bias ? load(bias[first + o]) : 0.0f);
@@ -49,7 +50,7 @@ int linear(const T *x, const T *weight, const T *bias, T *out, int64_t rows, int
             multiply(x, weight, bias, out, rows, inputs, outputs, packed);
         else
 #endif
-            multiply_few(x, weight, bias, out, rows, inputs, outputs, packed);
+            multiply_few(x, (Matrix){weight, NULL}, bias, out, rows, inputs, outputs, packed);
         end_products();
     }
     free(packed);
@@ -117,7 +118,8 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const T 
         free(packed), free(sums), release_chosen(&chosen);
         return -1;
     }
-    choose(&chosen, ids, shares, rows, top_k, experts, hidden, gate_up, down);
+    choose(&chosen, ids, shares, rows, top_k, experts, hidden,
+           (Matrix){gate_up, NULL}, (Matrix){down, NULL});
     if (rows <= ROWS) pack(x, hidden, NULL, rows, packed);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
@@ -176,3 +178,5 @@ int attention(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t
     free(queries), free(parts);
     return 0;
 }
+
+#include "int8.h"

@@ -125,10 +125,11 @@ static void multiply(const T *x, const T *weight, const T *bias, T *out, int64_t
     }
 }
 
-/* An expert's rows, and the sums (rows, hidden) of all experts, in blocks; a thread's part */
+/* An expert's rows (of matrices that are not in integers), and the sums (rows, hidden) of all experts, in blocks; a thread's part */
 static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *packed, float *sums) {
     int64_t blocks = units_of(layer->count), inner = layer->inner;
     int64_t size = block_size(hidden), between_size = block_size(inner);
+    const T *gate = layer->gate.values, *up = layer->up.values, *down = layer->down.values;
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; b++) {
         pack(x, hidden, layer->rows + b * ROWS, smaller(ROWS, layer->count - b * ROWS),
@@ -141,8 +142,8 @@ static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *pa
             _Alignas(64) float tiles[4][ROWS * ROWS];
             int64_t some = smaller(ROWS, inner - start), sides = smaller(2, blocks - b);
             const float *left = packed + b * size, *right = left + (sides - 1) * size;
-            four_products(layer->gate + start * hidden, some, layer->up + start * hidden, some,
-                          hidden, left, right, tiles);
+            four_products(gate + start * hidden, some, up + start * hidden, some, hidden, left,
+                          right, tiles);
             for (int64_t side = 0; side < sides; side++)
                 activate(tiles[2 * side], tiles[2 * side + 1], some, start,
                          layer->between + (b + side) * between_size);
@@ -151,7 +152,7 @@ static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *pa
     for (int64_t first = 0; first < hidden; first += 2 * ROWS)
         for (int64_t b = 0; b < blocks; b += 2) {
             _Alignas(64) float tiles[4][ROWS * ROWS];
-            const T *w = layer->down + first * inner;
+            const T *w = down + first * inner;
             const float *left = layer->between + b * between_size;
             four_products(w, smaller(ROWS, hidden - first), w + ROWS * inner,
                           smaller(ROWS, hidden - first - ROWS), inner, left,

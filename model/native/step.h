@@ -3,12 +3,13 @@
 
 /* A decoder layer. Matrices (outputs, inputs); biases may be NULL */
 typedef struct {
-    const T *input_norm, *q, *k, *v, *q_bias, *k_bias, *v_bias, *o, *post_norm;
+    const T *input_norm, *q_bias, *k_bias, *v_bias, *post_norm;
     const T *router;          /* (experts, hidden); NULL in a layer without experts */
     const float *router_bias; /* (experts) */
-    const T *gate_up, *down;  /* (experts, 2 * expert_inner, hidden), (experts, hidden, ...) */
-    const T *gate, *up, *mlp_down; /* of the layer that all tokens go through */
-    int64_t inner;                 /* its size */
+    Matrix q, k, v, o;
+    Matrix gate_up, down;      /* (experts, 2 * expert_inner, hidden), (experts, hidden, ...) */
+    Matrix gate, up, mlp_down; /* of the layer that all tokens go through */
+    int64_t inner;             /* its size */
 } DecoderLayer;
 
 typedef struct {
@@ -64,7 +65,7 @@ static void norm_rows(const Decoder *d, const Step *s, const T *weight) {
 static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) {
     int64_t q_size = d->heads * d->dim, kv_size = d->kv_heads * d->dim, size = q_size + 2 * kv_size;
     int64_t q_units = units_of(q_size), kv_units = units_of(kv_size);
-    const T *weights[] = {layer->q, layer->k, layer->v};
+    const Matrix weights[] = {layer->q, layer->k, layer->v};
     const T *biases[] = {layer->q_bias, layer->k_bias, layer->v_bias};
     const int64_t starts[] = {0, q_size, q_size + kv_size, size};
 #pragma omp for schedule(static)
@@ -73,8 +74,8 @@ static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) 
         int which = (unit >= q_units) + (unit >= q_units + kv_units);
         int64_t first = (which ? (unit - q_units) % kv_units : unit) * ROWS;
         int64_t outputs = smaller(ROWS, starts[which + 1] - starts[which] - first);
-        products(weights[which] + first * d->hidden, d->hidden, outputs, s->block, NULL, s->rows,
-                 tile);
+        matrix_products(rows_from(weights[which], first, d->hidden), d->hidden, outputs, s->block,
+                        NULL, s->rows, tile);
         for (int64_t row = 0; row < s->rows; row++)
             for (int64_t o = 0; o < outputs; o++) {
                 float bias = biases[which] ? load(biases[which][first + o]) : 0.0f;
@@ -149,7 +150,8 @@ static void add_attended(const Decoder *d, const Step *s, const DecoderLayer *la
     for (int64_t unit = 0; unit < units_of(d->hidden); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
         int64_t first = unit * ROWS, outputs = smaller(ROWS, d->hidden - first);
-        products(layer->o + first * inputs, inputs, outputs, s->block, NULL, s->rows, tile);
+        matrix_products(rows_from(layer->o, first, inputs), inputs, outputs, s->block, NULL,
+                        s->rows, tile);
         for (int64_t row = 0; row < s->rows; row++)
             for (int64_t o = 0; o < outputs; o++) {
                 T *x = s->x + row * d->hidden + first + o;

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 MAX_HEAD_DIM = 512
 
 
+class _Matrix(Structure):
+    """``Matrix`` of ``quantized.h``."""
+
+    _fields_ = [("values", c_void_p), ("scale", c_void_p)]
+
+
 class _Layer(Structure):
     """``DecoderLayer`` of ``step.h``."""
 
@@ -29,9 +35,13 @@ class _Layer(Structure):
         *(
             (name, c_void_p)
             for name in (
-                *("input_norm", "q", "k", "v", "q_bias", "k_bias", "v_bias", "o", "post_norm"),
-                *("router", "router_bias", "gate_up", "down", "gate", "up", "mlp_down"),
+                *("input_norm", "q_bias", "k_bias", "v_bias", "post_norm"),
+                *("router", "router_bias"),
             )
+        ),
+        *(
+            (name, _Matrix)
+            for name in ("q", "k", "v", "o", "gate_up", "down", "gate", "up", "mlp_down")
         ),
         ("inner", c_int64),
     ]
@@ -166,30 +176,45 @@ class DecoderStep:
         self._tensors.append((owner, name, tensor, tensor.data_ptr()))
         return tensor.data_ptr()
 
+    def _matrix(self, module: nn.Module, name: str = "weight") -> _Matrix:
+        """Describe the matrix of a linear layer, or one of the experts' two stacks."""
+        from model.layers import Linear
+        from model.moe import Experts
+        from model.quantization import QuantizedExperts, QuantizedLinear
+
+        if type(module) in (Linear, Experts):
+            return _Matrix(self._pointer(module, name), None)
+        if type(module) not in (QuantizedLinear, QuantizedExperts):
+            raise UnfitError
+        scale = "scale" if name == "weight" else f"{name}_scale"
+        return _Matrix(
+            self._pointer(module, name, torch.int8), self._pointer(module, scale, torch.float32)
+        )
+
     def _describe(self, layer: Any) -> _Layer:
         from model.attention import Glm4vMoeAttention
-        from model.layers import GatedMLP, Linear, RMSNorm
-        from model.moe import Experts, MoE, Router
+        from model.layers import GatedMLP, RMSNorm
+        from model.moe import MoE, Router
 
-        def weight(module: nn.Module, kind: type[nn.Module] = Linear, name: str = "weight") -> int:
+        def weight(module: nn.Module, kind: type[nn.Module]) -> int:
             if type(module) is not kind:
                 raise UnfitError
-            return self._pointer(module, name)
+            return self._pointer(module, "weight")
 
         attention, mlp = layer.self_attn, layer.mlp
+        if type(attention) is not Glm4vMoeAttention or type(mlp) not in (MoE, GatedMLP):
+            raise UnfitError
         described = _Layer(
             input_norm=weight(layer.input_layernorm, RMSNorm),
             post_norm=weight(layer.post_attention_layernorm, RMSNorm),
-            q=weight(attention.q_proj),
-            k=weight(attention.k_proj),
-            v=weight(attention.v_proj),
+            q=self._matrix(attention.q_proj),
+            k=self._matrix(attention.k_proj),
+            v=self._matrix(attention.v_proj),
             q_bias=self._pointer(attention.q_proj, "bias"),
             k_bias=self._pointer(attention.k_proj, "bias"),
             v_bias=self._pointer(attention.v_proj, "bias"),
-            o=weight(attention.o_proj),
+            o=self._matrix(attention.o_proj),
         )
-        if type(attention) is not Glm4vMoeAttention or type(mlp) not in (MoE, GatedMLP):
-            raise UnfitError
         common = mlp
         if isinstance(mlp, MoE):
             common = mlp.shared_experts
@@ -197,14 +222,14 @@ class DecoderStep:
             described.router_bias = self._pointer(
                 mlp.gate, "e_score_correction_bias", torch.float32
             )
-            described.gate_up = weight(mlp.experts, Experts, "gate_up_proj")
-            described.down = weight(mlp.experts, Experts, "down_proj")
+            described.gate_up = self._matrix(mlp.experts, "gate_up_proj")
+            described.down = self._matrix(mlp.experts, "down_proj")
         if type(common) is not GatedMLP or common.act is not F.silu:
             raise UnfitError
-        described.gate = weight(common.gate_proj)
-        described.up = weight(common.up_proj)
-        described.mlp_down = weight(common.down_proj)
-        described.inner = common.down_proj.in_features
+        described.gate = self._matrix(common.gate_proj)
+        described.up = self._matrix(common.up_proj)
+        described.mlp_down = self._matrix(common.down_proj)
+        described.inner = common.down_proj.weight.shape[1]
         return described
 
 

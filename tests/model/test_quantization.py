@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from tiny import randomize, tiny_config
 from torch import Tensor, nn
 
-from model import quantization
+from model import native, quantization
 from model.checkpoint import load as loading
 from model.checkpoint import stream
 from model.checkpoint.errors import CheckpointError
@@ -23,6 +23,8 @@ from model.engine import Engine
 from model.generate import generate
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.native import int8
+from model.native.build import load_library
+from model.native.step import step_for
 from model.quantization import (
     dequantize,
     dequantize_reference,
@@ -58,7 +60,8 @@ def model() -> Model:
 def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With the kernels, and as where nothing can be compiled."""
     if request.param == "torch":
-        monkeypatch.setattr(int8, "_kernels", dict.fromkeys(DTYPES))
+        monkeypatch.setattr(native, "_kernels", dict.fromkeys(DTYPES))
+        monkeypatch.setattr(int8, "_kernels", {})
     else:
         assert int8.load(torch.float32) is not None, "the tests need a C compiler"
     return str(request.param)
@@ -176,6 +179,14 @@ def test_a_quantised_model_answers_as_its_weights_written_out(model: Model, eith
     assert torch.equal(generate(model, ids, **options), generate(plain, ids, **options))
 
 
+def test_a_decoding_step_reads_the_integers_in_one_call(model: Model) -> None:
+    decoder, x = model.model.language_model, torch.randn(2, 1, 64)
+    before = step_for(decoder, x)
+    quantize_model(model)
+    after = step_for(decoder, x)
+    assert before is not None and after is not None and after is not before
+
+
 def test_conversations_together_get_what_each_gets_alone(model: Model) -> None:
     quantize_model(model)
     prompts = [torch.randint(1, 140, (1, 5 + 9 * n)) for n in range(4)]
@@ -255,3 +266,28 @@ def test_room_is_checked_for_the_size_in_integers(
     Model.from_pretrained(tmp_path, quantization="int8")
     quantised = sum(model.get_parameter(n).numel() for n in quantization.quantizable(model))
     assert sizes[0] - sizes[1] == 3 * quantised  # four bytes became one
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        (),
+        pytest.param(("-mno-avx512f",), marks=pytest.mark.slow),
+        pytest.param(("-mno-avx512f", "-mno-avx2"), marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 2, 7, 16])
+def test_processors_without_a_matrix_unit_get_the_same(narrow: tuple[str, ...], rows: int) -> None:
+    kernels = int8.Int8Kernels(load_library("-DBF16", *narrow))
+    x, bias = torch.randn(rows, 101).bfloat16(), torch.randn(37).bfloat16()
+    weight, scale = stack(37, 101)
+    want = linear_reference(x.float(), weight, scale, bias.float())
+    assert_near(kernels.linear(x, weight, scale, bias), want.bfloat16())
+    gate_up, down = stack(8, 2 * 19, 101), stack(8, 101, 19)
+    ids = torch.stack([torch.randperm(8)[:3] for _ in range(rows)])
+    shares = torch.rand(rows, 3)
+    got = kernels.routed_experts(x, ids, shares, gate_up, down)
+    want = run_experts_of_reference(x.float(), ids, shares, gate_up, down, F.silu)
+    torch.testing.assert_close(got.float(), want, atol=want.abs().max().item() * 0.02, rtol=0.02)
+    written = kernels.dequantize(weight, scale, torch.bfloat16)
+    assert torch.equal(written, dequantize_reference(weight, scale, torch.bfloat16))

@@ -1,0 +1,163 @@
+/* Products of matrices in 8-bit integers: weight = scale of its row * integer.
+
+   Integers become floats where they are used, and activations stay as they are, so a result differs
+   from that of the matrix written out by roundings alone. As `products`, a result depends on the
+   matrix and on its own vector alone. */
+
+#define AHEAD 2048 /* integers: asked for this early, memory gives a quarter more of them */
+
+#if !defined(TILES) && (defined(__AVX512F__) || defined(__AVX2__))
+#include <immintrin.h>
+#endif
+
+/* A matrix, row-major: elements, or, if it has scales (outputs), integers */
+typedef struct {
+    const void *values;
+    const float *scale;
+} Matrix;
+
+static inline Matrix rows_from(Matrix matrix, int64_t row, int64_t n) {
+    if (!matrix.scale) return (Matrix){(const T *)matrix.values + row * n, NULL};
+    return (Matrix){(const int8_t *)matrix.values + row * n, matrix.scale + row};
+}
+
+/* LANES integers as floats: compilers turn the plain loop into shuffles, ten instructions for three */
+static inline Lanes integers_in_order(const int8_t *w) {
+    Lanes lanes;
+#if defined(__AVX512F__)
+    lanes = (Lanes)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)w)));
+#elif defined(__AVX2__)
+    Half halves[2];
+    for (int i = 0; i < 2; i++) {
+        __m128i bytes = _mm_loadl_epi64((const void *)(w + i * LANES / 2));
+        halves[i] = (Half)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+    }
+    memcpy(&lanes, halves, sizeof lanes);
+#else
+    float values[LANES];
+    for (int i = 0; i < LANES; i++) values[i] = (float)w[i];
+    memcpy(&lanes, values, sizeof lanes);
+#endif
+    return lanes;
+}
+
+#ifdef TILES
+/* (rows, depth) integers, at most 16 and 64, as two tiles; what they lack is zero */
+static inline void widen_tiles(const int8_t *w, int64_t n, int64_t rows, int64_t depth,
+                               T tiles[2][ROWS * DEPTH]) {
+    for (int64_t r = 0; r < rows; r++) {
+        int8_t padded[2 * DEPTH];
+        const int8_t *row = w + r * n;
+        if (depth < 2 * DEPTH) {
+            memset(padded, 0, sizeof padded);
+            row = memcpy(padded, row, (size_t)depth);
+        } else {
+            __builtin_prefetch(row + AHEAD);
+        }
+        for (int half = 0; half < 2; half++) {
+            __m512 low = (__m512)integers_in_order(row + half * DEPTH);
+            __m512 high = (__m512)integers_in_order(row + half * DEPTH + LANES);
+            _mm512_store_si512(tiles[half] + r * DEPTH, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        }
+    }
+}
+
+/* out (16, 16) = integers (outputs, n) times one block, outputs first */
+static inline void integer_products(const int8_t *w, int64_t n, int64_t outputs,
+                                    const float *block, const int64_t *which, int64_t rows,
+                                    float *out) {
+    (void)which, (void)rows;
+    _Alignas(64) T tiles[2][ROWS * DEPTH];
+    if (outputs < ROWS) memset(tiles, 0, sizeof tiles);
+    _tile_zero(0);
+    for (int64_t i = 0; i < n; i += 2 * DEPTH) {
+        widen_tiles(w + i, n, outputs, smaller(2 * DEPTH, n - i), tiles);
+        for (int64_t half = 0; half < 2 && i + half * DEPTH < n; half++) {
+            _tile_loadd(4, tiles[half], 64);
+            _tile_loadd(5, block + (i + half * DEPTH) / 2 * ROWS, 64);
+            _tile_dpbf16ps(0, 4, 5);
+        }
+    }
+    _tile_stored(0, out, 64);
+}
+#else
+/* 2 * LANES integers as floats, in the order in which vectors are widened: see `place` */
+static inline void integers_at(const int8_t *w, Lanes out[2]) {
+#if defined(BF16) && defined(__AVX512F__)
+    __m256i pairs = _mm256_loadu_si256((const void *)w), even = _mm256_slli_epi16(pairs, 8);
+    out[0] = (Lanes)_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_srai_epi16(even, 8)));
+    out[1] = (Lanes)_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_srai_epi16(pairs, 8)));
+#elif !defined(BF16)
+    out[0] = integers_in_order(w), out[1] = integers_in_order(w + LANES);
+#else
+    float values[2 * LANES];
+    for (int64_t i = 0; i < 2 * LANES; i++) values[place(i, 2 * LANES)] = (float)w[i];
+    memcpy(out, values, sizeof values);
+#endif
+}
+
+#ifdef BF16 /* where the two vectors of `integers_at` meet a widened vector of n */
+#define FIRST(i, n) ((i) / 2)
+#define SECOND(i, n) ((n) / 2 + (i) / 2)
+#else
+#define FIRST(i, n) (i)
+#define SECOND(i, n) ((i) + LANES)
+#endif
+
+/* Integers times `R` vectors, one sum for each */
+#define INTEGER_DOTS(NAME, R)                                                                      \
+    static inline void NAME(const int8_t *w, const float *const *x, int64_t n, float *out) {       \
+        int64_t i = 0;                                                                             \
+        Lanes sums[R] = {{0}}, weights[2];                                                         \
+        for (; i + 2 * LANES <= n; i += 2 * LANES) {                                               \
+            __builtin_prefetch(w + i + AHEAD);                                                     \
+            integers_at(w + i, weights);                                                           \
+            for (int r = 0; r < R; r++) {                                                          \
+                sums[r] += weights[0] * lanes_at(x[r] + FIRST(i, n));                              \
+                sums[r] += weights[1] * lanes_at(x[r] + SECOND(i, n));                             \
+            }                                                                                      \
+        }                                                                                          \
+        for (int r = 0; r < R; r++) {                                                              \
+            out[r] = total(sums[r]);                                                               \
+            for (int64_t j = i; j < n; j++) out[r] += (float)w[j] * x[r][place(j, n)];             \
+        }                                                                                          \
+    }
+INTEGER_DOTS(integers1, 1)
+INTEGER_DOTS(integers4, 4)
+#undef INTEGER_DOTS
+#undef FIRST
+#undef SECOND
+
+/* out (16, 16) = integers (outputs, n) times rows `which` of a block, or the first ones */
+static inline void integer_products(const int8_t *w, int64_t n, int64_t outputs,
+                                    const float *block, const int64_t *which, int64_t rows,
+                                    float *out) {
+    for (int64_t o = 0; o < outputs; o++) {
+        int64_t r = 0;
+        float sums[4];
+        for (; r < rows; r += rows - r < 4 ? 1 : 4) {
+            const float *x[4];
+            int64_t some = rows - r < 4 ? 1 : 4;
+            for (int64_t j = 0; j < some; j++) x[j] = block + (which ? which[r + j] : r + j) * n;
+            if (some == 4)
+                integers4(w + o * n, x, n, sums);
+            else
+                integers1(w + o * n, x, n, sums);
+            for (int64_t j = 0; j < some; j++)
+                out[o * ROWS + (which ? which[r + j] : r + j)] = sums[j];
+        }
+    }
+}
+#endif
+
+/* As `products` */
+static inline void matrix_products(Matrix matrix, int64_t n, int64_t outputs, const float *block,
+                                   const int64_t *which, int64_t rows, float *out) {
+    if (!matrix.scale) {
+        products(matrix.values, n, outputs, block, which, rows, out);
+        return;
+    }
+    integer_products(matrix.values, n, outputs, block, which, rows, out);
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t r = 0; r < ROWS; r++) out[o * ROWS + r] *= matrix.scale[o];
+}

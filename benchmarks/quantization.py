@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import statistics
+import sys
 import time
 
 import torch
@@ -28,9 +29,9 @@ Model = Glm4vMoeForConditionalGeneration
 FORMS = ("as they are", "int8")
 MEBIBYTE = 1024**2
 CONVERSATIONS = (1, 8)
-PROMPT_TOKENS = 512
-NEW_TOKENS = 24
-LONG_PROMPT_TOKENS = 2048
+PROMPT_TOKENS = 64
+NEW_TOKENS = 16
+LONG_PROMPT_TOKENS = 512
 
 
 def load_forms(name: str) -> dict[str, Model]:
@@ -90,6 +91,7 @@ def compare(name: str, repeats: int) -> None:
             row.append(seconds_of_prompt(model))
             if repeat:
                 figures[form].append(row)
+        print(f"{name}: {repeat} of {repeats}", file=sys.stderr)
     print(f"\n{name}: weights, tokens/s of 1 and of 8 at once, prompt of {LONG_PROMPT_TOKENS}")
     for form, model in models.items():
         one, many, prompt = (

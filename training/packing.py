@@ -90,7 +90,6 @@ def pack(screen: Screen, turns: Sequence[Turn], processor: Glm4vProcessor) -> Pa
             coordinate[index, start - 1 : start - 1 + 2 * count : 2] = True
         if turn.element is not None:
             pointer_at[index] = (starts[-1][0] if starts else row.answer_at) - 1
-    boxes = [None if turn.element is None else turn.element.box for turn in turns]
     return Packed(
         prefix_ids=encoder.prefix(screen),
         input_ids=input_ids,
@@ -98,7 +97,7 @@ def pack(screen: Screen, turns: Sequence[Turn], processor: Glm4vProcessor) -> Pa
         coordinate=coordinate,
         lengths=np.array([len(row.ids) for row in rows], np.int32),
         pointer_at=pointer_at,
-        pointer_cells=covered_cells(boxes, screen),
+        pointer_cells=covered_cells([t.element.box if t.element else None for t in turns], screen),
         task=np.array([TASKS.index(turn.task) for turn in turns], np.int32),
         is_thinking=np.array([turn.thought is not None for turn in turns]),
     )

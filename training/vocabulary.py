@@ -219,6 +219,7 @@ def shared_ids(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[int
 
 
 def main() -> None:
+    """Write the folder that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--like", type=Path, default=BUNDLED, help="a model's folder: its sizes")

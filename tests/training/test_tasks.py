@@ -18,6 +18,7 @@ from training.tasks import NOT_THERE, TASKS, Turn, held_out_turns, turns
 from training.tasks.listing import ask_caption
 from training.tasks.names import ALIASES, plural
 from training.tasks.scene import Scene, shown_text
+from training.tasks.turn import answer_with_click, answer_with_labels
 from training.tasks.wording import ICON_NAMES, LOCATE, LOCATE_ALSO, WHERE_IS_IT
 
 SEEDS = range(30)
@@ -236,6 +237,20 @@ def test_a_caption_has_the_title_if_it_can_be_read() -> None:
         screen = make_screen(*elements, title="Sign in")
         answer = ask_caption(Scene(screen, random.Random(0))).answer
         assert (" titled 'Sign in' " in answer) == is_titled
+
+
+@pytest.mark.parametrize(
+    "name", ["What's new", "a [1,2]", 'say "hi"', "f(x)", "50 % off, now", "[[1,2,3,4]]", "Größe →"]
+)
+def test_names_with_marks_of_their_own_come_back_from_answers(name: str) -> None:
+    element = Element("button", (10, 10, 90, 40), name)
+    screen = make_screen(element)
+    size = [(screen.width, screen.height)]
+    (action,) = parse(answer_with_click(screen, element, name), size).actions
+    assert action.args["element_info"] == name
+    (box,) = parse(answer_with_labels(screen, [element], [name]), size).boxes
+    assert box.label == name
+    assert _is_near(box.xyxy, element.box, screen)
 
 
 # -- conversations --------------------------------------------------------------------------------

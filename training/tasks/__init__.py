@@ -1,4 +1,10 @@
-"""Questions about a screen, and their answers in GLM-4.5V's form."""
+"""Questions about a screen, and their answers in GLM-4.5V's form.
+
+``wording`` and ``names`` hold the words; ``scene`` knows what they can mean on a screen. From
+elements to words: ``phrases`` (by name), ``references`` (by ``places``, order, colour, state). From
+words to turns: ``locating``, ``reading``, ``listing``, ``acting``, ``absence`` and ``chat``, with
+``thoughts`` before some answers; ``mix`` asks them in the right shares.
+"""
 
 from __future__ import annotations
 

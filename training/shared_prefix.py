@@ -21,6 +21,7 @@ from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.positions import mrope_positions, token_types_of
 from model.rope import rotate
 from model.vision import Glm4vMoeVisionModel
+from training.normalization import rms_norm
 from training.shared_attention import attend_prefix, attend_turns, attend_turns_weighted
 from training.turn_layout import TurnLayout
 
@@ -128,7 +129,7 @@ def forward_shared(
     early_prefix, early_turns = layout.split(early)
     return SharedOutput(
         layout=layout,
-        turn_states=decoder.norm(layout.split(x)[1]),
+        turn_states=rms_norm(layout.split(x)[1], decoder.norm),
         early_turn_states=early_turns,
         early_image_states=early_prefix.gather(1, of_image),
         patch_states=patch_states,
@@ -237,8 +238,9 @@ def _run_layer(
     watched: _Watched | None,
 ) -> Tensor:
     """`Glm4vMoeDecoderLayer.forward` of (N, C) prefix and turn tokens; rope is (N, 1, D) each."""
-    x = x + _attend(layer.self_attn, layer.input_layernorm(x), rope, layout, watched)
-    return x + layer.mlp(layer.post_attention_layernorm(x)[None])[0]
+    normed = rms_norm(x, layer.input_layernorm)
+    x = x + _attend(layer.self_attn, normed, rope, layout, watched)
+    return x + layer.mlp(rms_norm(x, layer.post_attention_layernorm)[None])[0]
 
 
 def _attend(

@@ -104,25 +104,23 @@ static inline void score(const float *queries, const T *k, int64_t stride, int64
    keys that are not there. Returns whether a sum of weighted values so far must be shrunk */
 static inline int weigh(float *scores, int64_t keys, float scale, float *highest, float *total,
                         float *shrink) {
-    float top[ROWS], sum[ROWS];
-    int changed = 0;
-    for (int q = 0; q < ROWS; q++) top[q] = highest[q];
-    for (int64_t j = 0; j < keys; j++)
-        for (int q = 0; q < ROWS; q++) {
-            float scaled = scores[j * ROWS + q] *= scale;
-            top[q] = scaled > top[q] ? scaled : top[q];
-        }
-    for (int q = 0; q < ROWS; q++) {
-        shrink[q] = fast_exp(highest[q] - top[q]);
-        changed |= top[q] != highest[q];
-        highest[q] = top[q], sum[q] = 0;
+    __m512 before = _mm512_loadu_ps(highest), top = before, sum = _mm512_setzero_ps();
+    for (int64_t j = 0; j < keys; j++) {
+        __m512 scaled = _mm512_mul_ps(_mm512_load_ps(scores + j * ROWS), _mm512_set1_ps(scale));
+        _mm512_store_ps(scores + j * ROWS, scaled);
+        top = _mm512_max_ps(scaled, top);
     }
-    for (int64_t j = 0; j < keys; j++)
-        for (int q = 0; q < ROWS; q++)
-            sum[q] += scores[j * ROWS + q] = fast_exp(scores[j * ROWS + q] - top[q]);
-    for (int q = 0; q < ROWS; q++) total[q] = total[q] * shrink[q] + sum[q];
+    for (int64_t j = 0; j < keys; j++) {
+        __m512 weight = exp_lanes(_mm512_sub_ps(_mm512_load_ps(scores + j * ROWS), top));
+        _mm512_store_ps(scores + j * ROWS, weight);
+        sum = _mm512_add_ps(sum, weight);
+    }
+    __m512 less = exp_lanes(_mm512_sub_ps(before, top));
+    _mm512_store_ps(shrink, less);
+    _mm512_storeu_ps(highest, top);
+    _mm512_storeu_ps(total, _mm512_fmadd_ps(_mm512_loadu_ps(total), less, sum));
     memset(scores + keys * ROWS, 0, (size_t)((KEYS - keys) * ROWS) * sizeof(float));
-    return changed;
+    return _mm512_cmp_ps_mask(top, before, _CMP_NEQ_UQ) != 0;
 }
 
 /* Pairs of neighbouring keys' values, (KEYS / 2, dim) words: even places first, then odd ones */

@@ -62,11 +62,9 @@ static inline void store_rows(const float *tile, int64_t outputs, int64_t rows, 
 
 /* silu(gates) * ups of 16 rows, rounded where torch rounds */
 static inline __m512i activated(const float *gates, const float *ups) {
-    _Alignas(64) float powers[ROWS];
-    __m512 gate = rounded_lanes(_mm512_load_ps(gates)), one = _mm512_set1_ps(1.0f);
-    _mm512_store_ps(powers, gate);
-    for (int row = 0; row < ROWS; row++) powers[row] = fast_exp(-powers[row]);
-    __m512 silu = rounded_lanes(_mm512_div_ps(gate, _mm512_add_ps(one, _mm512_load_ps(powers))));
+    __m512 gate = rounded_lanes(_mm512_load_ps(gates));
+    __m512 power = exp_lanes(_mm512_sub_ps(_mm512_setzero_ps(), gate));
+    __m512 silu = rounded_lanes(_mm512_div_ps(gate, _mm512_add_ps(_mm512_set1_ps(1.0f), power)));
     __m512 product = _mm512_mul_ps(silu, rounded_lanes(_mm512_load_ps(ups)));
     return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(product));
 }

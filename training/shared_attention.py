@@ -42,7 +42,7 @@ def attend_turns_reference(
 def attend_turns(q: Tensor, k: Tensor, v: Tensor, prefix_k: Tensor, prefix_v: Tensor) -> Tensor:
     """`attend_turns_reference`, in whole products."""
     if q.is_cuda:
-        return _attend_fused(q, k, v, prefix_k, prefix_v)
+        return attend_turns_fused(q, k, v, prefix_k, prefix_v)
     return attend_turns_weighted(q, k, v, prefix_k, prefix_v)[0]
 
 
@@ -51,7 +51,7 @@ def attend_turns_weighted(
 ) -> tuple[Tensor, Tensor]:
     """`attend_turns_reference`, all turns of a screen in one product with its prefix.
 
-    On a CPU this is the fast form: fused attention under a mask is slow there, its gradient most.
+    On a CPU this is the fast form: the gradient of fused attention under a mask is slow there.
 
     Returns:
         out: (B, G, L, H, D).
@@ -80,8 +80,14 @@ def attend_turns_weighted(
     return out, weights.unflatten(0, (batch, kv_heads)).flatten(1, 2)
 
 
-def _attend_fused(q: Tensor, k: Tensor, v: Tensor, prefix_k: Tensor, prefix_v: Tensor) -> Tensor:
-    """By the fused kernel of a GPU, with a copy of the prefix for every turn."""
+def attend_turns_fused(
+    q: Tensor, k: Tensor, v: Tensor, prefix_k: Tensor, prefix_v: Tensor
+) -> Tensor:
+    """`attend_turns_reference` by a fused kernel, with a copy of the prefix for every turn.
+
+    For GPUs. On one core of a CPU, forward and backward of 8 screens in bfloat16 take 28 to 49 ms
+    for what `attend_turns_weighted` does in 11 to 21.
+    """
     batch, turns, tokens = q.shape[:3]
     prefix = prefix_k.shape[1]
     mask = torch.ones(tokens, prefix + tokens, dtype=torch.bool, device=q.device).tril(prefix)

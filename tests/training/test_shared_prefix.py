@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.moe import ExpertLoad
-from training.shared_attention import attend_turns, attend_turns_reference
+from training.shared_attention import attend_turns, attend_turns_fused, attend_turns_reference
 from training.shared_prefix import Probe, SharedOutput, forward_shared
 
 IMAGE, IMAGE_START, IMAGE_END = (
@@ -143,13 +144,16 @@ def test_attention_of_probed_tokens_is_that_of_the_slow_form() -> None:
             )
 
 
+@pytest.mark.parametrize("attend", [attend_turns, attend_turns_fused])
 @pytest.mark.parametrize("heads", [(2, 2), (6, 2), (3, 1)])
-def test_turns_attended_together_match_turns_one_by_one(heads: tuple[int, int]) -> None:
+def test_turns_attended_together_match_turns_one_by_one(
+    heads: tuple[int, int], attend: Callable[..., Tensor]
+) -> None:
     q = torch.randn(2, 3, 5, heads[0], 8)
     k, v = torch.randn(2, 2, 3, 5, heads[1], 8)
     prefix_k, prefix_v = torch.randn(2, 2, 7, heads[1], 8)
     want = attend_turns_reference(q, k, v, prefix_k, prefix_v)
-    torch.testing.assert_close(attend_turns(q, k, v, prefix_k, prefix_v), want)
+    torch.testing.assert_close(attend(q, k, v, prefix_k, prefix_v), want)
 
 
 def test_routers_see_every_real_token_once_and_no_padding() -> None:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Tensors:
-    """Fields are tensors."""
-
-    def _map(self, change: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: change(x) for name, x in values.items() if isinstance(x, Tensor)}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PatchLabels(_Tensors):
+class PatchLabels:
     """`training.targets.PatchTargets` of B images of the same size.
 
     Attributes:
@@ -40,13 +29,9 @@ class PatchLabels(_Tensors):
     offset: Tensor
     letters: Tensor
 
-    def to(self, device: torch.device | str) -> PatchLabels:
-        """Return the same on a device."""
-        return replace(self, **self._map(lambda x: x.to(device, non_blocking=True)))
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch(_Tensors):
+class Batch:
     """`training.packing.Packed` of B screens of one size, T turns about each, with their pictures.
 
     Attributes:
@@ -75,9 +60,3 @@ class Batch(_Tensors):
     pointer_cells: Tensor
     task: Tensor
     targets: PatchLabels | None
-
-    def to(self, device: torch.device | str) -> Batch:
-        """Return the same on a device."""
-        moved = self._map(lambda x: x.to(device, non_blocking=True))
-        targets = None if self.targets is None else self.targets.to(device)
-        return replace(self, **moved, targets=targets)

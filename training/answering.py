@@ -119,7 +119,9 @@ def read_askings(folder: Path, *, limit: int | None = None, thinking: bool = Tru
 
 
 @contextmanager
-def ready_model(checkpoint: Path, *, num_threads: int | None = None) -> Iterator[LocalBackend]:
+def ready_model(
+    checkpoint: Path, *, device: str = "auto", num_threads: int | None = None
+) -> Iterator[LocalBackend]:
     """Give the engine with a checkpoint loaded.
 
     Raises:
@@ -130,6 +132,7 @@ def ready_model(checkpoint: Path, *, num_threads: int | None = None) -> Iterator
     backend = LocalBackend(
         str(checkpoint),
         name=checkpoint.name,
+        device=device,
         max_conversations=AT_ONCE,
         num_threads=num_threads,
     )
@@ -142,26 +145,26 @@ def ready_model(checkpoint: Path, *, num_threads: int | None = None) -> Iterator
 def ask_all(
     backend: LocalBackend,
     askings: Sequence[Asking],
-    answers: Answers,
+    answers: Answers | None = None,
     *,
     tell: Callable[[], object] = lambda: None,
 ) -> list[Answered]:
     """Ask everything, always taking the likeliest token; answers come in the order of askings.
 
     Args:
-        answers: those that are there are not asked for; new ones are kept.
+        answers: those that are there are not asked for, new ones are kept; None keeps nothing.
         tell: called after each answer.
     """
 
     def answer(asking: Asking) -> str:
-        known = answers.get(asking.key)
+        known = None if answers is None else answers.get(asking.key)
         return known if known is not None else _answer(backend, asking)
 
     # side by side, questions about one picture share what was computed of it
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answered = []
         for asking, text in zip(askings, pool.map(answer, askings), strict=True):
-            if answers.get(asking.key) is None:
+            if answers is not None and answers.get(asking.key) is None:
                 answers.add(asking.key, text)
             answered.append(judge_any(asking.question, text))
             tell()

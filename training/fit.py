@@ -13,6 +13,7 @@ import argparse
 import copy
 import shlex
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,8 +26,9 @@ from grounding.evaluation.options import check_model
 from model.checkpoint import CheckpointError
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
+from training.answering import ModelError, ask_all, ready_model
 from training.batches import Request, to_tensors
-from training.evaluation import Question, Score, ask, scores
+from training.evaluation import Score, scores
 from training.export import Story, export
 from training.materials import Materials, MaterialsError
 from training.options import BUNDLED
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = _read_settings(arguments)
     try:
         _Fit(settings).run()
-    except (DatasetError, MaterialsError, CheckpointError, WorkerError) as error:
+    except (DatasetError, MaterialsError, CheckpointError, ModelError, WorkerError) as error:
         sys.exit(f"error: {error}")
 
 
@@ -89,43 +91,58 @@ class _Fit:
             f"{len(self.learnt)} screens with {targets[0]} targets to learn from, "
             f"{len(self.held_out)} with {targets[1]} held out"
         )
-        model = Glm4vMoeForConditionalGeneration.from_pretrained(self.start).to(self.device)
-        before = self.measure(model)
+        before = self.measure(self.start)
         tell(f"before: {_told(before)}")
+        model = Glm4vMoeForConditionalGeneration.from_pretrained(self.start)
         fitted, steps = self.train(copy.deepcopy(model))
-        after = self.measure(fitted)
+        with tempfile.TemporaryDirectory(prefix="fitted-") as folder:
+            # what is measured is what is kept: rounded as it is on disk, run by the page's engine
+            self.export(fitted, Path(folder, "model"), [], steps)
+            after = self.measure(Path(folder, "model"))
         tell(f"after:  {_told(after)}")
-        is_better = _rate(after) > _rate(before)
+        to = self.settings.to
+        if _rate(after) > _rate(before):
+            self.export(fitted, to, after, steps)
+            tell(f"the fitted model is better: {to}")
+        else:
+            self.screens = self.questions = 0
+            self.seconds = 0.0
+            self.export(model, to, before, 0)
+            tell(
+                f"the fitted model is not better, so {to} is the model as it was; more screens, or "
+                "more --minutes, may help"
+            )
+
+    def export(
+        self,
+        model: Glm4vMoeForConditionalGeneration,
+        folder: Path,
+        measured: Sequence[Score],
+        steps: int,
+    ) -> None:
+        """Write a checkpoint with its card."""
         story = Story(
             command=self.settings.command,
             start=self.settings.model,
             data=f"{len(self.learnt)} screens of one's own, and drawn ones. {describe_data()}",
-            screens=self.screens if is_better else 0,
-            questions=self.questions if is_better else 0,
-            steps=steps if is_better else 0,
-            hours=self.seconds / 3600 if is_better else 0,
+            screens=self.screens,
+            questions=self.questions,
+            steps=steps,
+            hours=self.seconds / 3600,
             machine=describe_machine(self.device),
-            accuracy=[replace(s, task=f"{s.task} on screens like those") for s in after]
-            if is_better
-            else [replace(s, task=f"{s.task} on own screens") for s in before],
+            # a name of their own: the card's first line speaks of drawn screens
+            accuracy=[replace(score, task=f"{score.task}, own screens") for score in measured],
             measured_on=f"{len(self.held_out)} screens that were held out",
         )
-        kept = fitted if is_better else model
-        export(kept, self.settings.to, processor_folder=self.start, story=story)
-        tell(
-            f"the fitted model is better: {self.settings.to}"
-            if is_better
-            else f"the fitted model is not better, so {self.settings.to} is the model as it was; "
-            "more screens, or more --minutes, may help"
-        )
+        export(model, folder, processor_folder=self.start, story=story)
 
-    def measure(self, model: Glm4vMoeForConditionalGeneration) -> list[Score]:
+    def measure(self, checkpoint: Path) -> list[Score]:
         """Ask where targets of the held-out screens are: all, or some evenly spread."""
         asked = questions_about(self.held_out)
         count = min(len(asked), MAX_ASKED)
         spread = [asked[i * len(asked) // count] for i in range(count)]
-        questions = [Question(screen, turn, False) for screen, turn in spread]
-        return scores(ask(model, self.processor, questions))
+        with ready_model(checkpoint, device=self.settings.device) as backend:
+            return scores(ask_all(backend, spread))
 
     def train(
         self, model: Glm4vMoeForConditionalGeneration

@@ -21,7 +21,9 @@ from grounding.evaluation.asking import PROMPTS, fill_in
 from grounding.evaluation.datasets import Dataset, DatasetError, Item, read_dataset
 from model.processing import Glm4vProcessor, MediaError, open_image
 from model.processing.resize import resize
+from training.answering import Asking
 from training.batches import DrawnScreens, Request, ScreenBatch, to_batch
+from training.evaluation import Question
 from training.screens import Element, Screen
 from training.screens.screen import Box
 from training.tasks import Turn
@@ -172,15 +174,15 @@ class OwnAndDrawnScreens:
         return replace(self._drawn(request), is_complete=False)
 
 
-def questions_about(screens: Sequence[OwnScreen]) -> list[tuple[Screen, Turn]]:
-    """Return "Click on ..." for every target, with its picture as it is in the file."""
+def questions_about(screens: Sequence[OwnScreen]) -> list[Asking]:
+    """Return "Click on ..." for every target, about its picture as it is in the file."""
     asked = []
     for own in screens:
-        image = np.asarray(open_image(own.file))
-        screen = Screen(image, (), (), "", "", False)
+        screen = Screen(np.asarray(open_image(own.file)), (), (), "", "", False)
         for instruction, box, kind in own.targets:
             question = fill_in(PROMPTS["click"], instruction)
-            asked.append((screen, Turn(kind, question, "", element=Element("", box, instruction))))
+            turn = Turn(kind, question, "", element=Element("", box, instruction))
+            asked.append(Asking(own.file, Question(screen, turn, thinking=False)))
     return asked
 
 

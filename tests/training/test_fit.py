@@ -151,7 +151,9 @@ def test_what_is_measured_is_asked_about_the_picture_as_it_is(
     tmp_path: Path, processor: Glm4vProcessor
 ) -> None:
     write_own(tmp_path, 1)
-    [(screen, turn)] = questions_about(read_own_screens(tmp_path, processor))
+    [asking] = questions_about(read_own_screens(tmp_path, processor))
+    screen, turn = asking.question.screen, asking.question.turn
+    assert asking.file == tmp_path / "0.png"
     assert (screen.width, screen.height) == (230, 170)
     assert turn.question == "Click on button 0.png"
     assert isinstance(turn, Turn)

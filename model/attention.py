@@ -32,17 +32,20 @@ def attention_mask_of(
         device: where the mask is used.
 
     Returns:
-        (B or 1, 1, T, S) bool; None where causality alone, or nothing, is to be masked: T == S or
-        T == 1 without padding.
+        (B or 1, 1, T, S) bool; None without padding, where causality alone is to be kept.
     """
-    if padding is None and queries in (1, keys):
+    if padding is None:
         return None
+    itself = torch.ones(queries, keys, dtype=torch.bool, device=device)
+    itself = itself.tril(keys - queries) & itself.triu(keys - queries)
+    allowed = causal_mask(queries, keys, device) & padding[:, None, :].to(device)
+    return (allowed | itself)[:, None]
+
+
+def causal_mask(queries: int, keys: int, device: torch.device) -> Tensor:
+    """(T, S) bool: the queries are the last T of S tokens, and see no later ones."""
     key = torch.arange(keys, device=device)
-    query = torch.arange(keys - queries, keys, device=device)[:, None]
-    allowed = (key <= query)[None]
-    if padding is not None:
-        allowed = (allowed & padding[:, None, :].to(device)) | (key == query)
-    return allowed[:, None]
+    return key <= torch.arange(keys - queries, keys, device=device)[:, None]
 
 
 def attend_reference(
@@ -65,7 +68,7 @@ def attend_reference(
     k, v = (x.repeat_interleave(q.shape[1] // k.shape[1], dim=1) for x in (k, v))
     scores = q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5
     if mask is None and queries > 1:
-        mask = torch.ones(queries, keys, dtype=torch.bool, device=q.device).tril()
+        mask = causal_mask(queries, keys, q.device)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
     weights = F.dropout(scores.softmax(dim=-1, dtype=torch.float32).to(q.dtype), dropout)
@@ -79,10 +82,14 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float 
         (B, H, T, D).
     """
     batch, heads, queries, dim = q.shape
-    if queries == 1 and mask is None and dropout == 0:
+    if mask is None and dropout == 0:
         kernels = native.kernels_for_attention(q, k, v)
-        if kernels is not None:
+        if kernels is not None and queries == 1:
             return kernels.attention(q, k, v)
+        if kernels is not None and kernels.can_attend_prompt(dim):
+            return kernels.attend_prompt(q, k, v, is_causal=True)
+    if mask is None and 1 < queries < k.shape[2]:
+        mask = causal_mask(queries, k.shape[2], q.device)[None, None]
     groups = heads // k.shape[1]
     if queries > MAX_FOLDED_QUERIES or (mask is None and queries > 1):
         causal = mask is None

@@ -29,6 +29,8 @@ GRAIN_BYTES = 128 * 1024
 DEFINES: dict[torch.dtype, tuple[str, ...]] = {torch.bfloat16: ("-DBF16",), torch.float32: ()}
 TILES = "-DTILES"  # for bfloat16 on processors with this among their flags:
 TILES_FLAG = "amx_bf16"
+MAX_TILED_DIM = 256  # of a head
+PRODUCTS_PER_BYTE = 16  # computed in the time in which a byte is read
 # pointers of tensors, then sizes
 SIGNATURES: dict[str, list[Any]] = {
     "linear": [c_void_p] * 4 + [c_int64] * 3 + [c_int],
@@ -36,6 +38,9 @@ SIGNATURES: dict[str, list[Any]] = {
     "rotate": [c_void_p, c_int64] + [c_void_p] * 3 + [c_int64] * 3 + [c_int],
     "routed_experts": [c_void_p] * 6 + [c_int64] * 5 + [c_int],
     "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
+}
+TILE_SIGNATURES: dict[str, list[Any]] = {
+    "attend_prompt": [c_void_p] * 4 + [c_int64] * 6 + [c_void_p, c_float, c_int, c_int],
 }
 
 
@@ -62,7 +67,7 @@ class Kernels:
         # up to so many rows it is faster than torch, and can compute at all
         self.max_rows = TILE_ROWS if has_tiles else VECTOR_ROWS
         self.max_expert_rows = sys.maxsize if has_tiles else VECTOR_ROWS
-        for name, types in SIGNATURES.items():
+        for name, types in {**SIGNATURES, **(TILE_SIGNATURES if has_tiles else {})}.items():
             function = getattr(library, name)
             function.argtypes, function.restype = types, c_int
         self._linear = library.linear
@@ -70,6 +75,7 @@ class Kernels:
         self._rotate = library.rotate
         self._routed_experts = library.routed_experts
         self._attention = library.attention
+        self._attend_prompt = library.attend_prompt if has_tiles else None
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """``F.linear(x, weight, bias)``: (..., in) -> (..., out)."""
@@ -172,6 +178,45 @@ class Kernels:
             dim**-0.5,
             1 if pairs % threads == 0 else -(-threads // pairs) * 2,
             threads,
+        )
+        _check(status)
+        return out
+
+    def can_attend_prompt(self, dim: int) -> bool:
+        """Whether there is `attend_prompt` for heads of this size."""
+        return self._attend_prompt is not None and dim % 32 == 0 and dim <= MAX_TILED_DIM
+
+    def attend_prompt(self, q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool) -> Tensor:
+        """`model.attention.attend` without a mask, of many queries.
+
+        Args:
+            q: (B, H, T, D), whose last dimension has no gaps.
+            k: (B, K, S, D), as ``q``.
+            v: (B, K, S, D), as ``q``.
+            is_causal: the queries are the last T tokens; otherwise they see all keys.
+
+        Returns:
+            (B, H, T, D), laid out as (B, T, H, D).
+        """
+        assert self._attend_prompt is not None
+        batch, heads, queries, dim = q.shape
+        out = q.new_empty(batch, queries, heads, dim).transpose(1, 2)
+        strides = [stride for tensor in (q, k, v, out) for stride in tensor.stride()[:3]]
+        status = self._attend_prompt(
+            q.data_ptr(),
+            k.data_ptr(),
+            v.data_ptr(),
+            out.data_ptr(),
+            batch,
+            heads,
+            k.shape[1],
+            queries,
+            k.shape[2],
+            dim,
+            (c_int64 * len(strides))(*strides),
+            dim**-0.5,
+            is_causal,
+            threads_for(q.numel() * k.shape[2] // PRODUCTS_PER_BYTE),
         )
         _check(status)
         return out

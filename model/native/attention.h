@@ -100,13 +100,20 @@ static inline void score(const float *queries, const T *k, int64_t stride, int64
     }
 }
 
+#define ALL KEYS /* visible keys */
+
 /* Scores to weights, in place, that are relative to each query's highest score so far; zero for the
-   keys that are not there. Returns whether a sum of weighted values so far must be shrunk */
-static inline int weigh(float *scores, int64_t keys, float scale, float *highest, float *total,
-                        float *shrink) {
+   keys that are not there. The first query sees `visible` keys, and each one more than the last.
+   Returns whether a sum of weighted values so far must be shrunk */
+static inline int weigh(float *scores, int64_t keys, int64_t visible, float scale, float *highest,
+                        float *total, float *shrink) {
     __m512 before = _mm512_loadu_ps(highest), top = before, sum = _mm512_setzero_ps();
     for (int64_t j = 0; j < keys; j++) {
         __m512 scaled = _mm512_mul_ps(_mm512_load_ps(scores + j * ROWS), _mm512_set1_ps(scale));
+        if (j >= visible) {
+            __mmask16 blind = first_lanes(smaller(ROWS, j - visible + 1));
+            scaled = _mm512_mask_mov_ps(scaled, blind, _mm512_set1_ps(-INFINITY));
+        }
         _mm512_store_ps(scores + j * ROWS, scaled);
         top = _mm512_max_ps(scaled, top);
     }
@@ -138,43 +145,57 @@ static inline void pair_values(const T *v, int64_t stride, int64_t keys, int64_t
         }
 }
 
-/* As attend_part, of 16 queries in a block; weights are rounded before they meet the values */
-static void attend_tiles(const float *queries, const T *k, const T *v, int64_t k_stride,
-                         int64_t v_stride, int64_t begin, int64_t end, int64_t dim, float scale,
-                         float *part) {
+/* Up to KEYS keys from `k` on and their values, paired, for 16 queries in a block; `part` as of
+   attend_part. Weights are rounded before they meet the values */
+static inline void meet_keys(const float *queries, const T *k, int64_t k_stride,
+                             const uint32_t *pairs, int64_t keys, int64_t visible, int64_t dim,
+                             float scale, float *part) {
     float *highest = part + ROWS * dim, *total = highest + ROWS;
     _Alignas(64) float scores[KEYS * ROWS], shrink[ROWS];
     _Alignas(64) T weights[ROWS * KEYS];
-    _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_TILED_DIM];
+    score(queries, k, k_stride, keys, dim, scores);
+    if (weigh(scores, keys, visible, scale, highest, total, shrink))
+        for (int q = 0; q < ROWS; q++)
+            for (int64_t d = 0; d < dim; d++) part[q * dim + d] *= shrink[q];
+    for (int half = 0; half < keys; half += DEPTH) {
+        __m512 low[ROWS], high[ROWS];
+        for (int j = 0; j < ROWS; j++) {
+            low[j] = _mm512_load_ps(scores + (half + j) * ROWS);
+            high[j] = _mm512_load_ps(scores + (half + ROWS + j) * ROWS);
+        }
+        transpose(low), transpose(high);
+        for (int q = 0; q < ROWS; q++)
+            _mm512_store_si512(weights + q * KEYS + half,
+                               (__m512i)_mm512_cvtne2ps_pbh(high[q], low[q]));
+    }
+    for (int64_t d = 0; d < dim; d += ROWS) {
+        _tile_loadd(0, part + d, dim * sizeof(float));
+        for (int half = 0; half < keys; half += DEPTH) {
+            _tile_loadd(4, weights + half, KEYS * sizeof(T));
+            _tile_loadd(5, pairs + half / 2 * dim + d, dim * sizeof(uint32_t));
+            _tile_dpbf16ps(0, 4, 5);
+        }
+        _tile_stored(0, part + d, dim * sizeof(float));
+    }
+}
+
+/* A part in which no key has been seen */
+static inline void begin_part(float *part, int64_t dim) {
+    float *highest = part + ROWS * dim, *total = highest + ROWS;
     memset(part, 0, (size_t)(ROWS * dim) * sizeof(float));
     for (int q = 0; q < ROWS; q++) highest[q] = -INFINITY, total[q] = 0;
+}
+
+/* As attend_part, of 16 queries in a block */
+static void attend_tiles(const float *queries, const T *k, const T *v, int64_t k_stride,
+                         int64_t v_stride, int64_t begin, int64_t end, int64_t dim, float scale,
+                         float *part) {
+    _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_TILED_DIM];
+    begin_part(part, dim);
     for (int64_t start = begin; start < end; start += KEYS) {
         int64_t keys = smaller(KEYS, end - start);
-        score(queries, k + start * k_stride, k_stride, keys, dim, scores);
-        if (weigh(scores, keys, scale, highest, total, shrink))
-            for (int q = 0; q < ROWS; q++)
-                for (int64_t d = 0; d < dim; d++) part[q * dim + d] *= shrink[q];
-        for (int half = 0; half < keys; half += DEPTH) {
-            __m512 low[ROWS], high[ROWS];
-            for (int j = 0; j < ROWS; j++) {
-                low[j] = _mm512_load_ps(scores + (half + j) * ROWS);
-                high[j] = _mm512_load_ps(scores + (half + ROWS + j) * ROWS);
-            }
-            transpose(low), transpose(high);
-            for (int q = 0; q < ROWS; q++)
-                _mm512_store_si512(weights + q * KEYS + half,
-                                   (__m512i)_mm512_cvtne2ps_pbh(high[q], low[q]));
-        }
         pair_values(v + start * v_stride, v_stride, keys, dim, pairs);
-        for (int64_t d = 0; d < dim; d += ROWS) {
-            _tile_loadd(0, part + d, dim * sizeof(float));
-            for (int half = 0; half < keys; half += DEPTH) {
-                _tile_loadd(4, weights + half, KEYS * sizeof(T));
-                _tile_loadd(5, pairs + half / 2 * dim + d, dim * sizeof(uint32_t));
-                _tile_dpbf16ps(0, 4, 5);
-            }
-            _tile_stored(0, part + d, dim * sizeof(float));
-        }
+        meet_keys(queries, k + start * k_stride, k_stride, pairs, keys, ALL, dim, scale, part);
     }
 }
 

@@ -16,6 +16,7 @@
 #include "step.h"
 #ifdef TILES
 #include "matrices.h"
+#include "prompt.h"
 #endif
 
 /* As `linear` for up to 16 rows, a thread's part; `block` is scratch space */

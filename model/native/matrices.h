@@ -42,8 +42,6 @@ static inline __m512 rounded_lanes(__m512 x) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
 }
 
-static inline __mmask16 first_lanes(int64_t n) { return (__mmask16)(0xffff >> (ROWS - n)); }
-
 /* Outputs of up to 16 rows plus biases, (16, 16) outputs first, to rows `stride` apart */
 static inline void store_rows(const float *tile, int64_t outputs, int64_t rows, const T *bias,
                               T *out, int64_t stride) {

@@ -68,6 +68,8 @@ static inline void transpose(__m512 *rows) {
     memcpy(rows, other, sizeof other);
 }
 
+static inline __mmask16 first_lanes(int64_t n) { return (__mmask16)(0xffff >> (ROWS - n)); }
+
 /* fast_exp of a whole vector */
 static inline __m512 exp_lanes(__m512 x) {
     /* in this order NaN stays */

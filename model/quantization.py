@@ -6,8 +6,8 @@ feed-forward layers, experts among them: nearly all of the weights, and nearly a
 reads. Kept are the router (a changed score picks another expert), norms, biases, embeddings, the
 language head and the vision tower.
 
-A few rows are multiplied by the integers themselves (`model.native.int8`); for more, and on
-accelerators, a matrix is written out in the activations' dtype when it is needed.
+Kernels on a CPU read the integers themselves (`model.native.int8`). Where there are none, for more
+rows than they take and on accelerators, a matrix is written out when it is needed.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def linear_reference(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | No
 
 
 def linear(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
-    """`linear_reference`; a few rows on a CPU read the integers themselves."""
+    """`linear_reference`, by kernels that read the integers if there are any."""
     kernels = int8.kernels_for(x.dtype, weight, scale)
-    if kernels is not None and int8.can_take(x, bias):
+    if kernels is not None and int8.can_take(kernels.max_rows, x, bias):
         return kernels.linear(x, weight, scale, bias)
     return F.linear(x, dequantize(weight, scale, x.dtype), bias)
 
@@ -131,7 +131,7 @@ class QuantizedExperts(KeepsExactBuffers):
         gate_up = self.gate_up_proj, self.gate_up_proj_scale
         down = self.down_proj, self.down_proj_scale
         kernels = int8.kernels_for(x.dtype, *gate_up) if self.act is F.silu else None
-        if kernels is not None and int8.can_take(x):
+        if kernels is not None and int8.can_take(kernels.max_expert_rows, x):
             return kernels.routed_experts(x, ids, weights, gate_up, down)
         return run_experts(x, ids, weights, gate_up, down, self.act)
 

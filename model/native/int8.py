@@ -5,7 +5,6 @@ The twins in torch stand in `model.quantization`.
 
 from __future__ import annotations
 
-import ctypes
 from ctypes import c_int, c_int64, c_void_p
 
 import torch
@@ -23,9 +22,17 @@ SIGNATURES: dict[str, list[type]] = {
 
 
 class Int8Kernels:
-    """The functions of ``int8.h`` for one dtype of activations."""
+    """The functions of ``int8.h`` for one dtype of activations.
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    Attributes:
+        max_rows: up to so many rows `linear` is faster than torch with the matrix written out.
+        max_expert_rows: the same of `routed_experts`.
+    """
+
+    def __init__(self, kernels: native.Kernels) -> None:
+        library = kernels.library
+        self.max_rows = max(kernels.max_rows, MAX_ROWS)
+        self.max_expert_rows = max(kernels.max_expert_rows, MAX_ROWS)
         for name, types in SIGNATURES.items():
             function = getattr(library, name)
             function.argtypes, function.restype = types, c_int
@@ -36,6 +43,7 @@ class Int8Kernels:
     def linear(self, x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
         """`model.quantization.linear_reference`: (..., in) -> (..., out)."""
         outputs, inputs = weight.shape
+        rows = x.numel() // inputs
         out = x.new_empty(*x.shape[:-1], outputs)
         status = self._linear(
             x.data_ptr(),
@@ -43,10 +51,10 @@ class Int8Kernels:
             scale.data_ptr(),
             None if bias is None else bias.data_ptr(),
             out.data_ptr(),
-            x.numel() // inputs,
+            rows,
             inputs,
             outputs,
-            threads_for(weight.nbytes),
+            threads_for(weight.nbytes * -(-rows // MAX_ROWS)),
         )
         _check(status)
         return out
@@ -97,7 +105,7 @@ def load(dtype: torch.dtype) -> Int8Kernels | None:
     """Return the kernels for activations in ``dtype``; None if they can't be had."""
     if dtype not in _kernels:
         kernels = native.load(dtype)
-        _kernels[dtype] = None if kernels is None else Int8Kernels(kernels.library)
+        _kernels[dtype] = None if kernels is None else Int8Kernels(kernels)
     return _kernels[dtype]
 
 
@@ -108,11 +116,8 @@ def kernels_for(dtype: torch.dtype, weight: Tensor, scale: Tensor) -> Int8Kernel
     return load(dtype) if weight.is_contiguous() and scale.is_contiguous() else None
 
 
-def can_take(x: Tensor, *others: Tensor | None) -> bool:
-    """Whether activations are few enough and lie as the kernels read them; so must the others.
-
-    For more, the matrix written out and torch's product win.
-    """
-    if x.numel() > MAX_ROWS * x.shape[-1]:
+def can_take(max_rows: int, x: Tensor, *others: Tensor | None) -> bool:
+    """Whether activations are few enough and lie as the kernels read them; so must the others."""
+    if x.numel() > max_rows * x.shape[-1]:
         return False
     return all(y is None or (_is_plain(y, x.dtype) and y.is_contiguous()) for y in (x, *others))

@@ -37,25 +37,43 @@ static void multiply_few(const T *x, Matrix weight, const T *bias, T *out, int64
     }
 }
 
-/* out (rows, outputs) = x (rows, inputs) @ weight (outputs, inputs)^T + bias; bias may be NULL;
-   up to 16 rows, or any number in tiles */
-int linear(const T *x, const T *weight, const T *bias, T *out, int64_t rows, int64_t inputs,
-           int64_t outputs, int threads) {
-    float *packed = floats(units_of(rows) * block_size(inputs));
-    if (!packed) return -1;
+/* Floats in which a thread writes out `elements` for many rows; none for a matrix of elements */
+static int64_t written_size(Matrix matrix, int64_t rows, int64_t count) {
+    int64_t size = round_up(count * (int64_t)sizeof(T), sizeof(Lanes)) / (int64_t)sizeof(float);
+    return matrix.scale && rows > ROWS ? size : 0;
+}
+
+/* As `linear`, by a matrix of either kind */
+static int run_linear(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
+                      int64_t inputs, int64_t outputs, int threads) {
+    float *packed = floats(units_of(rows) * block_size(inputs)), *written = NULL;
+    int64_t each = written_size(weight, rows, 2 * ROWS * inputs);
+    if (each) written = floats(each * threads);
+    if (!packed || (each && !written)) {
+        free(packed), free(written);
+        return -1;
+    }
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         begin_products();
 #ifdef TILES
         if (rows > ROWS)
-            multiply(x, weight, bias, out, rows, inputs, outputs, packed);
+            multiply(x, weight, bias, out, rows, inputs, outputs, packed,
+                     (T *)(written + each * thread_number()));
         else
 #endif
-            multiply_few(x, (Matrix){weight, NULL}, bias, out, rows, inputs, outputs, packed);
+            multiply_few(x, weight, bias, out, rows, inputs, outputs, packed);
         end_products();
     }
-    free(packed);
+    free(packed), free(written);
     return 0;
+}
+
+/* out (rows, outputs) = x (rows, inputs) @ weight (outputs, inputs)^T + bias; bias may be NULL;
+   up to 16 rows, or any number in tiles */
+int linear(const T *x, const T *weight, const T *bias, T *out, int64_t rows, int64_t inputs,
+           int64_t outputs, int threads) {
+    return run_linear(x, (Matrix){weight, NULL}, bias, out, rows, inputs, outputs, threads);
 }
 
 /* out (rows, n) = x / sqrt(mean(x^2) + eps), rounded, times weight, rounded */
@@ -102,25 +120,23 @@ static void run_few(const Chosen *chosen, const float *block, T *out, int64_t ro
     }
 }
 
-/* out (rows, hidden): the sum over a row's top_k experts e of
-   share * down[e] @ (silu(gate[e] @ x) * (up[e] @ x)).
-   Up to 16 rows, or any number in tiles; ids, of a row all different, and shares (rows, top_k);
-   gate_up (experts, 2 * inner, hidden), gate rows first; down (experts, hidden, inner) */
-int routed_experts(const T *x, const int64_t *ids, const float *shares, const T *gate_up,
-                   const T *down, T *out, int64_t rows, int64_t top_k, int64_t experts,
-                   int64_t hidden, int64_t inner, int threads) {
+/* As `routed_experts`, by matrices of either kind */
+static int run_experts(const T *x, const int64_t *ids, const float *shares, Matrix gate_up,
+                       Matrix down, T *out, int64_t rows, int64_t top_k, int64_t experts,
+                       int64_t hidden, int64_t inner, int threads) {
     Chosen chosen;
     /* one expert may be chosen by all */
     int64_t blocks = units_of(rows);
-    float *packed = floats(blocks * block_size(hidden)), *sums = NULL;
+    float *packed = floats(blocks * block_size(hidden)), *sums = NULL, *written = NULL;
+    int64_t each = written_size(gate_up, rows, 2 * ROWS * (hidden > inner ? hidden : inner));
+    if (each) written = floats(each * threads);
     int failed = make_chosen(&chosen, rows * top_k, experts, inner, blocks);
     if (rows > ROWS) sums = calloc((size_t)(rows * hidden), sizeof(float));
-    if (failed || !packed || (rows > ROWS && !sums)) {
-        free(packed), free(sums), release_chosen(&chosen);
+    if (failed || !packed || (rows > ROWS && !sums) || (each && !written)) {
+        free(packed), free(sums), free(written), release_chosen(&chosen);
         return -1;
     }
-    choose(&chosen, ids, shares, rows, top_k, experts, hidden,
-           (Matrix){gate_up, NULL}, (Matrix){down, NULL});
+    choose(&chosen, ids, shares, rows, top_k, experts, hidden, gate_up, down);
     if (rows <= ROWS) pack(x, hidden, NULL, rows, packed);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
@@ -129,7 +145,8 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const T 
 #ifdef TILES
         else
             for (int64_t e = 0; e < chosen.count; e++)
-                add_expert(chosen.layers + e, x, hidden, packed, sums);
+                add_expert(chosen.layers + e, x, hidden, packed, sums,
+                           (T *)(written + each * thread_number()));
         if (rows > ROWS)
 #pragma omp for schedule(static)
             for (int64_t i = 0; i < rows; i++)
@@ -138,8 +155,19 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const T 
 #endif
         end_products();
     }
-    free(packed), free(sums), release_chosen(&chosen);
+    free(packed), free(sums), free(written), release_chosen(&chosen);
     return 0;
+}
+
+/* out (rows, hidden): the sum over a row's top_k experts e of
+   share * down[e] @ (silu(gate[e] @ x) * (up[e] @ x)).
+   Up to 16 rows, or any number in tiles; ids, of a row all different, and shares (rows, top_k);
+   gate_up (experts, 2 * inner, hidden), gate rows first; down (experts, hidden, inner) */
+int routed_experts(const T *x, const int64_t *ids, const float *shares, const T *gate_up,
+                   const T *down, T *out, int64_t rows, int64_t top_k, int64_t experts,
+                   int64_t hidden, int64_t inner, int threads) {
+    return run_experts(x, ids, shares, (Matrix){gate_up, NULL}, (Matrix){down, NULL}, out, rows,
+                       top_k, experts, hidden, inner, threads);
 }
 
 /* out (batch, heads, dim) = softmax(q . k * scale) @ v for one query per head.

@@ -92,9 +92,9 @@ static inline void add_rows(const float *tile, int64_t outputs, int64_t rows, co
     }
 }
 
-/* As `linear`, a thread's part; `packed` holds the blocks of x */
-static void multiply(const T *x, const T *weight, const T *bias, T *out, int64_t rows,
-                     int64_t inputs, int64_t outputs, float *packed) {
+/* As `linear`, a thread's part; `packed` holds the blocks of x, `written` is for integers, 32 rows */
+static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
+                     int64_t inputs, int64_t outputs, float *packed, T *written) {
     int64_t blocks = units_of(rows), size = block_size(inputs);
     int64_t some = CACHED_FLOATS / size / 2 * 2 + 2; /* blocks at a time */
 #pragma omp for schedule(static)
@@ -103,10 +103,11 @@ static void multiply(const T *x, const T *weight, const T *bias, T *out, int64_t
     for (int64_t begin = 0; begin < blocks; begin += some) {
         int64_t end = smaller(begin + some, blocks);
 #pragma omp for schedule(static) nowait
-        for (int64_t first = 0; first < outputs; first += 2 * ROWS)
+        for (int64_t first = 0; first < outputs; first += 2 * ROWS) {
+            int64_t both = smaller(2 * ROWS, outputs - first);
+            const T *w = elements(weight, first, both, inputs, written);
             for (int64_t b = begin; b < end; b += 2) {
                 _Alignas(64) float tiles[4][ROWS * ROWS];
-                const T *w = weight + first * inputs;
                 const float *left = packed + b * size, *right = b + 1 < end ? left + size : left;
                 four_products(w, smaller(ROWS, outputs - first), w + ROWS * inputs,
                               smaller(ROWS, outputs - first - ROWS), inputs, left, right, tiles);
@@ -118,14 +119,16 @@ static void multiply(const T *x, const T *weight, const T *bias, T *out, int64_t
                                    out + row * outputs + o, outputs);
                 }
             }
+        }
     }
 }
 
-/* An expert's rows (of matrices that are not in integers), and the sums (rows, hidden) of all experts, in blocks; a thread's part */
-static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *packed, float *sums) {
+/* An expert's rows, and the sums (rows, hidden) of all experts, in blocks; a thread's part.
+   `written` is for integers, 32 rows of hidden or inner */
+static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *packed, float *sums,
+                       T *written) {
     int64_t blocks = units_of(layer->count), inner = layer->inner;
     int64_t size = block_size(hidden), between_size = block_size(inner);
-    const T *gate = layer->gate.values, *up = layer->up.values, *down = layer->down.values;
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; b++) {
         pack(x, hidden, layer->rows + b * ROWS, smaller(ROWS, layer->count - b * ROWS),
@@ -133,22 +136,26 @@ static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *pa
         clear_tail(layer->between + b * between_size, inner);
     }
 #pragma omp for schedule(static)
-    for (int64_t start = 0; start < inner; start += ROWS)
+    for (int64_t start = 0; start < inner; start += ROWS) {
+        int64_t some = smaller(ROWS, inner - start);
+        const T *gate = elements(layer->gate, start, some, hidden, written);
+        const T *up = elements(layer->up, start, some, hidden, written + ROWS * hidden);
         for (int64_t b = 0; b < blocks; b += 2) {
             _Alignas(64) float tiles[4][ROWS * ROWS];
-            int64_t some = smaller(ROWS, inner - start), sides = smaller(2, blocks - b);
+            int64_t sides = smaller(2, blocks - b);
             const float *left = packed + b * size, *right = left + (sides - 1) * size;
-            four_products(gate + start * hidden, some, up + start * hidden, some, hidden, left,
-                          right, tiles);
+            four_products(gate, some, up, some, hidden, left, right, tiles);
             for (int64_t side = 0; side < sides; side++)
                 activate(tiles[2 * side], tiles[2 * side + 1], some, start,
                          layer->between + (b + side) * between_size);
         }
+    }
 #pragma omp for schedule(static)
-    for (int64_t first = 0; first < hidden; first += 2 * ROWS)
+    for (int64_t first = 0; first < hidden; first += 2 * ROWS) {
+        int64_t both = smaller(2 * ROWS, hidden - first);
+        const T *w = elements(layer->down, first, both, inner, written);
         for (int64_t b = 0; b < blocks; b += 2) {
             _Alignas(64) float tiles[4][ROWS * ROWS];
-            const T *w = down + first * inner;
             const float *left = layer->between + b * between_size;
             four_products(w, smaller(ROWS, hidden - first), w + ROWS * inner,
                           smaller(ROWS, hidden - first - ROWS), inner, left,
@@ -161,4 +168,5 @@ static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *pa
                              layer->shares + row, sums + o, hidden);
             }
         }
+    }
 }

@@ -10,6 +10,13 @@
 #include <immintrin.h>
 #endif
 
+#ifdef _OPENMP
+#include <omp.h>
+static inline int thread_number(void) { return omp_get_thread_num(); }
+#else
+static inline int thread_number(void) { return 0; }
+#endif
+
 /* A matrix, row-major: elements, or, if it has scales (outputs), integers */
 typedef struct {
     const void *values;
@@ -39,6 +46,36 @@ static inline Lanes integers_in_order(const int8_t *w) {
     memcpy(&lanes, values, sizeof lanes);
 #endif
     return lanes;
+}
+
+#ifdef BF16
+typedef uint16_t Shorts __attribute__((vector_size(2 * LANES)));
+
+/* LANES floats, none of them NaN, as bfloat16 */
+static inline void store_lanes(Lanes lanes, T *out) {
+    Words bits = (Words)lanes;
+    Shorts shorts = __builtin_convertvector((bits + 0x7fff + (bits >> 16 & 1)) >> 16, Shorts);
+    memcpy(out, &shorts, sizeof shorts);
+}
+#else
+static inline void store_lanes(Lanes lanes, T *out) { memcpy(out, &lanes, sizeof lanes); }
+#endif
+
+/* row (n) = w * scale */
+static inline void write_row(const int8_t *w, float scale, T *row, int64_t n) {
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) store_lanes(integers_in_order(w + i) * scale, row + i);
+    for (; i < n; i++) row[i] = store((float)w[i] * scale);
+}
+
+/* Some rows of a matrix as elements: where they are, or written to `scratch` */
+static inline const T *elements(Matrix matrix, int64_t first, int64_t rows, int64_t n,
+                                T *scratch) {
+    Matrix some = rows_from(matrix, first, n);
+    if (!some.scale) return some.values;
+    for (int64_t r = 0; r < rows; r++)
+        write_row((const int8_t *)some.values + r * n, some.scale[r], scratch + r * n, n);
+    return scratch;
 }
 
 #ifdef TILES

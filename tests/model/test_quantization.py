@@ -101,7 +101,7 @@ def test_weights_that_are_not_finite_are_refused(bad: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("rows", [1, 5, 16, 17])
+@pytest.mark.parametrize("rows", [1, 5, 16, 17, 70])
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (7, 5), (129, 70)])
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_a_product_equals_that_of_the_matrix_written_out(
@@ -123,7 +123,7 @@ def test_a_matrix_written_out_is_the_same_bit_for_bit(either: str, dtype: torch.
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("rows", "threads"), [(1, 1), (5, 2), (40, 1)])
+@pytest.mark.parametrize(("rows", "threads"), [(1, 1), (5, 2), (70, 2)])
 @pytest.mark.parametrize("act", [F.silu, F.gelu])
 def test_experts_equal_those_written_out(
     either: str, dtype: torch.dtype, rows: int, threads: int, act: Any
@@ -278,7 +278,7 @@ def test_room_is_checked_for_the_size_in_integers(
 )
 @pytest.mark.parametrize("rows", [1, 2, 7, 16])
 def test_processors_without_a_matrix_unit_get_the_same(narrow: tuple[str, ...], rows: int) -> None:
-    kernels = int8.Int8Kernels(load_library("-DBF16", *narrow))
+    kernels = int8.Int8Kernels(native.Kernels(load_library("-DBF16", *narrow)))
     x, bias = torch.randn(rows, 101).bfloat16(), torch.randn(37).bfloat16()
     weight, scale = stack(37, 101)
     want = linear_reference(x.float(), weight, scale, bias.float())

@@ -168,7 +168,7 @@ class Training:
         export(
             trainer.model,
             self.folder.model,
-            processor_folder=self.settings.start_folder,
+            processor_folder=self.start,
             story=story,
         )
         for score in accuracy:

@@ -20,6 +20,7 @@ import training.options
 import training.train
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+from model.processing import Glm4vProcessor
 from training.materials import Materials
 from training.options import BUNDLED_FOLDER
 from training.train import main
@@ -91,6 +92,9 @@ def test_a_run_from_scratch_leaves_log_curves_state_and_a_model_with_its_card(
     assert "random weights" in card and "6 steps" in card and "--steps 6" in card
     model = Glm4vMoeForConditionalGeneration.from_pretrained(run / "model")
     assert model.lm_head.weight.dtype == torch.bfloat16
+    processor = Glm4vProcessor.from_pretrained(run / "model")
+    assert processor.tokenizer.added_tokens["<|image|>"] == model.config.image_token_id
+    assert processor.tokenizer.vocab_size == model.lm_head.out_features
     assert "written" in capfd.readouterr().err
 
 
@@ -197,7 +201,7 @@ def test_a_run_that_was_killed_goes_on_from_its_last_state(
 ) -> None:
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
-    asked = ("--steps", "8", "--reading-share", "0.25", "--workers", "2")
+    asked = ("--steps", "5", "--reading-share", "0.25", "--workers", "2")
 
     def train(run: Path, kill_at: int) -> int:
         command = [sys.executable, str(script), str(tiny_folder), str(kill_at)]
@@ -207,8 +211,8 @@ def test_a_run_that_was_killed_goes_on_from_its_last_state(
         ).returncode
 
     assert train(tmp_path / "unbroken", 99) == 0
-    assert train(tmp_path / "broken", 5) == -signal.SIGKILL
-    assert len(log_of(tmp_path / "broken")) == 5  # one more than in the state
+    assert train(tmp_path / "broken", 3) == -signal.SIGKILL
+    assert len(log_of(tmp_path / "broken")) == 3  # one more than in the state
     assert train(tmp_path / "broken", 99) == 0
     assert weights_of(tmp_path / "broken") == weights_of(tmp_path / "unbroken")
     assert log_of(tmp_path / "broken") == log_of(tmp_path / "unbroken")

@@ -231,7 +231,13 @@ def _read_settings(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("sets", nargs="+", metavar="NAME=FOLDER", type=_set, help="screens, and what to call them")
     add("--model", default=BUNDLED, help="bundled (the default) or a checkpoint's folder")
     add("--out", type=Path, default=Path("score"), metavar="FOLDER3", help="default: %(default)s")
-    add("--limit", type=int, metavar="N", help="at most N questions of each task and set")
+    add(
+        "--limit",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="at most N questions of each task; one number, or one for each set",
+    )
     add("--without-thinking", action="store_true", help="ask nothing a second time with a thought")
     add("--before", type=Path, metavar="FILE", help="score.json of an earlier model")
     add("--card", type=Path, metavar="FILE", help="model card to put table and pictures into")
@@ -240,6 +246,10 @@ def _read_settings(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--threads", type=int, help="CPU threads")
     settings = parser.parse_args(arguments)
     settings.pictures = settings.pictures or settings.out
+    limits = settings.limit or [None]
+    settings.limit = limits * len(settings.sets) if len(limits) == 1 else limits
+    if len(settings.limit) != len(settings.sets):
+        parser.error(f"--limit takes one number, or {len(settings.sets)}, one for each set")
     if settings.card is not None and not settings.card.is_file():
         parser.error(f"--card {settings.card}: there is no such file")
     return settings

@@ -131,6 +131,22 @@ def test_a_benchmarks_folder_is_asked_where_to_click(tmp_path: Path) -> None:
     assert turn.element.box == (1, 2, 9, 8)
 
 
+def test_a_limit_counts_each_task_and_takes_from_the_whole_folder(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    turns = [("a.png", Turn("text", f"Find {n}", "", element=BUTTON)) for n in range(6)]
+    write_questions(tmp_path, [*turns, ("a.png", Turn("caption", "What?", "A screen."))])
+    asked = [a.question.turn.question for a in read_askings(tmp_path, limit=2, thinking=False)]
+    assert asked == ["Find 0", "Find 3", "What?"]
+
+
+def test_every_set_has_a_limit_of_its_own_or_all_have_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([f"a={tmp_path}", f"b={tmp_path}", f"c={tmp_path}", "--limit", "1", "2"])
+    assert "--limit takes one number, or 3" in capsys.readouterr().err
+
+
 def test_a_chat_is_sent_whole_and_the_picture_in_its_first_message() -> None:
     turn = Turn("chat", "And Save?", "", before=(("Where is Open?", "There."),))
     sent = conversation(turn, [{"type": "image", "image": "a.png"}])

@@ -9,14 +9,17 @@ from model.request import Request
 # Pieces of a prompt: long enough for the matrix products, short enough to stop in a moment.
 FIRST_PIECE_TOKENS = 512
 MAX_PIECE_TOKENS = 4096
-MIN_PIECE_TOKENS = 32
+MIN_PIECE_TOKENS = 64  # of fewer, most is the time to read all weights
 # A piece may take so long while nobody is being answered ...
 PIECE_S = 0.5
-# ... and so long while somebody is: small pieces read all weights for a few tokens.
-SHARED_PIECE_S = 0.25
-# Of the time in which somebody is being answered, so much goes to reading prompts: tokens come at a
-# quarter of their speed then.
+# ... and while somebody is, so many times what a token takes: tokens come at a quarter of their
+# speed then. A gap as short as this disturbs nobody.
+PIECE_ANSWERS = 3
+MIN_SHARED_PIECE_S = 0.1
+# Of the time in which somebody is being answered, so much goes to reading prompts.
 READING_SHARE = 0.75
+# Of what was measured before, so much stays in an average.
+KEPT_SHARE = 0.75
 # One piece in so many is of the prompt that came first, however long it is.
 OLDEST_EVERY = 4
 
@@ -33,6 +36,7 @@ class Pacing:
         self._pieces = 0  # of prompts, read so far
         self._owed_s = 0.0  # for answers, before the next piece of a prompt is read
         self._token_s = 0.0  # what a token of a prompt took lately
+        self._answer_s = 0.0  # what a turn for answers takes, on average
 
     @property
     def may_read(self) -> bool:
@@ -52,14 +56,15 @@ class Pacing:
             return MAX_PIECE_TOKENS**2
         if not self._token_s:
             return FIRST_PIECE_TOKENS
-        seconds = PIECE_S if alone else SHARED_PIECE_S
+        shared = max(PIECE_ANSWERS * self._answer_s, MIN_SHARED_PIECE_S)
+        seconds = PIECE_S if alone else shared
         # a prompt of this size is one piece when nobody is disturbed, however busy the machine is
         least = FIRST_PIECE_TOKENS if alone else MIN_PIECE_TOKENS
         return min(max(int(seconds / self._token_s), least), MAX_PIECE_TOKENS)
 
     def time_tokens(self, tokens: int, seconds: float) -> None:
         """Learn what ``tokens`` of a prompt took."""
-        if tokens >= MIN_PIECE_TOKENS:  # of a few, most is the time to read the weights
+        if tokens >= MIN_PIECE_TOKENS:
             self._token_s = seconds / tokens
 
     def time_reading(self, seconds: float, *, alone: bool) -> None:
@@ -69,3 +74,5 @@ class Pacing:
     def time_answering(self, seconds: float) -> None:
         """Learn what a turn for answers took."""
         self._owed_s = max(self._owed_s - seconds, 0.0)
+        before = self._answer_s or seconds
+        self._answer_s = KEPT_SHARE * before + (1 - KEPT_SHARE) * seconds

@@ -76,15 +76,28 @@ def test_pieces_are_as_long_as_the_machine_is_fast() -> None:
     pacing = Pacing()
     assert pacing.piece_tokens(alone=True) == model.pacing.FIRST_PIECE_TOKENS
     pacing.time_tokens(1000, 0.25)
-    assert pacing.piece_tokens(alone=False) == 1000  # a quarter of a second
+    assert pacing.piece_tokens(alone=False) == 400  # a tenth of a second
     assert pacing.piece_tokens(alone=True) == 2000  # half a second
     pacing.time_tokens(8, 100.0)  # of a few tokens nothing is learned
-    assert pacing.piece_tokens(alone=False) == 1000
+    assert pacing.piece_tokens(alone=False) == 400
     pacing.time_tokens(100, 1000.0)
     assert pacing.piece_tokens(alone=True) == model.pacing.FIRST_PIECE_TOKENS
     assert pacing.piece_tokens(alone=False) == model.pacing.MIN_PIECE_TOKENS
     pacing.time_tokens(100, 1e-7)
     assert pacing.piece_tokens(alone=True) == model.pacing.MAX_PIECE_TOKENS
+
+
+def test_a_piece_takes_as_long_as_three_turns_for_those_who_are_answered() -> None:
+    pacing = Pacing()
+    pacing.time_tokens(1000, 1.0)
+    for _ in range(50):
+        pacing.time_answering(0.07)
+    assert pacing.piece_tokens(alone=False) == 210
+    pacing.time_answering(0.7)  # once the processor was busy with something else
+    assert pacing.piece_tokens(alone=False) < 1000
+    for _ in range(50):
+        pacing.time_answering(0.2)
+    assert pacing.piece_tokens(alone=False) in (599, 600)
 
 
 def test_who_is_answered_gets_a_share_of_the_time_while_a_prompt_is_read(

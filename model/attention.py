@@ -10,7 +10,7 @@ from model import native
 from model.cache import CacheBatch, KVCache
 from model.config import Glm4vMoeTextConfig
 from model.layers import Linear
-from model.rope import rotate
+from model.rope import rotate_heads
 
 # Up to so many queries per head, the heads of a group are folded into one: beyond, it gains no time
 # and costs a copy of the mask for every head of the group.
@@ -162,8 +162,7 @@ class Glm4vMoeAttention(nn.Module):
             weights: (B, H, T, S) or None.
         """
         q, k, v = (self._heads(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
-        # turned together: a decoding step is made of small operations, and this halves them
-        q, k = rotate(torch.cat((q, k), dim=1), *rope).split((q.shape[1], k.shape[1]), dim=1)
+        q, k = rotate_heads(q, k, *rope)
         if isinstance(cache, CacheBatch):
             out = attend_rows(q, k, v, cache, self.layer)
             return self.o_proj(out.transpose(1, 2).flatten(2)), None

@@ -98,7 +98,7 @@ class RMSNorm(nn.Module):
         The normalised value is rounded to the dtype of ``x`` before it meets the weight, as in the
         reference.
         """
-        kernels = native.kernels_for(x, self.weight)
+        kernels = native.kernels_for_any(x, self.weight)
         if kernels is not None:
             return kernels.rms_norm(x, self.weight, self.eps)
         return self.weight * F.rms_norm(x.float(), (x.shape[-1],), eps=self.eps).to(x.dtype)

@@ -165,8 +165,8 @@ def run_experts(
     x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor, act: Activation
 ) -> Tensor:
     """`run_experts_reference`, each expert only on the tokens that chose it."""
-    kernels = native.kernels_for(x[:1], gate_up, down) if act is F.silu else None
-    if kernels is not None and len(x) <= kernels.max_expert_rows and x.is_contiguous():
+    kernels = native.kernels_for_any(x, gate_up, down) if act is F.silu else None
+    if kernels is not None and len(x) <= kernels.max_expert_rows:
         return kernels.routed_experts(x, ids, weights, gate_up, down)
     if x.is_cuda and x.dtype == torch.bfloat16:  # what grouped_mm takes there
         return run_experts_grouped(x, ids, weights, gate_up, down, act)

@@ -203,6 +203,16 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return turned if dim == x.shape[-1] else torch.cat((turned, x[..., dim:]), dim=-1)
 
 
+def rotate_heads(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    """`rotate` of queries (B, H, T, D) and keys (B, K, T, D) by (B, 1, T, rotary_dim)."""
+    kernels = native.kernels_for_turning(q, k, cos, sin)
+    if kernels is not None:
+        return kernels.turn_heads(q, cos, sin), kernels.turn_heads(k, cos, sin)
+    # turned together: a decoding step is made of small operations, and this halves them
+    both = rotate(torch.cat((q, k), dim=1), cos, sin)
+    return both[:, : q.shape[1]], both[:, q.shape[1] :]
+
+
 def rotate_in_float(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """`rotate` of all dimensions, computed in float32 and rounded once.
 

@@ -1,4 +1,4 @@
-"""Decoding steps in C, for a few rows on a CPU: at one row, torch reads weights at half speed.
+"""Parts of the network in C, for CPUs: at one row, torch reads weights at half speed.
 
 Every function has a twin in torch, beside which it is called; `kernels_for` says which of the two
 runs. ``SIGHTLINE_NATIVE=0`` in the environment leaves all to torch.
@@ -35,6 +35,7 @@ PRODUCTS_PER_BYTE = 16  # computed in the time in which a byte is read
 SIGNATURES: dict[str, list[Any]] = {
     "linear": [c_void_p] * 4 + [c_int64] * 3 + [c_int],
     "rms_norm": [c_void_p] * 3 + [c_int64] * 2 + [c_float, c_int],
+    "turn_heads": [c_void_p, c_void_p] + [c_void_p] * 3 + [c_int64] * 5 + [c_int],
     "rotate": [c_void_p, c_int64] + [c_void_p] * 3 + [c_int64] * 3 + [c_int],
     "routed_experts": [c_void_p] * 6 + [c_int64] * 5 + [c_int],
     "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
@@ -73,6 +74,7 @@ class Kernels:
         self._linear = library.linear
         self._rms_norm = library.rms_norm
         self._rotate = library.rotate
+        self._turn_heads = library.turn_heads
         self._routed_experts = library.routed_experts
         self._attention = library.attention
         self._attend_prompt = library.attend_prompt if has_tiles else None
@@ -111,6 +113,26 @@ class Kernels:
             )
         )
         return out
+
+    def turn_heads(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        """`model.rope.rotate` of (B, H, T, D) by (B, 1, T, rotary_dim), laid out (B, T, H, D)."""
+        batch, heads, tokens, dim = x.shape
+        out = x.new_empty(batch, tokens, heads, dim)
+        status = self._turn_heads(
+            x.data_ptr(),
+            (c_int64 * 3)(*x.stride()[:3]),
+            cos.data_ptr(),
+            sin.data_ptr(),
+            out.data_ptr(),
+            batch,
+            heads,
+            tokens,
+            dim,
+            cos.shape[-1],
+            threads_for(out.nbytes),
+        )
+        _check(status)
+        return out.transpose(1, 2)
 
     def rotate(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """`model.rope.rotate_in_float`: (N, heads, D) -> (N, heads, D)."""
@@ -260,13 +282,13 @@ def _load_tiles(dtype: torch.dtype) -> Kernels | None:
     return None if library.prepare() else Kernels(library, has_tiles=True)
 
 
-def kernels_for(x: Tensor, *weights: Tensor | None) -> Kernels | None:
+def kernels_for_any(x: Tensor, *weights: Tensor | None) -> Kernels | None:
     """Return the kernels if they can compute with these, None if torch has to.
 
     They need plain tensors in main memory, one supported dtype, no gradients, no tracing.
 
     Args:
-        x: activations, at most `Kernels.max_rows` rows.
+        x: activations, any number of rows.
         weights: all without gaps; None for a bias that is not there.
     """
     if not _only_computes():
@@ -274,7 +296,12 @@ def kernels_for(x: Tensor, *weights: Tensor | None) -> Kernels | None:
     for tensor in (x, *weights):
         if tensor is not None and not (_is_plain(tensor, x.dtype) and tensor.is_contiguous()):
             return None
-    kernels = load(x.dtype)
+    return load(x.dtype)
+
+
+def kernels_for(x: Tensor, *weights: Tensor | None) -> Kernels | None:
+    """As `kernels_for_any`, for products: of ``x`` with at most `Kernels.max_rows` rows."""
+    kernels = kernels_for_any(x, *weights)
     if kernels is None or x.numel() > kernels.max_rows * x.shape[-1]:
         return None
     return kernels
@@ -288,6 +315,15 @@ def kernels_for_attention(q: Tensor, k: Tensor, v: Tensor) -> Kernels | None:
         if not _is_plain(tensor, q.dtype) or tensor.stride(-1) != 1:
             return None
     return load(q.dtype)
+
+
+def kernels_for_turning(q: Tensor, k: Tensor, cos: Tensor, sin: Tensor) -> Kernels | None:
+    """As `kernels_for_any`, of (B, heads, T, D) without gaps in a head, and (B, 1, T, rotary)."""
+    shape = (q.shape[0], 1, q.shape[2])
+    for table in (cos, sin):
+        if not (_is_plain(table, q.dtype) and table.is_contiguous() and table.shape[:3] == shape):
+            return None
+    return kernels_for_attention(q, k, k)
 
 
 def kernels_for_rotation(x: Tensor, cos: Tensor, sin: Tensor) -> Kernels | None:

@@ -1,4 +1,5 @@
-/* Decoding steps for a few rows on a CPU, where the time is that of reading the weights once.
+/* Decoding steps for a few rows on a CPU, where the time is that of reading the weights once; and, in
+   tiles, the products of prompts and pictures.
 
    Compiled once per element type: with -DBF16 for bfloat16, without for float32. Sums are in float32
    and rounded once, when they are complete. Matrices are row-major and without gaps unless a
@@ -81,6 +82,20 @@ int rms_norm(const T *x, const T *weight, T *out, int64_t rows, int64_t n, float
              int threads) {
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t row = 0; row < rows; row++) norm_row(x + row * n, weight, out + row * n, n, eps);
+    return 0;
+}
+
+/* out (batch, tokens, heads, dim) = `model.rope.rotate` of x (batch, heads, tokens, dim), whose first
+   three strides are given; cos and sin (batch, tokens, rotary) */
+int turn_heads(const T *x, const int64_t *strides, const T *cos, const T *sin, T *out,
+               int64_t batch, int64_t heads, int64_t tokens, int64_t dim, int64_t rotary,
+               int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t token = 0; token < batch * tokens; token++)
+        for (int64_t head = 0; head < heads; head++)
+            turn(x + token / tokens * strides[0] + head * strides[1] + token % tokens * strides[2],
+                 cos + token * rotary, sin + token * rotary, rotary, dim,
+                 out + (token * heads + head) * dim);
     return 0;
 }
 

@@ -21,7 +21,7 @@ from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.layers import GatedMLP, Linear, RMSNorm
 from model.moe import run_experts, run_experts_reference
 from model.native import build
-from model.rope import cos_and_sin, rotate_in_float
+from model.rope import cos_and_sin, rotate_heads, rotate_in_float
 
 DTYPES = (torch.float32, torch.bfloat16)
 # bfloat16 is computed in the processor's matrix unit where it has one, else in its vectors
@@ -194,6 +194,20 @@ def test_rotating_heads_in_float32_equals_torchs_form(
     got = rotate_in_float(x, cos, sin)
     monkeypatch.setattr(native, "_kernels", dict.fromkeys(native.DEFINES))
     assert_near(got, rotate_in_float(x, cos, sin))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("dim", "rotary"), [(16, 8), (24, 24), (9, 4)])
+def test_rotating_queries_and_keys_equals_torchs_form(
+    dtype: torch.dtype, dim: int, rotary: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    q, k = (torch.randn(2, 11, heads, dim).to(dtype).transpose(1, 2) for heads in (6, 2))
+    tables = cos_and_sin(torch.randn(2, 1, 11, rotary // 2))
+    cos, sin = (table.to(dtype) for table in tables)
+    got = rotate_heads(q, k, cos, sin)
+    monkeypatch.setattr(native, "_kernels", dict.fromkeys(native.DEFINES))
+    for turned, want in zip(got, rotate_heads(q, k, cos, sin), strict=True):
+        torch.testing.assert_close(turned, want)
 
 
 def test_another_activation_than_silu_is_left_to_torch() -> None:

@@ -228,6 +228,10 @@ class Chat:
         """Return the page with an answer that was stopped marked as such, or leave it."""
         return self._view(_stop(dialogue), own) if dialogue.is_running else UNCHANGED
 
+    def refresh(self, dialogue: Dialogue, own: ChatBackend | None) -> ChatView:
+        """Return the page as it is to be, unless an answer is about to say that."""
+        return UNCHANGED if dialogue.is_running else self._view(dialogue, own)
+
     def refuse(self, event: gr.EventData) -> str:
         """Return a notice about files that the browser kept back because of their size."""
         most = self._limits.max_bytes / MEGABYTE

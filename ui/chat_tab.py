@@ -15,7 +15,7 @@ from ui.capture import attach_taken, make_capture
 from ui.chat import Chat, Newest
 from ui.chat_http import ChatCall
 from ui.dialogue import Dialogue
-from ui.history import History, HistoryParts, build_history, wire_history
+from ui.history import ASKED, History, HistoryParts, build_history, wire_history
 from ui.language import in_both
 from ui.markdown import LATEX_DELIMITERS
 from ui.preferences import build_preferences
@@ -195,6 +195,7 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
             parts.own,
         ],
         view,
+        js=ASKED,
         show_progress="minimal",
         show_progress_on=log,
         **PRIVATE,
@@ -222,6 +223,7 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
         notice=parts.notice,
         running=sent,
         settle={"fn": chat.settle, "inputs": [dialogue, parts.own], "outputs": view, **in_turn},
+        refresh={"fn": chat.refresh, "inputs": [dialogue, parts.own], "outputs": view, **in_turn},
         take={
             "fn": chat.come_back,
             "inputs": [parts.own, dialogue],

@@ -48,6 +48,8 @@ SCRIPTS = (
     "history/keeping.js",
     "history/panel.js",
 )
+# for the event that answers questions
+ASKED = "(...given) => { document.dispatchEvent(new Event('sightline:asked')); return given; }"
 RETRY_S = 1.0
 OPENING = "Opening the files of the conversation: {number} of {all}"
 LOADING = "The files of the conversation are opened once the model is loaded."
@@ -250,13 +252,15 @@ def wire_history(
     notice: gr.Markdown,
     running: Any,
     settle: Mapping[str, Any],
+    refresh: Mapping[str, Any],
     take: Mapping[str, Any],
 ) -> tuple[Any, Any]:
     """Let the list put conversations on the page.
 
     Args:
-        running: the event that answers questions; it is ended first.
+        running: the event that answers questions, with ``ASKED``; it is ended first.
         settle: the event that marks an answer that was ended, as the arguments of ``then``.
+        refresh: the event that shows the conversation on the page again, in the same way.
         take: the event that puts a dialogue on the page, whose first input comes before those
             given here, as the arguments of ``then``.
 
@@ -269,6 +273,10 @@ def wire_history(
     take_asked = "() => document.getElementById('history-panel').asked"
     panel.cease(None, cancels=[running])
     panel.leave(**settle).then(**_tell("left"))
+    running.success(**_tell("succeeded"))
+    running.failure(**_tell("failed"))
+    running.then(**_tell("over"))
+    panel.refresh(**refresh)
     panel.preview(history.preview, [asked], [log, notice], js=take_asked + "[0]", **AT_ONCE).then(
         **_tell("previewed")
     )

@@ -4,6 +4,8 @@ const CURRENT = "sightline.conversation"; // in the tab
 const FORGET = "sightline.forget"; // in the browser
 const CANCEL_MS = 300;
 const SETTLE_MS = 4_000;
+const BEGIN_MS = 5_000;
+const STOP_MS = 5_000;
 const PREVIEW_MS = 10_000;
 
 const settings = (storage, key, value) => {
@@ -105,11 +107,12 @@ const take = (record) => {
   if (!record) return;
   // a copy: what Gradio gives is no plain object
   records.set(record.id, JSON.parse(JSON.stringify(record)));
-  inTurn(async () => {
-    const waiting = [...records.values()];
-    records.clear();
-    for (const newest of waiting) await keep(newest);
-  });
+  inTurn(keepTaken);
+};
+const keepTaken = async () => {
+  const waiting = [...records.values()];
+  records.clear();
+  for (const newest of waiting) await keep(newest);
 };
 
 const once = (name) =>
@@ -125,15 +128,42 @@ const ask = async (event, asked, ending, most_ms = 0) => {
   await Promise.race([ended, ...(most_ms ? [pause(most_ms)] : [])]);
 };
 
-// End the answer that is being written, if one is, and let it be marked as stopped. One after the
-// other: an event that begins while another is cancelled may never hear of its end.
+// How often Gradio has told of answers: "asked" when one is asked for, "succeeded" and "over" once all
+// of it is shown. Of one that is cancelled it tells at once, by "failed" and "over"; what had come of
+// it until then is still shown afterwards, late in a busy browser, before another "failed".
+const told = { asked: 0, succeeded: 0, failed: 0, over: 0 };
+const isAnswering = () => told.asked > 2 * told.succeeded + told.failed - told.over;
+let refreshed = 0; // how many that were cancelled are followed by the page as it is to be
+const refresh = () => {
+  const cancelled = told.over - told.succeeded;
+  if (isAnswering() || refreshed >= cancelled || !element.isConnected) return;
+  refreshed = cancelled;
+  trigger("refresh");
+};
+for (const name of Object.keys(told)) {
+  document.addEventListener(`sightline:${name}`, () => {
+    told[name] += 1;
+    setTimeout(refresh); // once both of a pair are counted
+  });
+}
+
+const until = async (condition, most_ms) => {
+  const most = Date.now() + most_ms;
+  while (!condition() && Date.now() < most) await pause(50);
+  return condition();
+};
+
+// End the answer that is being written, if one is, and let it be marked as stopped. Returns whether
+// nothing of it can come any more. One after the other: an event that begins while another is
+// cancelled may never hear of its end.
 const leave = async () => {
-  const most = Date.now() + SETTLE_MS;
+  // one that has not reached the server yet cannot be cancelled
+  await until(() => !isAnswering() || document.querySelector("#log [data-running]"), BEGIN_MS);
   trigger("cease");
   await pause(CANCEL_MS);
-  // gone once its end was heard of, on a busy machine later
-  while (document.querySelector("#prompt .stop-button") && Date.now() < most) await pause(50);
+  const hasEnded = await until(() => !isAnswering(), STOP_MS);
   await ask("leave", null, "left", SETTLE_MS);
+  return hasEnded;
 };
 
 // A new conversation ends what is being opened, and an event that is ended may not tell.
@@ -148,6 +178,14 @@ const lock = (on) => {
   panel.setAttribute("aria-busy", on);
 };
 
+// Let the page begin anew, with a conversation: nothing of before can come into it.
+const beginWith = async (id) => {
+  await keepTaken();
+  settings(sessionStorage, CURRENT, id);
+  location.reload();
+  await new Promise(() => {}); // nothing follows here
+};
+
 // Put a kept conversation on the page: its text at once, its files as soon as they are opened. What
 // is being answered there is stopped first.
 const open = async (id, isFirst = false) => {
@@ -155,7 +193,7 @@ const open = async (id, isFirst = false) => {
   if (!entry || entry.is_deleted) return isFirst && setCurrent("");
   lock(true);
   try {
-    if (!isFirst) await leave();
+    if (!isFirst && !(await leave())) await beginWith(id);
     setCurrent(id);
     if (entry.hashes.length) {
       const asked = [{ record: entry.record, keys: Object.keys(entry.files) }, null];

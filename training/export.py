@@ -70,7 +70,9 @@ def export(
                 shutil.copyfile(processor_folder / name, staging / name)
         with replacing(staging / CARD) as stream:
             stream.write(write_card(model, story).encode())
-        staging.chmod(0o755)  # temporary folders are private
+        staging.chmod(0o755)  # temporary folders are private, and some files in them
+        for file in staging.iterdir():
+            file.chmod(0o644)
         if folder.exists():
             old = staging.with_name(f"{staging.name}-old")
             os.replace(folder, old)

@@ -2,7 +2,7 @@
 
     python -m training.train --minutes 60                  from scratch, on two cores
     python -m training.train --from bundled --minutes 60   on from the bundled model
-    python -m training.train --device cuda --workers 16 --minutes 20
+    python -m training.train --device cuda --workers 16 --minutes 20   on one GPU (not run yet)
 
 Screens are drawn while it trains. The run's folder (--to) gets the state every two minutes, a log,
 curves, and at the end the checkpoint with its card. Ctrl-C stops after the present step; the same

@@ -27,7 +27,7 @@ from model.cache import CacheBatch
 from model.generate import check_prompt
 from model.generation_config import make_plan
 from model.out_of_memory import OutOfMemory, is_out_of_memory
-from model.pacing import Pacing
+from model.pacing import Pacing, even_context
 from model.prompt import Prompt
 from model.request import Request
 from model.reuse import PrefixCache, VisionCache
@@ -78,7 +78,9 @@ class Engine:
         is_alone = model.model.language_model.rotary_emb.depends_on_length
         if is_alone:
             max_running, max_prefix_bytes = 1, 0
-        self._pacing = Pacing(in_pieces=not is_alone)
+        self._pacing = Pacing(
+            in_pieces=not is_alone, even_context=even_context(model.config.text_config)
+        )
         self._max_running = max_running
         self._max_kv_bytes = max_kv_bytes
         self._prefixes = PrefixCache(max_prefix_bytes)
@@ -231,7 +233,8 @@ class Engine:
                     self._vision.put(medium.digest, medium.embeddings)
                 return
         started = time.perf_counter()
-        end = min(request.read + self._pacing.piece_tokens(alone=alone), prompt.length)
+        most = self._pacing.piece_tokens(alone=alone, context=request.read)
+        end = min(request.read + most, prompt.length)
         x = prompt.embed(self._model.model, request.read, end)
         hidden = self._model.model.language_model(
             inputs_embeds=x,

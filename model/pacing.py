@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from model.config import Glm4vMoeTextConfig
 from model.request import Request
 
 # Pieces of a prompt: long enough for the matrix products, short enough to stop in a moment.
 FIRST_PIECE_TOKENS = 512
 MAX_PIECE_TOKENS = 4096
-MIN_PIECE_TOKENS = 64  # of fewer, most is the time to read all weights
+MIN_PIECE_TOKENS = 64  # of fewer, most is the time to read all weights,
+MIN_LATE_PIECE_TOKENS = 16  # unless attention to what came before takes longer than that
 # A piece may take so long while nobody is being answered ...
 PIECE_S = 0.5
 # ... and while somebody is, so many times what a token takes: tokens come at a quarter of their
@@ -24,15 +27,35 @@ KEPT_SHARE = 0.75
 OLDEST_EVERY = 4
 
 
+def even_context(config: Glm4vMoeTextConfig) -> float:
+    """Return how many tokens before it make a token's attention as costly as its weights.
+
+    In multiplications: two for each weight of a token's way through the layers, four for each
+    number that one of its heads sees of an earlier token.
+    """
+    assert config.head_dim is not None
+    hidden, layers = config.hidden_size, config.num_hidden_layers
+    heads_size = config.num_attention_heads * config.head_dim
+    kv_size = config.num_key_value_heads * config.head_dim
+    dense = min(config.first_k_dense_replace, layers)
+    experts = config.num_experts_per_tok + config.n_shared_experts
+    inner = dense * config.intermediate_size
+    inner += (layers - dense) * experts * config.moe_intermediate_size
+    weights = hidden * (layers * 2 * (heads_size + kv_size) + 3 * inner)
+    return weights / (2 * layers * heads_size)
+
+
 class Pacing:
     """Decides who reads, how much at once, and when answers are due.
 
     Args:
         in_pieces: False reads every prompt as a whole.
+        even_context: as the function of this name.
     """
 
-    def __init__(self, *, in_pieces: bool = True) -> None:
+    def __init__(self, *, in_pieces: bool = True, even_context: float = math.inf) -> None:
         self._in_pieces = in_pieces
+        self._even_context = even_context
         self._pieces = 0  # of prompts, read so far
         self._owed_s = 0.0  # for answers, before the next piece of a prompt is read
         self._token_s = 0.0  # what a token of a prompt took lately
@@ -50,8 +73,13 @@ class Pacing:
             return reading[0]
         return min(reading, key=lambda request: request.prompt.length - request.read)
 
-    def piece_tokens(self, *, alone: bool) -> int:
-        """Return how many tokens of a prompt are read at once; ``alone``: nobody is answered."""
+    def piece_tokens(self, *, alone: bool, context: int = 0) -> int:
+        """Return how many tokens of a prompt are read at once.
+
+        Args:
+            alone: nobody is answered.
+            context: tokens before them.
+        """
         if not self._in_pieces:
             return MAX_PIECE_TOKENS**2
         if not self._token_s:
@@ -59,12 +87,13 @@ class Pacing:
         shared = max(PIECE_ANSWERS * self._answer_s, MIN_SHARED_PIECE_S)
         seconds = PIECE_S if alone else shared
         # a prompt of this size is one piece when nobody is disturbed, however busy the machine is
-        least = FIRST_PIECE_TOKENS if alone else MIN_PIECE_TOKENS
+        late = int(MIN_PIECE_TOKENS / (1 + context / self._even_context))
+        least = FIRST_PIECE_TOKENS if alone else max(late, MIN_LATE_PIECE_TOKENS)
         return min(max(int(seconds / self._token_s), least), MAX_PIECE_TOKENS)
 
     def time_tokens(self, tokens: int, seconds: float) -> None:
         """Learn what ``tokens`` of a prompt took."""
-        if tokens >= MIN_PIECE_TOKENS:
+        if tokens >= MIN_LATE_PIECE_TOKENS:
             self._token_s = seconds / tokens
 
     def time_reading(self, seconds: float, *, alone: bool) -> None:

@@ -14,7 +14,7 @@ import model.engine
 import model.pacing
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from model.pacing import Pacing
+from model.pacing import Pacing, even_context
 
 Model = Glm4vMoeForConditionalGeneration
 LONGROPE = {
@@ -98,6 +98,21 @@ def test_a_piece_takes_as_long_as_three_turns_for_those_who_are_answered() -> No
     for _ in range(50):
         pacing.time_answering(0.2)
     assert pacing.piece_tokens(alone=False) in (599, 600)
+
+
+def test_late_in_a_long_document_pieces_may_be_shorter() -> None:
+    pacing = Pacing(even_context=1000)
+    pacing.time_tokens(100, 1000.0)  # too slow for any piece
+    late = [pacing.piece_tokens(alone=False, context=context) for context in (0, 1000, 10**6)]
+    assert late == [model.pacing.MIN_PIECE_TOKENS, model.pacing.MIN_PIECE_TOKENS // 2, 16]
+
+
+def test_attention_costs_as_much_as_the_weights_at_an_even_context() -> None:
+    config = (
+        Glm4vMoeConfig().text_config
+    )  # GLM-4.5V: 12.2 billion weights a token, without the head
+    attention = 4 * 46 * 96 * 128 * even_context(config)
+    assert attention == pytest.approx(2 * 12.2e9, rel=0.01)
 
 
 def test_who_is_answered_gets_a_share_of_the_time_while_a_prompt_is_read(

@@ -101,7 +101,7 @@ def _natural_number(text: str) -> int:
 
 def _quantization(text: str) -> str:
     if text not in QUANTIZATIONS:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(QUANTIZATIONS)}")
     return text
 
 

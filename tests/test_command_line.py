@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for option in (
         *("MODEL", "HOST", "PORT", "AUTH", "MCP", "DEVICE", "DTYPE", "MAX_CONVERSATIONS"),
+        "QUANTIZATION",
         *("MAX_WAITING", "MAX_PER_MINUTE", "BROWSER_ORIGINS"),
         *("MAX_FILE_MB", "MAX_MEGAPIXELS", "MAX_TOKENS"),
         *("MAX_PAGES", "MAX_FRAMES", "MAX_MINUTES"),
@@ -45,6 +46,20 @@ def test_the_environment_is_read_and_the_command_line_wins(
     monkeypatch.setenv("SIGHTLINE_MAX_CONVERSATIONS", "4")
     settings = app.read_settings(["--port", "9000"])
     assert (settings.port, settings.max_conversations) == (9000, 4)
+
+
+def test_weights_are_quantised_where_the_operator_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert app.read_settings([]).quantization == "none"
+    monkeypatch.setenv("SIGHTLINE_QUANTIZATION", "int8")
+    assert app.read_settings([]).quantization == "int8"
+
+
+def test_an_unknown_quantization_is_refused_with_those_that_are_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        app.read_settings(["--quantization", "int3"])
+    assert "'int3' is none of none, int8" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("conversations", ["0", "-1", "many"])

@@ -17,7 +17,7 @@ from training.figures import Averages, Later
 from training.run import RunFolder
 from training.schedule import Schedule
 from training.trainer import Trainer
-from training.workers import Workers
+from training.workers import WorkerError, Workers
 
 SAVE_EVERY_S = 120.0
 DRAW_EVERY_S = 30.0
@@ -121,14 +121,22 @@ class Loop:
         self._run.forget_after(self._trainer.done)
 
     def steps(self, stopping: Stopping) -> bool:
-        """Take steps until the end or until a stop is asked for; return whether it is the end."""
+        """Take steps until the end or until a stop is asked for; return whether it is the end.
+
+        Raises:
+            WorkerError: a batch could not be made; the state was saved.
+        """
         trainer = self._trainer
         began = saved = drawn = time.perf_counter()
         before, logged, logged_screens = self.seconds, began, self.screens
         log_every = max(1, min(MAX_LOG_STEPS, self._schedule.steps // LOG_LINES))
         while trainer.done < self._schedule.steps and not stopping.asked:
             self._ask_ahead()
-            batch = self._workers.take()
+            try:
+                batch = self._workers.take()
+            except WorkerError:
+                self.save()
+                raise
             self._unread.append((batch.request, batch.has_pages, Later(trainer.step(batch))))
             self.screens += batch.images.shape[0]
             self.questions += batch.questions

@@ -10,6 +10,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Generic, TypeVar
@@ -158,7 +159,9 @@ class _Worker:
         self.process: BaseProcess = context.Process(
             target=_work, args=(theirs, make), daemon=True, name="batches"
         )
-        # the mask is inherited: Ctrl-C in a terminal reaches all, and only the trainer may act
+        # the mask is inherited: Ctrl-C in a terminal reaches all, and only the trainer may act.
+        # What tracks resources is started first, as its start would unmask.
+        resource_tracker.ensure_running()
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process.start()

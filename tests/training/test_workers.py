@@ -79,6 +79,18 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_processes_leave_ctrl_c_to_the_trainer() -> None:
+    with Workers(square, 2) as workers:
+        for number in (1, 3):
+            workers.submit(number)
+        pids = {workers.take()[1] for _ in range(2)}
+        for pid in pids:
+            os.kill(pid, signal.SIGINT)
+        workers.submit(5)
+        assert workers.take()[0] == 25
+
+
 def is_running(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from training.folders import SCREENS_NAME
 from training.schedule import LARGEST
+from training.web.source import SHARE
 
 BUNDLED, SCRATCH = "bundled", "scratch"
 BUNDLED_FOLDER = Path(__file__).parents[1] / "assets" / "bundled"
@@ -19,9 +21,10 @@ DEFAULT_RUN = Path("training-run")
 DEFAULT_MINUTES = 60.0
 DTYPES = ("bfloat16", "float32")
 
-# What one device does well: screens in a batch, questions about each.
-CPU_SCREENS, CPU_TURNS = 8, 12
-GPU_SCREENS, GPU_TURNS = 48, 20
+# What one device does well: screens in a batch, questions about each. One in fourteen questions is
+# about the whole screen.
+CPU_SCREENS, CPU_TURNS = 8, 14
+GPU_SCREENS, GPU_TURNS = 48, 21
 # Full learning rates; a model that has learnt already takes smaller steps.
 READING_RATE, SCRATCH_RATE, CONTINUED_RATE = 2.5e-3, 2e-3, 1e-3
 READING_SHARE = 0.14  # of a run's time, from scratch
@@ -39,6 +42,8 @@ class Settings:
         device: where to compute.
         workers: processes that make batches.
         materials: folder of fonts, icons and words; None for the cache.
+        web: folder of web pages that ``python -m training.web`` has written; None for none.
+        web_share: part of the batches of the grounding phase that show them.
         seed: of weights, screens and questions.
         sizes: largest screens, a name of `training.schedule.LARGEST`.
         screens: in a batch of small screens.
@@ -56,6 +61,8 @@ class Settings:
     device: str
     workers: int
     materials: Path | None
+    web: Path | None
+    web_share: float
     seed: int
     sizes: str
     screens: int
@@ -81,7 +88,9 @@ class Settings:
         names = ("minutes", "steps", "seed", "sizes", "screens", "turns", "reading_share")
         values: dict[str, Any] = {name: getattr(self, name) for name in names}
         start = self.start if self.start in (BUNDLED, SCRATCH) else str(self.start_folder.resolve())
-        return {"from": start, **values, "learning_rate": self.learning_rate, "dtype": self.dtype}
+        web = None if self.web is None else [str(self.web.resolve()), self.web_share]
+        values |= {"web": web, "learning_rate": self.learning_rate, "dtype": self.dtype}
+        return {"from": start, **values}
 
 
 def read_settings(description: str, arguments: Sequence[str] | None = None) -> Settings:
@@ -121,6 +130,8 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> S
         device=device,
         workers=workers,
         materials=given.materials,
+        web=given.web,
+        web_share=given.web_share,
         seed=given.seed,
         sizes=given.sizes,
         screens=given.screens or (GPU_SCREENS if is_gpu else CPU_SCREENS),
@@ -134,6 +145,11 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> S
         parser.error(
             f"--from {given.start}: {settings.start_folder} has no config.json; give the folder of "
             "a checkpoint, bundled or scratch"
+        )
+    if settings.web is not None and not (settings.web / SCREENS_NAME).is_file():
+        parser.error(
+            f"--web {settings.web}: there is no {SCREENS_NAME} in it; give a folder that "
+            "'python -m training.web' has written"
         )
     return settings
 
@@ -178,6 +194,8 @@ def _parser(description: str) -> argparse.ArgumentParser:
         help=f"full one ({SCRATCH_RATE} from scratch, {CONTINUED_RATE} else)",
     )
     add("--dtype", choices=DTYPES, default=DTYPES[0], help="of the parameters (%(default)s)")
+    add("--web", type=Path, metavar="FOLDER", help="of pages that training.web wrote, shown too")
+    add("--web-share", type=_share, default=SHARE, help="of batches that are pages (%(default)s)")
     add("--materials", type=Path, help="folder of fonts, icons and words, if not the cache")
     return parser
 

@@ -69,19 +69,29 @@ def as_figures(scores: Sequence[Score]) -> dict[str, float]:
     return {score.name: score.rate for score in scores}
 
 
-def describe_data() -> str:
-    """Return what the screens are made of, with licences, in Markdown."""
-    used = [package for package in packages() if not package.held_out and package.use != "CSS kit"]
+def describe_data(web_share: float = 0.0) -> str:
+    """Return what the screens are made of, with licences, in Markdown.
+
+    Args:
+        web_share: part of the batches that were web pages.
+    """
+    used = [p for p in packages() if not p.held_out and (web_share or p.use != "CSS kit")]
     lines = []
     for use in dict.fromkeys(package.use for package in used):
         named = [f"{p.name} {p.version} ({p.licence})" for p in used if p.use == use]
         lines.append(f"- {use}: {', '.join(named)}")
+    pages = (
+        f" {web_share:.0%} of the batches were web pages in the looks of open CSS kits, written "
+        "for the purpose and rendered by Chromium (`training/web`)."
+        if web_share
+        else ""
+    )
     return (
         "Screens drawn for the purpose (`training/screens`): app-like pages with forms, lists, "
         "dialogs, tables and toolbars, light and dark, and pages of text; questions and answers "
-        "about them by rules (`training/tasks`), in English. No picture, text or answer comes from "
-        "a person's data or from another model. They are made of\n\n" + "\n".join(lines)
-    )
+        f"about them by rules (`training/tasks`), in English.{pages} No picture, text or answer "
+        "comes from a person's data or from another model. They are made of\n\n"
+    ) + "\n".join(lines)
 
 
 def describe_machine(device: torch.device) -> str:

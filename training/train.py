@@ -14,9 +14,10 @@ from __future__ import annotations
 import copy
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,7 +26,7 @@ from model.config import Glm4vMoeConfig
 from model.generation_config import GenerationConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
-from training.batches import DrawnScreens, Request, to_tensors
+from training.batches import DrawnScreens, Request, ScreenBatch, to_tensors
 from training.evaluation import Question, Score, ask, held_out_questions, scores
 from training.export import Story, export
 from training.initial_weights import initialize
@@ -47,6 +48,7 @@ from training.telling import (
 )
 from training.trainer import Rates, Trainer
 from training.vocabulary import write_tokenizer
+from training.web.source import WebAndDrawnScreens
 from training.workers import WorkerError, Workers
 
 INTERRUPTED = 130  # the exit status that shells know for Ctrl-C
@@ -118,7 +120,10 @@ class Training:
         """Train; return the exit status."""
         settings, run = self.settings, self.folder
         state = run.load_state()
-        make = DrawnScreens(self.start, self.materials.folder)
+        drawn = DrawnScreens(self.start, self.materials.folder)
+        make: Callable[[Request], ScreenBatch[Any]] = drawn
+        if settings.web is not None:
+            make = WebAndDrawnScreens(drawn, settings.web, share=settings.web_share)
         prepare = partial(to_tensors, pinned=self.device.type == "cuda")
         with stopped_by_signals() as stopping:
             with Workers(make, settings.workers, prepare=prepare) as workers:
@@ -156,7 +161,7 @@ class Training:
         story = Story(
             command=self.settings.command,
             start="random weights" if self.settings.is_from_scratch else self.settings.start,
-            data=describe_data(),
+            data=describe_data(self.settings.web_share if self.settings.web else 0.0),
             screens=loop.screens,
             questions=loop.questions,
             steps=trainer.done,

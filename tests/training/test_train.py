@@ -143,6 +143,7 @@ def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path, tiny_folder: Pat
         (["--device", "abacus"], "no such device"),
         (["--sizes", "huge"], "invalid choice"),
         (["--workers", "-1"], "not between"),
+        (["--web", "nowhere"], "there is no screens.json"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_any_work(

@@ -126,7 +126,7 @@ def load_checkpoint(
         torch.set_num_threads(num_threads)
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
-    if torch.device("cpu" if device == "auto" else device).type == "cpu":
+    if device == "cpu":
         _compile_meanwhile(resolve_dtype(dtype, prepared.config))
     model = Glm4vMoeForConditionalGeneration.from_pretrained(
         path_or_hub_id,

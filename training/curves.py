@@ -94,7 +94,7 @@ def _draw_panel(draw: ImageDraw.ImageDraw, panel: _Panel, left: int, top: int) -
         draw.text((x1 + 5, y0 + index * LEGEND_HEIGHT), last, fill=color, font=small)
     draw.text((x0, top + 6), panel.title, fill=INK, font=font)
     for value, y in ((high, y0), (low, y1)):
-        draw.text((x0 - 5, y), f"{value:.3g}", fill=INK, font=font, anchor="rm")
+        draw.text((x0 - 5, y), f"{value:.2g}", fill=INK, font=font, anchor="rm")
     draw.text((x1, y1 + 4), f"{panel.last_step} steps", fill=INK, font=small, anchor="ra")
 
 

@@ -146,7 +146,7 @@ class Loop:
             self.seconds = before + now - began
             if trainer.done % log_every == 0 or trainer.done == self._schedule.steps:
                 rate = (self.screens - logged_screens) / (now - logged)
-                self._log({"screens/s": rate, **self._averages.take()})
+                self._log({"screens_per_second": rate, **self._averages.take()})
                 logged, logged_screens = now, self.screens
             if trainer.done in self._evaluate_at:
                 self._log(self._evaluate())

@@ -36,8 +36,8 @@ def tell(text: str) -> None:
 def say(entry: Mapping[str, Any], *, steps: int) -> None:
     """Print a line of the log in short."""
     shown = [f"{name} {entry[name]:.3g}" for name in SHOWN if name in entry]
-    if "screens/s" in entry:
-        shown.append(f"{entry['screens/s']:.1f} screens/s")
+    if "screens_per_second" in entry:
+        shown.append(f"{entry['screens_per_second']:.1f} screens/s")
     else:  # of an evaluation all
         shown = [f"{name} {value:.0%}" for name, value in entry.items() if "right" in name]
     tell(

@@ -77,6 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return Training(settings, run, materials, folder, model, began).run()
     except (RunError, MaterialsError, CheckpointError, WorkerError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:  # before there were steps, or a second one
+        tell("stopped at once; the same command goes on from the state that was saved last, if any")
+        return INTERRUPTED
 
 
 def new_model(folder: Path, materials: Materials, seed: int) -> Glm4vMoeForConditionalGeneration:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -104,7 +105,13 @@ class Trainer:
             load.balance(schedule.balance_rate(step))
         norm = self.optimizer.step(schedule.rate(step))
         self.done += 1
-        return {"loss": loss.detach(), "gradient norm": torch.as_tensor(norm), **measures}
+        taken = {
+            "loss": loss.detach(),
+            "gradient norm": torch.as_tensor(norm),
+            # a gradient that is not finite changes nothing
+            "steps left out": torch.as_tensor(float(not math.isfinite(norm))),
+        }
+        return {**taken, **measures}
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that further steps depend on."""

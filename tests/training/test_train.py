@@ -26,7 +26,7 @@ from training.options import BUNDLED_FOLDER
 from training.train import main
 
 ROOT = Path(__file__).parents[2]
-TIMES = ("seconds", "screens/s")  # in the log: what differs from run to run
+TIMES = ("seconds", "screens_per_second")  # in the log: what differs from run to run
 
 
 @pytest.fixture(scope="module")

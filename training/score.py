@@ -167,8 +167,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     examples: list[Example] = []
     try:
         sets = {
-            name: read_askings(folder, limit=settings.limit, thinking=not settings.without_thinking)
-            for name, folder in settings.sets
+            name: read_askings(folder, limit=limit, thinking=not settings.without_thinking)
+            for (name, folder), limit in zip(settings.sets, settings.limit, strict=True)
         }
         with (
             ready_model(checkpoint, num_threads=settings.threads) as backend,

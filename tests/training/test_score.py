@@ -188,7 +188,8 @@ def test_the_bundled_model_is_measured_and_its_card_written(tmp_path: Path) -> N
     image.save(folder / "a.png")
     write_targets(folder, "own", [Target("a.png", "the button", (28, 28, 84, 56), "text", "x")])
     card.write_text("# Model\n")
-    main([f"mine={folder}", "--out", str(tmp_path / "out"), "--card", str(card), "--threads", "1"])
+    options = ["--out", str(tmp_path / "out"), "--card", str(card), "--limit", "5"]
+    main([f"mine={folder}", *options, "--threads", "1"])
     figures = json.loads((tmp_path / "out" / "score.json").read_text())
     assert [(f["task"], f["thinking"], f["count"]) for f in figures] == [
         ("text", False, 1),

@@ -193,6 +193,7 @@ static inline void pack(const T *x, int64_t n, const int64_t *which, int64_t row
     for (int r = 0; r < R; r++) sums[o][r] += lanes_at(w[o] + i) * lanes_at(x[r] + i)
 #endif
 DOTS(dot1x1, 1, 1)
+DOTS(dot2x1, 2, 1)
 DOTS(dot1x4, 1, 4)
 DOTS(dot2x4, 2, 4)
 #undef ADD
@@ -210,8 +211,15 @@ static inline void products(const T *w, int64_t n, int64_t outputs, const float 
         x[r] = block + column[r] * n;
     }
     if (rows == 1) {
-        for (int64_t o = 0; o < outputs; o++)
-            dot1x1((const T *[]){w + o * n}, x, n, out + o * ROWS + column[0]);
+        for (int64_t o = 0; o < outputs; o += 2) {
+            float sums[2];
+            if (o + 1 < outputs)
+                dot2x1((const T *[]){w + o * n, w + (o + 1) * n}, x, n, sums);
+            else
+                dot1x1((const T *[]){w + o * n}, x, n, sums);
+            for (int64_t j = 0; j < 2 && o + j < outputs; j++)
+                out[(o + j) * ROWS + column[0]] = sums[j];
+        }
         return;
     }
     for (int64_t r = rows; r % 4; r++) column[r] = column[r - 1], x[r] = x[r - 1];

@@ -82,6 +82,7 @@ def test_equal_arguments_give_equal_screens(materials: Materials) -> None:
         assert digest(first) == digest(render(seed, size_of(seed), materials=materials))
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same(materials: Materials) -> None:
     program = (
         "from test_screens import digest; from training.materials import Materials;"
@@ -132,6 +133,7 @@ def test_roles_and_concepts_are_known_ones(screens: list[Screen]) -> None:
                 assert element.name in CONCEPTS
 
 
+@pytest.mark.slow
 def test_every_role_kind_and_icon_appears(screens: list[Screen], materials: Materials) -> None:
     missing = {*ROLES, *PAGES, *CONCEPTS}
     for screen in screens:
@@ -177,6 +179,7 @@ def test_characters_lie_on_the_screen(screens: list[Screen]) -> None:
             assert 0 <= character.center_y < screen.height
 
 
+@pytest.mark.slow
 def test_held_out_words_are_on_held_out_screens_only(
     screens: list[Screen], held_out_screens: list[Screen]
 ) -> None:

@@ -75,8 +75,10 @@ def measure(
         times = []
         for _ in range(TRIED):
             ask(level, 1)
-            batch = workers.take()
             began = _now(trainer.device)
+            batch = workers.take()
+            if count:  # else it was made just now, as it will be each time
+                began = _now(trainer.device)
             _step(trainer, batch)
             times.append(_now(trainer.device) - began)
         # not the mean: what is met for the first time may take several times as long

@@ -92,7 +92,9 @@ class Workers(Generic[RequestT, BatchT]):
             return self._made.pop(number)
 
     def wait_until_made(self) -> None:
-        """Return when every batch that was asked for can be taken at once."""
+        """Return when every batch that was asked for can be taken at once, if others make them."""
+        if not self._workers:
+            return
         with self._changed:
             self._changed.wait_for(
                 lambda: len(self._made) == len(self._untaken) or self._failure is not None

@@ -176,6 +176,20 @@ def test_a_broken_checkpoint_leaves_no_folder_behind(tmp_path: Path, tiny_folder
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
+def test_measuring_in_between_changes_nothing(
+    tmp_path: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("--from", str(tiny_folder), "--steps", "4")
+    assert main(options(tmp_path / "plain", *asked)) == 0
+    monkeypatch.setattr(training.train, "SCREENS_BETWEEN", 1)
+    monkeypatch.setattr(training.train.Training, "_evaluations", lambda self: 1)
+    assert main(options(tmp_path / "measured", *asked)) == 0
+    measured = [entry for entry in log_of(tmp_path / "measured") if "text right" in entry]
+    assert [entry["step"] for entry in measured] == [2]
+    assert weights_of(tmp_path / "measured") == weights_of(tmp_path / "plain")
+
+
 # Saves after each step, and kills itself hard as a line is printed.
 KILLED = """
 import os, signal, sys

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from grounding.evaluation.datasets import DatasetError
 from grounding.evaluation.options import BUNDLED_FOLDER
 from model.processing import Glm4vProcessor
+from training import fit
 from training.batches import Request
-from training.fit import main
+from training.evaluation import Score
 from training.own_screens import (
     OwnAndDrawnScreens,
     OwnScreen,
@@ -77,7 +80,7 @@ def test_a_folder_that_is_wrong_is_refused_before_work_begins(
     (folder / "bad.png").write_bytes(b"no picture")
     write_entries(folder, [entry("1.png"), entry("0.png", **wrong)])
     with pytest.raises(SystemExit, match=f"(?s){said}.*Nothing was trained"):
-        main([str(folder), "--to", str(tmp_path / "fitted")])
+        fit.main([str(folder), "--to", str(tmp_path / "fitted")])
     assert not (tmp_path / "fitted").exists()
     assert capsys.readouterr().err == ""
 
@@ -162,23 +165,43 @@ def test_what_is_measured_is_asked_about_the_picture_as_it_is(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rate", "verdict"), [("5e-4", "is better"), ("1e-12", "is not better")])
+@pytest.mark.parametrize(("right_after", "verdict"), [(7, "is better"), (5, "is not better")])
 def test_the_better_model_is_kept_and_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: str, verdict: str
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    right_after: int,
+    verdict: str,
 ) -> None:
-    """A label that means nothing is learnt in a few steps; with a rate of nothing it is not."""
-    from model.glm4v_moe import Glm4vMoeForConditionalGeneration
+    measured: list[Path] = []
 
-    write_own(tmp_path / "own", 8, size=(168, 140))
+    def measure(_: Any, checkpoint: Path) -> list[Score]:
+        measured.append(checkpoint)
+        assert (checkpoint / "model.safetensors").is_file()
+        return [Score("text", False, 10, right_after if len(measured) == 2 else 5, 0.5)]
+
+    monkeypatch.setattr(fit._Fit, "measure", measure)
+    write_own(tmp_path / "own", 4, size=(168, 140))
     to = tmp_path / "fitted"
-    options = ["--steps", "40", "--drawn-share", "0", "--workers", "0", "--learning-rate", rate]
-    main([str(tmp_path / "own"), "--to", str(to), *options])
+    fit.main([str(tmp_path / "own"), "--to", str(to), "--steps", "2", "--workers", "0"])
     said = capsys.readouterr().err
-    assert "before:" in said
-    assert "after:" in said
+    assert "before: 50.0% right" in said
+    assert f"after:  {right_after}0.0% right" in said
     assert verdict in said
-    Glm4vMoeForConditionalGeneration.from_pretrained(to)
-    assert (to / "README.md").is_file()
+    assert measured[0] == BUNDLED_FOLDER
+    kept = load_file(to / "model.safetensors")
+    start = load_file(BUNDLED_FOLDER / "model.safetensors")
+    is_as_it_was = all(torch.equal(kept[name], start[name]) for name in start)
+    assert is_as_it_was is (verdict == "is not better")
+    assert f"{max(right_after, 5)}0%" in (to / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_kept_model_is_measured_by_the_engine(tmp_path: Path) -> None:
+    write_own(tmp_path, 2, size=(168, 140))
+    options = [str(tmp_path), "--to", str(tmp_path / "to"), "--hold-out-share", "0.5"]
+    [score] = fit._Fit(fit._read_settings(options)).measure(BUNDLED_FOLDER)
+    assert (score.task, score.thinking, score.count) == ("text", False, 1)
 
 
 def test_a_screen_is_what_the_evaluation_counts(tmp_path: Path, processor: Glm4vProcessor) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from in_a_loop import run_in_a_loop
 from starlette.types import Receive, Scope, Send
 
 from ui.leaving import HEARTBEAT, forget_left
@@ -64,7 +65,7 @@ def test_of_those_that_left_the_last_used_stay_and_all_that_are_there() -> None:
             await server.close(session)
         assert server.known() == set("abe")
 
-    asyncio.run(visit())
+    run_in_a_loop(visit)
 
 
 def test_who_comes_back_is_not_forgotten() -> None:
@@ -78,7 +79,7 @@ def test_who_comes_back_is_not_forgotten() -> None:
             await server.close(session)
         assert server.known() == {"back", "b"}
 
-    asyncio.run(visit())
+    run_in_a_loop(visit)
 
 
 def test_who_is_still_being_answered_is_not_forgotten() -> None:
@@ -92,4 +93,4 @@ def test_who_is_still_being_answered_is_not_forgotten() -> None:
             await server.close(session)
         assert "busy" in server.known()
 
-    asyncio.run(visit())
+    run_in_a_loop(visit)

@@ -27,7 +27,7 @@ from model.backends.base import (
 )
 from model.processing import WHOLE, Attachment, Choice, Limits
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 DROP = """(box, files) => {
     const transfer = new DataTransfer();
@@ -252,7 +252,6 @@ def test_the_total_counts_an_answer_that_ends_after_the_files_came(
     expect(total).to_contain_text("about 534 with the conversation so far")
 
 
-@pytest.mark.slow
 def test_an_office_document_is_shown_and_sent(chat: Page, tmp_path: Path) -> None:
     attach(chat, make_rtf(tmp_path / "letter.rtf"))
     expect(chat.locator("#strip li")).to_have_count(2, timeout=CONVERTING_MS)

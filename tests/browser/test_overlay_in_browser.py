@@ -129,6 +129,7 @@ def find_button(page: Page, overlay: Locator) -> tuple[int, int, int, int]:
     return (found[0] + left, found[1] + top, found[2] + left, found[3] + top)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [360, 1280, 2560])
 def test_a_box_lies_over_what_it_names_at_every_zoom(
     serve: Serve, visitor: Visitor, screen: str, width: int
@@ -168,6 +169,7 @@ def test_words_box_and_row_light_up_together(serve: Serve, visitor: Visitor, scr
     expect(page.locator(".lit")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_words_in_code_light_up_too(serve: Serve, visitor: Visitor, screen: str) -> None:
     boxes = [{"bbox_2d": [375, 375, 625, 625]}, {"bbox_2d": [100, 100, 200, 200]}]
     page = visitor.open(serve(says(f"```json\n{json.dumps(boxes, indent=1)}\n```")))
@@ -182,6 +184,7 @@ def test_words_in_code_light_up_too(serve: Serve, visitor: Visitor, screen: str)
     assert "375" in words and "100" not in words
 
 
+@pytest.mark.slow
 def test_a_click_on_the_words_leaves_the_page_where_it_is(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:
@@ -194,6 +197,7 @@ def test_a_click_on_the_words_leaves_the_page_where_it_is(
     assert len(page.context.pages) == 1
 
 
+@pytest.mark.slow
 def test_targets_are_reached_and_said_by_keyboard(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:
@@ -289,6 +293,7 @@ def test_targets_are_copied_as_what_was_chosen(
         expect(page.locator("#table button.copied")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_a_copied_answer_has_its_words_without_the_links(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:
@@ -309,6 +314,7 @@ def save(page: Page, element: Locator) -> bytes:
     return Path(download.value.path()).read_bytes()
 
 
+@pytest.mark.slow
 def test_downloads_hold_what_is_shown(serve: Serve, visitor: Visitor, screen: str) -> None:
     page = visitor.open(serve(says(TWO)))
     overlay = locate(page, screen)
@@ -342,6 +348,7 @@ def test_a_label_is_text_whatever_it_says(serve: Serve, visitor: Visitor, screen
     assert page.evaluate("window.pwned") is None
 
 
+@pytest.mark.slow
 def test_two_hundred_labels_do_not_collide(serve: Serve, visitor: Visitor, screen: str) -> None:
     boxes: list[dict[str, Any]] = [
         {"bbox_2d": [x, y, x + 40, y + 60], "label": f"item {x} {y}"}
@@ -383,6 +390,7 @@ def test_boxes_appear_while_the_answer_grows_and_the_picture_stays(
     assert overlay.evaluate(now)
 
 
+@pytest.mark.slow
 def test_words_in_the_log_belong_to_the_picture_of_their_answer(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:
@@ -399,6 +407,7 @@ def test_words_in_the_log_belong_to_the_picture_of_their_answer(
         expect(overlays.nth(1 - index).locator(".target.lit")).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_each_picture_has_its_own_targets_and_words_turn_to_theirs(
     serve: Serve, visitor: Visitor, tmp_path: Path
 ) -> None:
@@ -434,6 +443,7 @@ def test_boxes_without_a_picture_can_be_given_to_another(
     expect(picture).to_have_attribute("alt", "b.png: 1 target")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tab", ["Grounding", "Chat"])
 def test_the_overlay_fits_a_phone(serve: Serve, visitor: Visitor, screen: str, tab: str) -> None:
     page = visitor.open(serve(says(TWO)), width=390)

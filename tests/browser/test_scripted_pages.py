@@ -185,6 +185,8 @@ def test_locating_can_be_stopped_and_started_again(serve: Serve, visitor: Visito
     for instruction in ("Click on Save", "Click on Cancel"):
         page.locator("#instruction textarea").fill(instruction)
         page.locator("#start").click()
+        # the answer before stays on the page until this one begins
+        wait_until(lambda asked=instruction: backend.steps.get(asked, 0) > 1)
         expect(page.locator("#answer")).to_contain_text("word word")
         stopped = time.monotonic()
         page.locator("#stop").click()

@@ -79,6 +79,7 @@ def stop_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.train, "say", say)
 
 
+@pytest.mark.slow
 def test_a_run_from_scratch_leaves_log_curves_state_and_a_model_with_its_card(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_run_that_was_stopped_ends_as_an_unbroken_one(
     assert weights_of(broken) == weights_of(unbroken)
 
 
+@pytest.mark.slow
 def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path, tiny_folder: Path) -> None:
     run = tmp_path / "run"
     asked = ("--from", str(tiny_folder), "--steps", "1")

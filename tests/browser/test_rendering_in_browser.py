@@ -169,6 +169,7 @@ def ask(page: Page, text: str, *files: str) -> Locator:
     return page.locator("#log .bot-row .message").first
 
 
+@pytest.mark.slow
 def test_times_seek_the_clip_and_pages_open(url: str, visitor: Visitor, tmp_path: Path) -> None:
     files = [str(CLIP), make_clip(tmp_path / "old.mp4"), make_pdf(tmp_path / "report.pdf")]
     page = visitor.open(url)

@@ -194,6 +194,7 @@ def test_locating_can_be_stopped_and_started_again(serve: Serve, visitor: Visito
         assert backend.closed_at[instruction] - stopped < 1
 
 
+@pytest.mark.slow
 def test_leaving_the_page_frees_the_engine(serve: Serve, visitor: Visitor) -> None:
     backend = Slow()
     page = visitor.open(serve(backend))
@@ -203,6 +204,7 @@ def test_leaving_the_page_frees_the_engine(serve: Serve, visitor: Visitor) -> No
     wait_until(lambda: "leave" in backend.closed_at)
 
 
+@pytest.mark.slow
 def test_a_refused_message_stays_in_the_prompt(serve: Serve, visitor: Visitor) -> None:
     page = visitor.open(serve(Says("")))
     ask(page, "a long story")

@@ -74,6 +74,7 @@ def expect_answer(page: Page, number: int) -> None:
     expect(page.locator("#prompt [aria-label=Submit]")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_an_answer_is_asked_for_again_and_the_question_mended(
     visitor: Visitor, url: str, backend: Counts
 ) -> None:
@@ -148,6 +149,7 @@ def test_stop_ends_a_regeneration_within_a_second_and_continue_goes_on(
     assert copied.startswith("word word") and copied.endswith("Answer 3, 1 < *2*")
 
 
+@pytest.mark.slow
 def test_the_buttons_rest_while_an_answer_is_written_and_fit_a_phone(
     visitor: Visitor, url: str
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -21,13 +22,29 @@ SIZE = (336, 252)
 STYLE = "body{margin:0;background:#fff;font:16px sans-serif} .box{position:absolute}"
 
 
+class InThread:
+    """A browser in a thread of its own.
+
+    Playwright's loop runs in the thread of the tests once another browser test began there.
+    """
+
+    def __init__(self, thread: Executor, browser: Browser) -> None:
+        self._thread = thread
+        self._browser = browser
+
+    def show(self, page: Page) -> Screen:
+        return self._thread.submit(self._browser.show, page).result()
+
+
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as opened:
-        yield opened
+def browser() -> Iterator[InThread]:
+    with ThreadPoolExecutor(1) as thread:
+        opened = open_browser()
+        yield InThread(thread, thread.submit(opened.__enter__).result())
+        thread.submit(opened.__exit__, None, None, None).result()
 
 
-def show(browser: Browser, body: str) -> Screen:
+def show(browser: InThread, body: str) -> Screen:
     html = f"<!doctype html><style>{STYLE}</style><body>{body}</body>"
     return browser.show(Page(html, "sign_in", "none", SIZE, is_dark=False))
 
@@ -37,14 +54,14 @@ def marked(name: str, place: str, *, role: str = "button", fit: str = "border") 
     return f"<div class=box style='{place}' data-mark='{mark},\"icon\":\"\"}}'>{name}</div>"
 
 
-def test_a_box_is_that_of_the_element(browser: Browser) -> None:
+def test_a_box_is_that_of_the_element(browser: InThread) -> None:
     place = "left:40px;top:30px;width:100px;height:50px;background:#00f"
     [element] = show(browser, marked("Save", place)).elements
     assert element.box == (40, 30, 140, 80)
     assert (element.role, element.name, element.color) == ("button", "Save", "blue")
 
 
-def test_the_box_of_a_text_is_where_its_pixels_are(browser: Browser) -> None:
+def test_the_box_of_a_text_is_where_its_pixels_are(browser: InThread) -> None:
     place = "left:40px;top:30px;width:200px;font-size:20px"
     screen = show(browser, marked("HEXE", place, role="text", fit="text"))
     x0, y0, x1, y1 = screen.elements[0].box
@@ -56,7 +73,7 @@ def test_the_box_of_a_text_is_where_its_pixels_are(browser: Browser) -> None:
     assert rows.max() <= y1
 
 
-def test_characters_are_where_their_pixels_are(browser: Browser) -> None:
+def test_characters_are_where_their_pixels_are(browser: InThread) -> None:
     place = "left:40px;top:30px;font-size:20px;letter-spacing:6px"
     screen = show(browser, marked("I L", place, role="text", fit="text"))
     first, last = screen.characters
@@ -70,7 +87,7 @@ def test_characters_are_where_their_pixels_are(browser: Browser) -> None:
     assert not is_dark[:, round(first.x1) : round(last.x0)].any()
 
 
-def test_what_stands_in_a_field_has_characters_too(browser: Browser) -> None:
+def test_what_stands_in_a_field_has_characters_too(browser: InThread) -> None:
     body = (
         "<input type=text value=Ada style='position:absolute;left:50px;top:60px;padding:4px 9px'>"
     )
@@ -97,7 +114,7 @@ def test_what_stands_in_a_field_has_characters_too(browser: Browser) -> None:
     ],
     ids=["outside", "cut by the window", "hidden", "white on white", "covered", "cut by a parent"],
 )
-def test_what_nobody_sees_is_no_element(browser: Browser, hidden: str) -> None:
+def test_what_nobody_sees_is_no_element(browser: InThread, hidden: str) -> None:
     seen = marked("Open", "left:10px;top:210px;width:80px;height:30px;background:#ccc")
     assert [element.name for element in show(browser, hidden + seen).elements] == ["Open"]
 
@@ -111,7 +128,7 @@ def test_a_page_depends_on_its_seed_alone(materials: Materials) -> None:
 
 @pytest.mark.parametrize("name", ["bootstrap", "98"])
 def test_pages_of_a_kit_have_things_to_find(
-    browser: Browser, materials: Materials, name: str
+    browser: InThread, materials: Materials, name: str
 ) -> None:
     check_pages(browser, materials, name, KINDS[-2:], held_out=False)
 
@@ -119,14 +136,14 @@ def test_pages_of_a_kit_have_things_to_find(
 @pytest.mark.slow
 @pytest.mark.parametrize("held_out", [False, True])
 def test_every_kind_of_page_in_every_kit_has_things_to_find(
-    browser: Browser, materials: Materials, held_out: bool
+    browser: InThread, materials: Materials, held_out: bool
 ) -> None:
     for name in kit_names(held_out=held_out):
         check_pages(browser, materials, name, KINDS, held_out=held_out)
 
 
 def check_pages(
-    browser: Browser, materials: Materials, name: str, kinds: tuple[str, ...], *, held_out: bool
+    browser: InThread, materials: Materials, name: str, kinds: tuple[str, ...], *, held_out: bool
 ) -> None:
     kit = load_kit(name, materials)
     for kind in kinds:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import time
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import gradio as gr
+import httpx
 from in_a_loop import run_in_a_loop
 from starlette.types import Receive, Scope, Send
 
@@ -94,3 +98,35 @@ def test_who_is_still_being_answered_is_not_forgotten() -> None:
         assert "busy" in server.known()
 
     run_in_a_loop(visit)
+
+
+def ask(url: str, session: str) -> None:
+    """Raise the first event of a page for a session and wait for its end."""
+    asked = {"fn_index": 0, "data": ["a word", None], "session_hash": session}
+    httpx.post(f"{url}gradio_api/queue/join", json=asked).raise_for_status()
+    data = f"{url}gradio_api/queue/data"
+    with httpx.stream("GET", data, params={"session_hash": session}, timeout=30) as messages:
+        for line in messages.iter_lines():
+            if line.startswith("data: ") and json.loads(line[6:])["msg"] == "process_completed":
+                return
+
+
+def test_gradio_s_server_lets_go_of_those_that_left() -> None:
+    with gr.Blocks() as page:
+        word, kept = gr.Textbox(), gr.State([])
+        word.submit(lambda word, kept: [*kept, word], [word, kept], kept)
+    _, url, _ = page.launch(
+        prevent_thread_lock=True, quiet=True, app_kwargs={"middleware": [forget_left(2)]}
+    )
+    sessions = page.app.state_holder.session_data
+    try:
+        for name in "abcd":
+            with httpx.stream("GET", f"{url}{HEARTBEAT[1:]}{name}", timeout=30):
+                ask(url, name)
+                assert name in sessions
+        most = time.monotonic() + 10
+        while set(sessions) != {"c", "d"} and time.monotonic() < most:
+            time.sleep(0.05)
+        assert set(sessions) == {"c", "d"}
+    finally:
+        page.close()

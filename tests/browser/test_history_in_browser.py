@@ -221,6 +221,27 @@ def test_an_answer_that_was_being_written_is_stopped_and_never_gets_into_another
 
 
 @pytest.mark.slow
+def test_a_conversation_comes_on_a_new_page_where_an_answer_before_it_never_ends(
+    enter: Callable[[str], Page], serve: Callable[..., str]
+) -> None:
+    page = enter(serve(Backend([BOXED, END]), places=4))
+    ask(page, "first")
+    answer(page)
+    start_new(page)
+    ask(page, "second")
+    answer(page)
+    page.locator("#history-panel .fold").click()
+    # as an answer that Gradio tells the beginning of and then nothing more
+    page.evaluate("document.dispatchEvent(new Event('sightline:asked')); window.isOld = true")
+    row(page, "first").locator(".open").click()
+    page.wait_for_function("() => !window.isOld", timeout=30_000)
+    answer(page)
+    expect(page.locator("#log")).to_contain_text("first")
+    expect(page.locator("#log")).not_to_contain_text("second")
+    expect(page.locator("#prompt")).not_to_have_attribute("inert", "")
+
+
+@pytest.mark.slow
 def test_the_list_finds_renames_deletes_exports_and_imports(
     enter: Callable[[str], Page], serve: Callable[..., str], tmp_path: Path
 ) -> None:

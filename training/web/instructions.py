@@ -8,19 +8,9 @@ from collections.abc import Iterator
 
 from training.folders import Target
 from training.screens import Element, Screen
+from training.tasks.names import INTERACTIVE
+from training.tasks.scene import called
 
-_USABLE = (
-    "button",
-    "text field",
-    "dropdown",
-    "checkbox",
-    "radio button",
-    "switch",
-    "link",
-    "list item",
-    "tab",
-    "slider",
-)
 _ROLE_SHARE = 0.25  # of instructions that name what it is, where the text would do
 
 
@@ -34,7 +24,7 @@ def describe(screen: Screen, picture: str, source: str, seed: int) -> Iterator[T
 
 def _telling(screen: Screen) -> Iterator[Element]:
     """Yield the elements whose name is theirs alone; what can be used goes before what is read."""
-    named = [element for element in screen.elements if _name(element)]
+    named = [element for element in screen.elements if called(element)]
     usable = Counter(_key(element) for element in named if _is_usable(element))
     all_uses = Counter(map(_key, named))
     inside = {element.icon for element in screen.elements if element.icon}
@@ -47,20 +37,15 @@ def _telling(screen: Screen) -> Iterator[Element]:
 
 
 def _is_usable(element: Element) -> bool:
-    return element.role in _USABLE
-
-
-def _name(element: Element) -> str:
-    """Return what it is called by: fields by their label, or by what stands in them."""
-    return element.label or element.name
+    return element.role in INTERACTIVE
 
 
 def _key(element: Element) -> tuple[bool, str]:
-    return (element.role == "icon", _name(element).casefold())
+    return (element.role == "icon", called(element).casefold())
 
 
 def _phrase(element: Element, rng: random.Random) -> str:
-    name = _name(element)
+    name = called(element)
     if element.role == "icon":
         return f"{name} icon"
     if element.role in ("text field", "dropdown", "slider"):

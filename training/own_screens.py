@@ -25,12 +25,11 @@ from training.answering import Asking
 from training.batches import DrawnScreens, Request, ScreenBatch, to_batch
 from training.evaluation import Question
 from training.screens import Element, Screen
-from training.screens.screen import Box
+from training.screens.screen import CELL, Box
 from training.tasks import Turn
 from training.tasks.turn import answer_with_boxes
 from training.tasks.wording import LOCATE
 
-CELL = 28  # pixels that an image token covers, each way
 SLACK = 2  # pixels that a box may stick out of its picture: annotations are rounded
 MAX_TOLD = 5  # problems that a message lists
 PICTURES_KEPT = 512

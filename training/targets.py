@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.packing import CELL
+from training.screens.cells import cover, grid_of
 from training.screens.icons import CONCEPTS
-from training.screens.screen import ROLES, Element, Screen
+from training.screens.screen import CELL, ROLES, Element, Screen
 
 PATCH = 14  # pixels
 COLUMNS = 7  # of a patch, 2 pixels wide each
@@ -58,7 +58,7 @@ class PatchTargets:
 
 def targets(screen: Screen) -> PatchTargets:
     """Return what each patch and each image token of a screen shows."""
-    rows, columns = screen.height // CELL, screen.width // CELL
+    rows, columns = grid_of(screen)
     owners = _owners(screen.elements, rows, columns)
     role, icon = np.zeros((2, rows * columns), np.int16)
     box, offset = np.zeros((2, rows * columns, 4), np.float32)
@@ -104,16 +104,11 @@ def _owners(elements: Sequence[Element], rows: int, columns: int) -> NDArray[np.
         return owners
     boxes = np.array([element.box for element in elements])
     order = np.argsort((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]), kind="stable")
-    x0, y0, x1, y1 = boxes[order].T[..., None]  # smallest first, (E, 1) each
-    x, y = (np.arange(count) * CELL + CELL / 2 for count in (columns, rows))
-    inside = ((y0 <= y) & (y <= y1))[:, :, None] & ((x0 <= x) & (x <= x1))[:, None, :]
-    inside = inside.reshape(len(elements), -1)
+    inside, own = cover(boxes[order], (rows, columns))  # smallest first
     covered = inside.any(0)
     owners[covered] = order[inside.argmax(0)[covered]]
-    row = np.minimum((y0 + y1)[:, 0] / 2 // CELL, rows - 1).astype(int)
-    column = np.minimum((x0 + x1)[:, 0] / 2 // CELL, columns - 1).astype(int)
     # where several are assigned the last counts: the smallest
-    owners[(row * columns + column)[::-1]] = order[::-1]
+    owners[own[::-1]] = order[::-1]
     return owners
 
 

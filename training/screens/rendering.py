@@ -9,10 +9,8 @@ from training.materials import Materials
 from training.screens.pages import articles, boards, forms, lists, mixed
 from training.screens.pages.frame import Frame
 from training.screens.pages.overlays import OVERLAYS
-from training.screens.screen import Box, Screen
+from training.screens.screen import CELL, Box, Screen
 from training.screens.sketch import Sketch
-
-_TOKEN_PIXELS = 28
 
 _OVERLAY_SHARE = 0.13
 
@@ -81,8 +79,8 @@ def check_size(size: tuple[int, int]) -> None:
     Raises:
         ValueError: a side is not a positive multiple of 28.
     """
-    if any(side <= 0 or side % _TOKEN_PIXELS for side in size):
+    if any(side <= 0 or side % CELL for side in size):
         raise ValueError(
-            f"size is {size[0]} x {size[1]}, but both sides must be multiples of {_TOKEN_PIXELS}; "
+            f"size is {size[0]} x {size[1]}, but both sides must be multiples of {CELL}; "
             "SIZES has the usual ones"
         )

@@ -27,7 +27,8 @@ ROLES = (
     "alert",
 )
 
-# (width, height) in pixels, multiples of 28: one image token covers 28 x 28 pixels
+CELL = 28  # pixels: the side of what one image token covers
+# (width, height) in pixels, multiples of a cell
 SIZES: dict[str, tuple[tuple[int, int], ...]] = {
     "dense": ((168, 112), (112, 168), (140, 140), (196, 84), (112, 112)),
     "tiny": ((168, 140), (140, 168), (196, 112), (168, 168)),

@@ -26,7 +26,7 @@ from training.held_out import ask_about, draw_screens
 from training.materials import Materials
 from training.schedule import mixture
 from training.screens import Screen
-from training.tasks import Turn
+from training.tasks import TASKS, Turn
 from training.tasks.turn import CANNOT, NOT_THERE
 
 PLACES = ("text", "icon", "reference", "field", "agent")
@@ -165,22 +165,15 @@ def judge(question: Question, text: str) -> Answered:
 
 def scores(answered: Sequence[Answered]) -> list[Score]:
     """Count answers by task, those after a thought apart; in the order of tasks."""
+    groups: dict[tuple[str, bool], list[Answered]] = {}
+    for each in answered:
+        groups.setdefault((each.question.turn.task, each.question.thinking), []).append(each)
     found = []
-    for task in PLACES + TEXTS:
-        for thinking in (False, True):
-            group = [
-                each
-                for each in answered
-                if each.question.turn.task == task and each.question.thinking is thinking
-            ]
-            if group:
-                overlaps = [each.iou for each in group if each.iou is not None]
-                iou_50 = (
-                    sum(iou >= MIN_IOU for iou in overlaps) / len(overlaps) if overlaps else None
-                )
-                right = sum(each.right for each in group)
-                found.append(Score(task, thinking, len(group), right, iou_50))
-    return found
+    for (task, thinking), group in groups.items():
+        overlaps = [each.iou for each in group if each.iou is not None]
+        iou_50 = sum(iou >= MIN_IOU for iou in overlaps) / len(overlaps) if overlaps else None
+        found.append(Score(task, thinking, len(group), sum(e.right for e in group), iou_50))
+    return sorted(found, key=lambda score: (TASKS.index(score.task), score.thinking))
 
 
 def _alike(questions: Sequence[Question]) -> Iterator[list[int]]:

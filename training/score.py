@@ -23,13 +23,11 @@ from functools import partial
 from pathlib import Path
 
 from grounding.evaluation.datasets import DatasetError
-from grounding.evaluation.metrics import MIN_IOU, wilson_interval
 from grounding.evaluation.options import BUNDLED, check_model
 from grounding.evaluation.progress import Progress
 from training.answering import Answers, ModelError, ask_all, read_askings, ready_model
-from training.evaluation import Answered
+from training.evaluation import Answered, Score, scores
 from training.pictures import Example, choose, draw_sheet
-from training.tasks import TASKS
 
 SCORE_NAME, ANSWERS_NAME = "score.json", "answers.jsonl"
 EXAMPLES = 10  # right ones, and as many wrong ones
@@ -37,45 +35,19 @@ START, END = "<!-- measured by training.score -->", "<!-- end of what was measur
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Score):
     """What came of the questions of one task about one set of screens.
 
     Attributes:
         screens: the set's name.
-        thinking: the model thought first.
-        count: questions; ``right`` of them were answered rightly.
-        iou_50: rate of boxes with an IoU of at least 0.5; None where no box is asked for.
     """
 
     screens: str
-    task: str
-    thinking: bool
-    count: int
-    right: int
-    iou_50: float | None
 
 
 def count(screens: str, answered: Sequence[Answered]) -> list[Figures]:
-    """Count answers by task, those after a thought apart."""
-    groups: dict[tuple[str, bool], list[Answered]] = {}
-    for each in answered:
-        groups.setdefault((each.question.turn.task, each.question.thinking), []).append(each)
-    figures = []
-    for (task, thinking), group in groups.items():
-        overlaps = [each.iou for each in group if each.iou is not None]
-        figures.append(
-            Figures(
-                screens,
-                task,
-                thinking,
-                len(group),
-                sum(each.right for each in group),
-                sum(overlap >= MIN_IOU for overlap in overlaps) / len(overlaps)
-                if overlaps
-                else None,
-            )
-        )
-    return sorted(figures, key=lambda each: (TASKS.index(each.task), each.thinking))
+    """Count answers about a set of screens by task, those after a thought apart."""
+    return [Figures(**asdict(score), screens=screens) for score in scores(answered)]
 
 
 def to_table(figures: Sequence[Figures], before: Sequence[Figures] = ()) -> str:
@@ -106,7 +78,7 @@ def _cell(pair: tuple[Figures | None, Figures | None], write: Callable[[Figures]
 
 
 def _right(figures: Figures) -> str:
-    return f"{figures.right / figures.count:.0%}"
+    return f"{figures.rate:.0%}"
 
 
 def _overlapping(figures: Figures) -> str:
@@ -154,7 +126,7 @@ Drawn by lot from these answers. Green is the true box, red the answered one.
 
 
 def _half_width(figures: Figures) -> float:
-    low, high = wilson_interval(figures.right, figures.count)
+    low, high = figures.interval
     return (high - low) / 2
 
 

@@ -83,16 +83,16 @@ def test_figures_count_each_task_with_and_without_thinking() -> None:
         ],
     )
     assert figures == [
-        Figures("drawn", "text", False, 2, 1, 0.5),
-        Figures("drawn", "text", True, 1, 0, 1.0),
-        Figures("drawn", "icon", False, 1, 1, 1.0),
-        Figures("drawn", "reading", False, 1, 1, None),
+        Figures("text", False, 2, 1, 0.5, "drawn"),
+        Figures("text", True, 1, 0, 1.0, "drawn"),
+        Figures("icon", False, 1, 1, 1.0, "drawn"),
+        Figures("reading", False, 1, 1, None, "drawn"),
     ]
 
 
 def test_a_table_shows_what_was_before() -> None:
-    now = [Figures("drawn", "text", False, 10, 9, 0.8), Figures("drawn", "text", True, 10, 8, 0.7)]
-    before = [Figures("drawn", "text", False, 20, 10, 0.25)]
+    now = [Figures("text", False, 10, 9, 0.8, "drawn"), Figures("text", True, 10, 8, 0.7, "drawn")]
+    before = [Figures("text", False, 20, 10, 0.25, "drawn")]
     assert to_table(now).splitlines()[-1] == "| drawn | text | 10 | 90% | 80% | 80% | 70% |"
     assert to_table(now, before).splitlines()[-1] == (
         "| drawn | text | 10 | 50% → 90% | 25% → 80% | 80% | 70% |"

@@ -30,15 +30,12 @@ class Block(ABC):
 
 
 class Space(Block):
-    """Empty; in a row it pushes its neighbours apart."""
+    """Empty: pushes its neighbours in a row apart."""
 
-    def __init__(self, sketch: Sketch, height: float = 0, *, grows: bool = True) -> None:
-        super().__init__(sketch)
-        self._height = height
-        self.grows = grows
+    grows = True
 
     def measure(self, width: float) -> Size:
-        return 0, self._height
+        return 0, 0
 
     def draw(self, x: float, y: float, width: float, height: float) -> None:
         pass
@@ -223,7 +220,6 @@ class Panel(Block):
         padding: float,
         fill: Color | None = None,
         border: Color | None = None,
-        radius: float | None = None,
         shadow: bool = False,
     ) -> None:
         super().__init__(sketch)
@@ -231,7 +227,6 @@ class Panel(Block):
         self._padding = padding
         self._fill = fill
         self._border = border
-        self._radius = sketch.theme.radius if radius is None else radius
         self._shadow = shadow
 
     def measure(self, width: float) -> Size:
@@ -242,8 +237,8 @@ class Panel(Block):
         canvas, theme = self.sketch.canvas, self.sketch.theme
         box = (x, y, x + width, y + height)
         if self._shadow:
-            canvas.shadow(box, theme.background, radius=self._radius)
-        canvas.rectangle(box, self._fill, self._border, radius=self._radius)
+            canvas.shadow(box, theme.background, radius=theme.radius)
+        canvas.rectangle(box, self._fill, self._border, radius=theme.radius)
         pad = self._padding
         self._block.draw(x + pad, y + pad, width - 2 * pad, height - 2 * pad)
 

@@ -43,7 +43,6 @@ class Canvas:
         border: Color | None = None,
         *,
         radius: float = 0,
-        line: float = 1,
     ) -> None:
         """Fill and outline a rectangle; ``radius`` above half its height makes it round."""
         x0, y0, x1, y1 = self._device(box)
@@ -51,7 +50,7 @@ class Canvas:
         if fill:
             self._fill(x0, y0, x1, y1, corner, fill)
         if border:
-            thick = max(1, round(line * self.scale))
+            thick = max(1, round(self.scale))
             self._outline(x0, y0, x1, y1, corner, thick, border)
 
     def circle(self, x: float, y: float, radius: float, fill: Color) -> None:

@@ -20,6 +20,7 @@ from training.screens.widgets.texts import heading
 
 _MIN_SIDEBAR_SCREEN = 300
 _MIN_BAR_HEIGHT = 150
+_SIDEBAR_SHARE = 0.2
 
 
 class Frame:
@@ -28,7 +29,7 @@ class Frame:
     Draw the page first and the frame then: bars cover what runs below them.
     """
 
-    def __init__(self, sketch: Sketch, *, sidebar: float = 0.2) -> None:
+    def __init__(self, sketch: Sketch) -> None:
         self._sketch = sketch
         rng = sketch.rng
         self._is_phone = sketch.height > sketch.width
@@ -38,7 +39,8 @@ class Frame:
             self._choose_bars()
         self._side: Column | None = None
         side_width = 0.0
-        if not self._is_phone and sketch.width >= _MIN_SIDEBAR_SCREEN and rng.random() < sidebar:
+        has_room = not self._is_phone and sketch.width >= _MIN_SIDEBAR_SCREEN
+        if has_room and rng.random() < _SIDEBAR_SHARE:
             side_width = round(sketch.width * rng.uniform(0.24, 0.36))
             self._side = _side_menu(sketch, rng.randint(3, 8))
         self._fab = IconButton(sketch, style="filled", size=sketch.base * 1.6)

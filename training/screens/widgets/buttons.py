@@ -84,7 +84,6 @@ class IconButton(Block):
         sketch: Sketch,
         concept: str = "",
         *,
-        color: Color | None = None,
         size: float | None = None,
         style: str = "",
     ) -> None:
@@ -97,7 +96,7 @@ class IconButton(Block):
         self._color_name = ""
         self._fill: Color | None = None
         self._border: Color | None = None
-        self._ink = color or rng.choice((theme.text, theme.text, theme.muted, theme.accent_ink))
+        self._ink = rng.choice((theme.text, theme.text, theme.muted, theme.accent_ink))
         if self._style == "filled":
             self._color_name = rng.choice((theme.accent_name, *sorted(COLORS)))
             self._fill = rng.choice(COLORS[self._color_name])

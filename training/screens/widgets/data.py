@@ -19,11 +19,10 @@ class Table(Block):
 
     grows = True
 
-    def __init__(self, sketch: Sketch, *, columns: int = 0, rows: int = 0) -> None:
+    def __init__(self, sketch: Sketch, *, rows: int) -> None:
         super().__init__(sketch)
         rng = sketch.rng
-        columns = columns or min(rng.randint(2, 4), max(2, sketch.width // 90))
-        rows = rows or rng.randint(2, 6)
+        columns = min(rng.randint(2, 4), max(2, sketch.width // 90))
         length = max(4, letters(sketch, sketch.width / columns - 8))
         self._headers = [sketch.phrases.of(stock.COLUMNS, min(10, length)) for _ in range(columns)]
         makers = [self._choose_column(length) for _ in range(columns)]

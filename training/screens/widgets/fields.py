@@ -149,9 +149,9 @@ class FieldBesideLabel(Block):
 
     grows = True
 
-    def __init__(self, sketch: Sketch, text: str | None = None) -> None:
+    def __init__(self, sketch: Sketch) -> None:
         super().__init__(sketch)
-        text = text or sketch.phrases.of(stock.FIELDS, 14, 0.65)
+        text = sketch.phrases.of(stock.FIELDS, 14, 0.65)
         self._label = Label(sketch, text, sketch.style(1, sketch.rng.choice((0, 0, 1))))
         self._field = Field(sketch, sketch.rng.choice(("text", "text", "dropdown")), label="")
 

@@ -67,13 +67,12 @@ class ListItem(Block):
         text: str = "",
         ruled: bool = False,
         tail_concepts: tuple[str, ...] = (),
-        selected: bool = False,
     ) -> None:
         super().__init__(sketch)
         rng = sketch.rng
         self._text = text or sketch.phrases.label(letters(sketch, sketch.width * 0.5))
         self._second = sketch.phrases.sentence(rng.choice((20, 30, 40))) if two_lines else ""
-        self._lead, self._tail, self._ruled, self._selected = lead, tail, ruled, selected
+        self._lead, self._tail, self._ruled = lead, tail, ruled
         self._icon = sketch.new_concept() if lead in ("icon", "tile") else ""
         self._tile = rng.choice(COLORS[rng.choice(sorted(COLORS))])
         self._height = sketch.base * (2.6 if two_lines else 1.5) + sketch.gap(6, 16)
@@ -91,9 +90,6 @@ class ListItem(Block):
     def draw(self, x: float, y: float, width: float, height: float) -> None:
         sketch, theme, base = self.sketch, self.sketch.theme, self.sketch.base
         box, middle = (x, y, x + width, y + height), y + height / 2
-        if self._selected:
-            ground = mix(theme.background, theme.accent, 0.16)
-            sketch.canvas.rectangle(box, ground, radius=theme.radius)
         if self._ruled:
             sketch.canvas.rectangle((x, y + height - 1, x + width, y + height), theme.border)
         left = self._draw_lead(x + 7, middle)
@@ -102,11 +98,10 @@ class ListItem(Block):
         shown = sketch.fit(self._text, right - left, self._style)
         line = middle - base * 0.62 if self._second else middle
         sketch.write(left, line, shown, self._style)
-        state = "selected" if self._selected else ""
         # before its parts, as in a tree of elements
         tail_elements = sketch.elements[at:]
         del sketch.elements[at:]
-        sketch.add("list item", box, shown, icon=self._icon, state=state)
+        sketch.add("list item", box, shown, icon=self._icon)
         sketch.elements.extend(tail_elements)
         if self._second:
             muted = sketch.style(0.88, 0, theme.muted)
@@ -128,8 +123,7 @@ class ListItem(Block):
             sketch.icon(left + side / 2, middle, self._icon, base * 1.1, ink)
             return left + side + 8
         if self._lead == "icon":
-            color = theme.accent_ink if self._selected else theme.muted
-            sketch.icon(left + base * 0.7, middle, self._icon, base * 1.3, color)
+            sketch.icon(left + base * 0.7, middle, self._icon, base * 1.3, theme.muted)
             return left + base * 1.4 + 8
         return left
 

@@ -9,11 +9,12 @@ from training.screens.sketch import Sketch, Style
 from training.screens.theme import COLORS, LINK_LOOKS, Color, ink_on, mix
 
 LINE_HEIGHT = 1.35
+_PARAGRAPH_LINES = 3
 
 
-def letters(sketch: Sketch, width: float, size: float = 1) -> int:
+def letters(sketch: Sketch, width: float) -> int:
     """Return about how many characters of ordinary text fit into ``width``."""
-    return max(3, int(width / (sketch.base * size * 0.54)))
+    return max(3, int(width / (sketch.base * 0.54)))
 
 
 class Label(Block):
@@ -54,13 +55,10 @@ class Paragraph(Block):
 
     grows = True
 
-    def __init__(
-        self, sketch: Sketch, text: str, style: Style | None = None, *, lines: int = 3
-    ) -> None:
+    def __init__(self, sketch: Sketch, text: str) -> None:
         super().__init__(sketch)
         self._text = text
-        self._style = style or sketch.style(color=sketch.theme.muted)
-        self._lines = lines
+        self._style = sketch.style(color=sketch.theme.muted)
         self._leading = self._style.size * sketch.rng.choice((1.25, 1.35, 1.5))
 
     def measure(self, width: float) -> Size:
@@ -80,7 +78,7 @@ class Paragraph(Block):
             self.sketch.add("text", union(boxes), " ".join(lines))
 
     def _wrapped(self, width: float) -> list[str]:
-        return self.sketch.wrap(self._text, width, self._style)[: self._lines]
+        return self.sketch.wrap(self._text, width, self._style)[:_PARAGRAPH_LINES]
 
 
 class Badge(Block):
@@ -179,11 +177,11 @@ def paragraph(sketch: Sketch) -> Paragraph:
     return Paragraph(sketch, sketch.phrases.sentence(sketch.rng.choice((24, 36, 50, 64))))
 
 
-def link(sketch: Sketch, text: str | None = None, *, size: float | None = None) -> Label:
+def link(sketch: Sketch, *, size: float | None = None) -> Label:
     """Make a link: in the accent colour, underlined or both; most of a screen look alike."""
     rng, theme = sketch.rng, sketch.theme
     look = theme.link if rng.random() < 0.85 else rng.choice(LINK_LOOKS)
-    text = text or sketch.phrases.of(stock.LINKS, 20, 0.5)
+    text = sketch.phrases.of(stock.LINKS, 20, 0.5)
     color = theme.text if look == "underlined text" else theme.accent_ink
     weight = 1 if look == "medium" else 0
     style = sketch.style(size or rng.choice((0.8, 0.88, 1, 1)), weight, color)

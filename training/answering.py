@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,11 @@ import numpy as np
 
 from grounding.evaluation.asking import PROMPTS, fill_in
 from grounding.evaluation.datasets import Item, read_dataset
-from grounding.evaluation.metrics import MIN_IOU, iou
 from grounding.evaluation.options import fingerprint
-from grounding.parse import parse
 from training.evaluation import WITH_THINKING, Answered, Question, judge
 from training.folders import QUESTIONS_NAME, read_questions
 from training.screens import Element, Screen
 from training.tasks import Turn
-from training.tasks.turn import BOX_OPEN
 
 if TYPE_CHECKING:
     from model.backends.base import Message
@@ -166,31 +163,9 @@ def ask_all(
         for asking, text in zip(askings, pool.map(answer, askings), strict=True):
             if answers is not None and answers.get(asking.key) is None:
                 answers.add(asking.key, text)
-            answered.append(judge_any(asking.question, text))
+            answered.append(judge(asking.question, text))
             tell()
     return answered
-
-
-def judge_any(question: Question, text: str) -> Answered:
-    """Say whether an answer is right, for questions of every task.
-
-    A second question of a chat is judged by what it asks for; several things are right if each of
-    them has a box with an IoU of at least 0.5 and there is no other box; captions and all else if
-    the words are the same.
-    """
-    turn = question.turn
-    has_place = BOX_OPEN in turn.answer
-    if turn.task == "chat":
-        meant = "text" if has_place and turn.element is not None else "reading"
-        judged = judge(replace(question, turn=replace(turn, task=meant)), text)
-        return replace(judged, question=question)
-    if turn.task not in ("several", "listing"):
-        return judge(question, text)
-    size = (question.screen.width, question.screen.height)
-    want, got = parse(turn.answer, [size]).boxes, parse(text, [size]).boxes
-    found = all(any(iou(w.xyxy, g.xyxy) >= MIN_IOU for g in got) for w in want)
-    box = got[0].xyxy if got else None
-    return Answered(question, text, box, found and len(got) == len(want), None)
 
 
 def _answer(backend: LocalBackend, asking: Asking) -> str:

@@ -15,11 +15,13 @@ import torch
 from grounding import parse
 from grounding.evaluation.metrics import (
     MIN_IOU,
+    iou,
     is_right,
     overlap,
     read_prediction,
     wilson_interval,
 )
+from grounding.geometry import Box
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
 from training.held_out import ask_about, draw_screens
@@ -27,7 +29,7 @@ from training.materials import Materials
 from training.schedule import mixture
 from training.screens import Screen
 from training.tasks import TASKS, Turn
-from training.tasks.turn import CANNOT, NOT_THERE
+from training.tasks.turn import BOX_OPEN, CANNOT, NOT_THERE
 
 PLACES = ("text", "icon", "reference", "field", "agent")
 # of the rest, those whose answer is one short text
@@ -145,22 +147,32 @@ def judge(question: Question, text: str) -> Answered:
     """Say whether an answer is right.
 
     A place is right if the middle of its box, or its point, lies in the element; that something is
-    not there, if it says so and gives no place; any other answer, if it is the true one, letter by
-    letter.
+    not there, if it says so and gives no place; several things, if each of them has a box with an
+    IoU of at least 0.5 and there is no other box; any other answer, if it is the true one, letter
+    by letter. A second question of a chat is judged by what it asks for.
     """
     screen, turn = question.screen, question.turn
     result = parse(text, [(screen.width, screen.height)])
     prediction = read_prediction(result)
     box = None if prediction is None else prediction.box
-    if turn.task in PLACES:
+    has_place = BOX_OPEN in turn.answer and turn.element is not None
+    if turn.task in PLACES or (turn.task == "chat" and has_place):
         assert turn.element is not None
         target = turn.element.box
-        iou = None if turn.task == "agent" else overlap(prediction, target)
-        return Answered(question, text, box, is_right(prediction, target, "click"), iou)
+        overlapping = None if turn.task == "agent" else overlap(prediction, target)
+        return Answered(question, text, box, is_right(prediction, target, "click"), overlapping)
     if turn.task == "absent":
         says_so = NOT_THERE in text or CANNOT in text
         return Answered(question, text, box, says_so and prediction is None, None)
+    if turn.task in ("several", "listing"):
+        true_boxes = parse(turn.answer, [(screen.width, screen.height)]).boxes
+        return Answered(question, text, box, _are_all_found(true_boxes, result.boxes), None)
     return Answered(question, text, box, result.answer.strip() == turn.answer, None)
+
+
+def _are_all_found(true_boxes: Sequence[Box], boxes: Sequence[Box]) -> bool:
+    found = all(any(iou(t.xyxy, b.xyxy) >= MIN_IOU for b in boxes) for t in true_boxes)
+    return found and len(boxes) == len(true_boxes)
 
 
 def scores(answered: Sequence[Answered]) -> list[Score]:
@@ -171,7 +183,7 @@ def scores(answered: Sequence[Answered]) -> list[Score]:
     found = []
     for (task, thinking), group in groups.items():
         overlaps = [each.iou for each in group if each.iou is not None]
-        iou_50 = sum(iou >= MIN_IOU for iou in overlaps) / len(overlaps) if overlaps else None
+        iou_50 = sum(value >= MIN_IOU for value in overlaps) / len(overlaps) if overlaps else None
         found.append(Score(task, thinking, len(group), sum(e.right for e in group), iou_50))
     return sorted(found, key=lambda score: (TASKS.index(score.task), score.thinking))
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import answering
-from training.answering import Answers, ask_all, conversation, judge_any, read_askings
+from training import answering, evaluation
+from training.answering import Answers, ask_all, conversation, read_askings
 from training.evaluation import Answered, Question
 from training.folders import Target, write_questions, write_screens, write_targets
 from training.score import END, START, Figures, count, main, put_into_card, to_table
@@ -29,7 +29,7 @@ def screen() -> Screen:
 
 def judge(task: str, truth: str, text: str, element: Element | None = None) -> Answered:
     turn = Turn(task, "?", truth, element=element)
-    return judge_any(Question(screen(), turn, thinking=False), text)
+    return evaluation.judge(Question(screen(), turn, thinking=False), text)
 
 
 def boxes(*boxes: Sequence[int]) -> str:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
+from grounding.evaluation.options import BUNDLED_FOLDER
 from training.screens.rendering import PAGES
 from training.screens.screen import ROLES, Element, Screen
 from training.screens.theme import COLORS
@@ -29,7 +30,6 @@ from training.tasks.listing import KINDS
 from training.tasks.names import ALIASES, plural
 from training.tasks.thoughts import think_of, think_of_count
 
-BUNDLED = Path(__file__).parent.parent / "assets" / "bundled"
 NUMBERS = 1000
 MULTIPLE = 16  # of the number of tokens: matrix products like it
 # how GLM-4.5V's tokenizer splits text into pieces
@@ -70,7 +70,7 @@ _MORE = (
     "toolbar under upper lower website which widget window your"
 )
 _PLACE = re.compile(r"\{\d?\}")
-_COPIED = ("preprocessor_config.json", "video_preprocessor_config.json", "generation_config.json")
+_COPIED = ("preprocessor_config.json", "video_preprocessor_config.json")
 
 
 def build_tokenizer(texts: Iterable[str] | None = None) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def _words(texts: Iterable[str], splitter: Any) -> list[str]:
     return sorted(p for p in found if len(p) > 1 and not p.isdigit() and not has_name.search(p))
 
 
-def write_tokenizer(folder: Path, source: Path = BUNDLED) -> None:
+def write_tokenizer(folder: Path, source: Path = BUNDLED_FOLDER) -> None:
     """Write a new tokenizer, and all else that a model's folder holds besides the weights.
 
     Args:
@@ -200,29 +200,13 @@ def write_tokenizer(folder: Path, source: Path = BUNDLED) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def shared_ids(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[list[int], list[int]]:
-    """Return the ids of the tokens that two tokenizers have in common, in the old and in the new.
-
-    A model goes on with a new vocabulary when these rows of its embedding and its head are kept.
-
-    Args:
-        old, new: contents of tokenizer.json.
-    """
-
-    def read(raw: Mapping[str, Any]) -> dict[str, int]:
-        added = {token["content"]: token["id"] for token in raw["added_tokens"]}
-        return {**raw["model"]["vocab"], **added}
-
-    before, after = read(old), read(new)
-    common = [token for token in before if token in after]
-    return [before[token] for token in common], [after[token] for token in common]
-
-
 def main() -> None:
     """Write the folder that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--to", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument("--like", type=Path, default=BUNDLED, help="a model's folder: its sizes")
+    parser.add_argument(
+        "--like", type=Path, default=BUNDLED_FOLDER, help="a model's folder: its sizes"
+    )
     options = parser.parse_args()
     write_tokenizer(options.to, options.like)
     print(f"{options.to}: a tokenizer, and a config.json that fits it")

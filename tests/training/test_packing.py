@@ -10,12 +10,13 @@ import pytest
 from hand_made_screens import make_screen, random_screen
 from PIL import Image
 
+from grounding.evaluation.options import BUNDLED_FOLDER
 from model.processing import Glm4vProcessor
 from training.packing import IGNORED, Packed, covered_cells, pack
 from training.screens.screen import Box, Element, Screen
 from training.tasks import NOT_THERE, TASKS, Turn, turns
 from training.tasks.turn import answer_with_boxes, answer_with_click, norm_box, norm_center
-from training.vocabulary import BUNDLED, write_tokenizer
+from training.vocabulary import write_tokenizer
 
 SAVE = Element("button", (30, 40, 100, 70), "Save")
 SCREEN = make_screen(SAVE, Element("icon", (200, 10, 220, 30), "search"))
@@ -41,7 +42,7 @@ TURNS = {
 def processor(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Glm4vProcessor:
-    folder: Path = BUNDLED
+    folder: Path = BUNDLED_FOLDER
     if request.param == "new tokenizer":
         folder = tmp_path_factory.mktemp("model")
         write_tokenizer(folder)

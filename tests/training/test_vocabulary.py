@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from grounding.evaluation.options import BUNDLED_FOLDER
 from model.config import Glm4vMoeConfig
 from model.processing import Glm4vProcessor
 from model.processing.tokenizer import Glm4vTokenizer
 from training.tasks.turn import NOT_THERE
-from training.vocabulary import BUNDLED, build_tokenizer, shared_ids, write_tokenizer
+from training.vocabulary import build_tokenizer, write_tokenizer
 
 RAW = build_tokenizer()
 TOKENIZER = Glm4vTokenizer(RAW)
@@ -59,7 +59,7 @@ def test_any_text_comes_back_from_its_tokens(text: str) -> None:
 
 
 def test_the_marks_of_the_bundled_tokenizer_are_all_there() -> None:
-    bundled = json.loads((BUNDLED / "tokenizer.json").read_text(encoding="utf-8"))
+    bundled = json.loads((BUNDLED_FOLDER / "tokenizer.json").read_text(encoding="utf-8"))
     wanted = [(t["content"], t["special"]) for t in bundled["added_tokens"]]
     made = [(t["content"], t["special"]) for t in RAW["added_tokens"]]
     assert made[:36] == wanted[:36]
@@ -89,23 +89,9 @@ def test_a_model_folder_has_the_ids_of_its_own_tokenizer(folder: Path) -> None:
 
 
 def test_the_sizes_of_the_source_model_are_kept(folder: Path) -> None:
-    made, bundled = (Glm4vMoeConfig.from_pretrained(path) for path in (folder, BUNDLED))
+    made, bundled = (Glm4vMoeConfig.from_pretrained(path) for path in (folder, BUNDLED_FOLDER))
     assert made.vision_config == bundled.vision_config
     assert made.text_config.hidden_size == bundled.text_config.hidden_size
-
-
-def test_shared_tokens_are_found_in_both_tokenizers() -> None:
-    bundled = json.loads((BUNDLED / "tokenizer.json").read_text(encoding="utf-8"))
-    old, new = shared_ids(bundled, RAW)
-    assert old[:1000] == new[:1000] == list(range(1000))
-    names_old, names_new = _names(bundled), _names(RAW)
-    assert [names_old[i] for i in old] == [names_new[i] for i in new]
-    assert len(old) > 1700
-
-
-def _names(raw: dict[str, Any]) -> dict[int, str]:
-    added = {token["id"]: token["content"] for token in raw["added_tokens"]}
-    return {**{i: token for token, i in raw["model"]["vocab"].items()}, **added}
 
 
 def _plain(processor: Glm4vProcessor, token_id: int) -> str:

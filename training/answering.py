@@ -9,20 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from grounding.evaluation.asking import PROMPTS, fill_in
 from grounding.evaluation.datasets import Item, read_dataset
 from grounding.evaluation.options import fingerprint
-from training.evaluation import WITH_THINKING, Answered, Question, judge
+from training.evaluation import WITH_THINKING, Answered, Question, conversation, judge
 from training.folders import QUESTIONS_NAME, read_questions
 from training.screens import Element, Screen
 from training.tasks import Turn
 
 if TYPE_CHECKING:
-    from model.backends.base import Message
     from model.backends.local import LocalBackend
 
 AT_ONCE = 8  # the engine puts so many answers into each step
@@ -184,21 +183,6 @@ def _answer(backend: LocalBackend, asking: Asking) -> str:
         for event in stream:
             reply.add(event)
     return reply.answer
-
-
-def conversation(turn: Turn, picture: list[dict[str, Any]]) -> list[Message]:
-    """Return the messages of a turn and of those before it; the picture is in the first.
-
-    Args:
-        picture: the content that an attachment becomes.
-    """
-    texts = [text for pair in turn.before for text in pair] + [turn.question]
-    messages: list[Message] = [
-        {"role": ("user", "assistant")[index % 2], "content": [{"type": "text", "text": text}]}
-        for index, text in enumerate(texts)
-    ]
-    messages[0]["content"] = [*picture, *messages[0]["content"]]
-    return messages
 
 
 def _to_turn(item: Item) -> Turn:

@@ -22,6 +22,7 @@ from grounding.evaluation.metrics import (
     wilson_interval,
 )
 from grounding.geometry import Box
+from model.backends.base import Message
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
 from training.held_out import ask_about, draw_screens
@@ -175,6 +176,21 @@ def _are_all_found(true_boxes: Sequence[Box], boxes: Sequence[Box]) -> bool:
     return found and len(boxes) == len(true_boxes)
 
 
+def conversation(turn: Turn, picture: list[dict[str, Any]]) -> list[Message]:
+    """Return the messages of a turn and of those before it; the picture is in the first.
+
+    Args:
+        picture: the parts of a message that it becomes.
+    """
+    texts = [text for pair in turn.before for text in pair] + [turn.question]
+    messages: list[Message] = [
+        {"role": ("user", "assistant")[index % 2], "content": [{"type": "text", "text": text}]}
+        for index, text in enumerate(texts)
+    ]
+    messages[0]["content"] = [*picture, *messages[0]["content"]]
+    return messages
+
+
 def scores(answered: Sequence[Answered]) -> list[Score]:
     """Count answers by task, those after a thought apart; in the order of tasks."""
     groups: dict[tuple[str, bool], list[Answered]] = {}
@@ -207,7 +223,11 @@ def _generate(
     """Return the answers to questions that are alike."""
     thinking = questions[0].thinking
     inputs = processor.apply_chat_template(
-        [_conversation(question) for question in questions], enable_thinking=thinking
+        [
+            conversation(each.turn, [{"type": "image", "image": each.screen.image}])
+            for each in questions
+        ],
+        enable_thinking=thinking,
     )
     device = next(model.parameters()).device
     inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
@@ -220,17 +240,6 @@ def _generate(
         )
     stop = set(model.generation_config.eos_token_id)
     return [processor.decode(_until(row, stop)) for row in ids[:, prompt:].tolist()]
-
-
-def _conversation(question: Question) -> list[dict[str, Any]]:
-    texts = [text for pair in question.turn.before for text in pair] + [question.turn.question]
-    messages: list[dict[str, Any]] = [
-        {"role": ("user", "assistant")[index % 2], "content": text}
-        for index, text in enumerate(texts)
-    ]
-    picture = {"type": "image", "image": question.screen.image}
-    messages[0]["content"] = [picture, {"type": "text", "text": texts[0]}]
-    return messages
 
 
 def _until(ids: Sequence[int], stop: set[int]) -> list[int]:

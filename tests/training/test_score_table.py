@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from training import answering, evaluation
-from training.answering import Answers, ask_all, conversation, read_askings
-from training.evaluation import Answered, Question
+from training.answering import Answers, ask_all, read_askings
+from training.evaluation import Answered, Question, conversation
 from training.folders import Target, write_questions, write_screens, write_targets
 from training.score import END, START, Figures, count, main, put_into_card, to_table
 from training.screens import Element, Screen

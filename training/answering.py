@@ -18,6 +18,7 @@ from grounding.evaluation.datasets import Item, read_dataset
 from grounding.evaluation.options import fingerprint
 from training.evaluation import WITH_THINKING, Answered, Question, conversation, judge
 from training.folders import QUESTIONS_NAME, read_questions
+from training.run import replacing
 from training.screens import Element, Screen
 from training.tasks import Turn
 
@@ -57,19 +58,12 @@ class Answers:
         Args:
             file: made if there is none; answers of another checkpoint in it are dropped.
         """
-        self._texts: dict[str, str] = {}
         head = {"weights": fingerprint(checkpoint)}
-        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-        is_ours = bool(lines) and json.loads(lines[0]) == head
-        for line in lines[1:] if is_ours else []:
-            if line.endswith("]"):  # a last one may be torn
-                key, text = json.loads(line)
-                self._texts[key] = text
+        self._texts = _read_answers(file, head) if file.exists() else {}
         file.parent.mkdir(parents=True, exist_ok=True)
-        self._stream = file.open("w", encoding="utf-8")
-        self._write(head)
-        for known in self._texts.items():
-            self._write(known)
+        with replacing(file) as stream:
+            stream.write(b"".join(_line(each) for each in (head, *self._texts.items())))
+        self._stream = file.open("ab")
 
     def get(self, key: str) -> str | None:
         """Return an answer that was given before."""
@@ -78,15 +72,22 @@ class Answers:
     def add(self, key: str, text: str) -> None:
         """Keep an answer."""
         self._texts[key] = text
-        self._write((key, text))
+        self._stream.write(_line((key, text)))
+        self._stream.flush()
 
     def close(self) -> None:
         """Close the file."""
         self._stream.close()
 
-    def _write(self, entry: object) -> None:
-        self._stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
-        self._stream.flush()
+
+def _read_answers(file: Path, head: object) -> dict[str, str]:
+    """Return the whole lines of a file that begins with ``head``; the last may be torn."""
+    first, *lines = file.read_bytes().split(b"\n")[:-1] or [b""]
+    return dict(json.loads(line) for line in lines) if first + b"\n" == _line(head) else {}
+
+
+def _line(entry: object) -> bytes:
+    return json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 
 
 def read_askings(folder: Path, *, limit: int | None = None, thinking: bool = True) -> list[Asking]:

@@ -179,6 +179,22 @@ def test_what_was_answered_before_is_not_asked_again(
     assert Answers(tmp_path / "answers.jsonl", checkpoint).get(askings[0].key) is None
 
 
+def test_an_answer_that_was_torn_is_asked_again(tmp_path: Path) -> None:
+    file = tmp_path / "answers.jsonl"
+    answers = Answers(file, tmp_path)
+    answers.add("a", boxes((1, 2, 3, 4)))
+    answers.add("b", boxes((5, 6, 7, 8)))
+    answers.close()
+    whole = file.read_text()
+    file.write_text(whole[: whole.rindex("]]") + 1])  # it ends as a whole line would
+    again = Answers(file, tmp_path)
+    assert again.get("a") == boxes((1, 2, 3, 4))
+    assert again.get("b") is None
+    again.add("b", "new")
+    again.close()
+    assert Answers(file, tmp_path).get("b") == "new"
+
+
 @pytest.mark.slow
 def test_the_bundled_model_is_measured_and_its_card_written(tmp_path: Path) -> None:
     folder, card = tmp_path / "screens", tmp_path / "README.md"

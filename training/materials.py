@@ -107,7 +107,6 @@ class Materials:
         families, held_out_families: text fonts by name.
         icon_fonts, held_out_icon_fonts: icon fonts by name.
         common_words, rare_words: lower-case English words of 2 to 12 letters.
-        kits, held_out_kits: style sheets of CSS kits by the package's name.
     """
 
     folder: Path
@@ -117,8 +116,6 @@ class Materials:
     held_out_icon_fonts: dict[str, IconFont]
     common_words: tuple[str, ...]
     rare_words: tuple[str, ...]
-    kits: dict[str, Path]
-    held_out_kits: dict[str, Path]
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Materials:
@@ -239,7 +236,6 @@ def _load(folder: Path) -> Materials:
     fill(folder)
     families: dict[bool, dict[str, Family]] = {False: {}, True: {}}
     icon_fonts: dict[bool, dict[str, IconFont]] = {False: {}, True: {}}
-    kits: dict[bool, dict[str, Path]] = {False: {}, True: {}}
     words: list[Path] = []
     for package in packages():
         files = [folder / package.folder_name / file for file in package.files]
@@ -250,9 +246,7 @@ def _load(folder: Path) -> Materials:
         elif package.use == "icon font":
             for font in _icon_fonts(package, files):
                 icon_fonts[package.held_out][font.name] = font
-        elif package.use == "CSS kit":
-            kits[package.held_out][package.name] = files[0]
-        else:
+        elif package.use == "words":
             words = [file for file in files if file.suffix == ".json"]
     *common, rare = (_words(file) for file in words)
     return Materials(
@@ -263,8 +257,6 @@ def _load(folder: Path) -> Materials:
         held_out_icon_fonts=icon_fonts[True],
         common_words=tuple(word for part in common for word in part),
         rare_words=tuple(rare),
-        kits=kits[False],
-        held_out_kits=kits[True],
     )
 
 

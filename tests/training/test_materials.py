@@ -161,7 +161,6 @@ def test_what_is_held_out_is_not_among_what_is_trained_on(materials: Materials) 
     for shown, held_out in (
         (materials.families, materials.held_out_families),
         (materials.icon_fonts, materials.held_out_icon_fonts),
-        (materials.kits, materials.held_out_kits),
     ):
         assert shown and held_out
         assert not set(shown) & set(held_out)

@@ -46,7 +46,7 @@ def browser() -> Iterator[InThread]:
 
 def show(browser: InThread, body: str) -> Screen:
     html = f"<!doctype html><style>{STYLE}</style><body>{body}</body>"
-    return browser.show(Page(html, "sign_in", "none", SIZE, is_dark=False))
+    return browser.show(Page(html, "sign_in", SIZE))
 
 
 def marked(name: str, place: str, *, role: str = "button", fit: str = "border") -> str:

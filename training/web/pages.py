@@ -55,16 +55,12 @@ class Page:
     Attributes:
         html: its source; it refers to files of the materials.
         kind: which template it is made of.
-        kit: the kit's name.
         size: (width, height) of the window, pixels.
-        is_dark: light text on a dark ground was asked for.
     """
 
     html: str
     kind: str
-    kit: str
     size: tuple[int, int]
-    is_dark: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +132,7 @@ def write_page(
             mark=_mark,
         )
     )
-    return Page(html, kind, kit.name, size, look.is_dark)
+    return Page(html, kind, size)
 
 
 @dataclass(frozen=True, slots=True)

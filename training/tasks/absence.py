@@ -12,7 +12,7 @@ from training.screens.screen import Element
 from training.tasks.locating import ask_where
 from training.tasks.names import ALIASES, COMMON_NAMES, INTENTS, SYNONYMS
 from training.tasks.phrases import BARE_SHARE, quoted, with_kind
-from training.tasks.scene import Scene, called, is_legible
+from training.tasks.scene import Scene, called, capitalized, is_legible
 from training.tasks.thoughts import think_of_absence
 from training.tasks.turn import CANNOT, NOT_THERE, Turn
 from training.tasks.wording import ACT, ASK_INTENT, ICON_ALONE, ICON_BUTTON, ICON_NAMES, PRESS
@@ -66,9 +66,9 @@ def ask_absent_intent(scene: Scene) -> Turn | None:
     if not missing:
         return None
     intent = INTENTS[scene.rng.choice(missing)]
-    question = scene.rng.choice(ASK_INTENT).format(intent)
+    question = capitalized(scene.rng.choice(ASK_INTENT).format(intent))
     thought = think_of_absence(f"button to {intent}") if scene.thinks() else None
-    return Turn("absent", question[:1].upper() + question[1:], NOT_THERE, thought)
+    return Turn("absent", question, NOT_THERE, thought)
 
 
 def absent_icon(scene: Scene) -> str | None:

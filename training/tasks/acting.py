@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from training.screens.screen import Element
 from training.tasks.names import FIELDS, INTERACTIVE
-from training.tasks.phrases import icon_phrase, intent_of, quoted, text_phrase
+from training.tasks.phrases import icon_phrase, intent_phrase, quoted, text_phrase
 from training.tasks.references import reference_phrase
-from training.tasks.scene import Scene, called
+from training.tasks.scene import Scene, called, capitalized
 from training.tasks.thoughts import think_of
 from training.tasks.turn import Turn, answer_with_click
 from training.tasks.wording import ACT, FOCUS, PRESS, TOGGLE
@@ -30,10 +30,8 @@ def _pick_task(scene: Scene) -> tuple[str, Element] | None:
     """Pick what to do: what an icon is for, or pressing what has a name or a place."""
     rng = scene.rng
     chance = rng.random()
-    if chance < 0.25:
-        for element in scene.shuffled([e for e in scene.screen.elements if e.role == "icon"]):
-            if intent := intent_of(scene, element):
-                return intent[:1].upper() + intent[1:], element
+    if chance < 0.25 and (wanted := intent_phrase(scene)):
+        return capitalized(wanted[0]), wanted[1]
     if chance < 0.75:
         usable = [e for e in scene.named if e.role in INTERACTIVE]
         for element in scene.shuffled(usable):

@@ -13,12 +13,12 @@ from training.tasks.phrases import (
     Phrase,
     field_phrase,
     icon_phrase,
-    intent_of,
+    intent_phrase,
     quoted,
     text_phrase,
 )
 from training.tasks.references import Group, groups, reference_phrase
-from training.tasks.scene import Scene, fold, shown_text
+from training.tasks.scene import Scene, capitalized, fold, shown_text
 from training.tasks.thoughts import think_of, think_of_count
 from training.tasks.turn import Turn, answer_with_boxes
 from training.tasks.wording import (
@@ -91,12 +91,11 @@ _ask_icon_by_name = _locate("icon", icon_phrase)
 
 def ask_icon(scene: Scene) -> Turn | None:
     """Ask for an icon by its name, sometimes by what a person wants from it."""
-    if not scene.is_short and scene.rng.random() < _INTENT_SHARE:
-        icons = [e for e in scene.screen.elements if e.role == "icon"]
-        for element in scene.shuffled(icons):
-            if intent := intent_of(scene, element):
-                question = _capital(scene.rng.choice(ASK_INTENT).format(intent))
-                return locating_turn(scene, "icon", question, element)
+    asks_intent = not scene.is_short and scene.rng.random() < _INTENT_SHARE
+    if asks_intent and (found := intent_phrase(scene)):
+        intent, element = found
+        question = capitalized(scene.rng.choice(ASK_INTENT).format(intent))
+        return locating_turn(scene, "icon", question, element)
     return _ask_icon_by_name(scene)
 
 
@@ -150,7 +149,3 @@ def _same_text(scene: Scene) -> list[Group]:
 def in_reading_order(elements: tuple[Element, ...] | list[Element]) -> list[Element]:
     """Sort elements by lines of about a line's height, then from left to right."""
     return sorted(elements, key=lambda e: (round((e.box[1] + e.box[3]) / 2 / 12), e.box[0]))
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

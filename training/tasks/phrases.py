@@ -86,6 +86,14 @@ def intent_of(scene: Scene, element: Element) -> str | None:
     return None if is_offered else INTENTS[element.name]
 
 
+def intent_phrase(scene: Scene) -> Phrase | None:
+    """Pick an icon and say what a person wants who presses it."""
+    for element in scene.shuffled(scene.bare_icons):
+        if intent := intent_of(scene, element):
+            return intent, element
+    return None
+
+
 def by_label(scene: Scene, element: Element) -> str | None:
     """Name a field by its label or its content, as what is next to them or shows them."""
     rng = scene.rng
@@ -123,8 +131,7 @@ def text_phrase(scene: Scene) -> Phrase | None:
 
 def icon_phrase(scene: Scene) -> Phrase | None:
     """Pick an icon and name it."""
-    icons = [e for e in scene.screen.elements if e.role == "icon"]
-    for element in _some(scene, icons):
+    for element in _some(scene, scene.bare_icons):
         if phrase := by_icon(scene, element):
             return phrase, element
     return None

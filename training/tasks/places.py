@@ -12,11 +12,8 @@ SAME_LINE = 0.5  # of the smaller height: elements that share as much of it stan
 
 def region_of(element: Element, screen: Screen) -> str:
     """Return the ninth of the screen that holds an element's middle: ``"top left"``, ..."""
-    row, column = (
-        names[sum(share > third for third in THIRDS)]
-        for share, names in zip(middle_shares(element.box, screen), (ROWS, COLUMNS), strict=True)
-    )
-    return region_name(row, column)
+    down, right = middle_shares(element.box, screen)
+    return region_name(ROWS[_third(down)], COLUMNS[_third(right)])
 
 
 def region_name(row: str, column: str) -> str:
@@ -34,11 +31,15 @@ def middle_shares(box: Box, screen: Screen) -> tuple[float, float]:
     return middle(box, 1) / screen.height, middle(box, 0) / screen.width
 
 
+def _third(share: float) -> int:
+    return sum(share > third for third in THIRDS)
+
+
 def third_of(share: float, names: tuple[str, ...]) -> str | None:
     """Return the third that a share lies in without doubt."""
     if any(abs(share - third) < MARGIN for third in THIRDS):
         return None
-    return names[sum(share > third for third in THIRDS)]
+    return names[_third(share)]
 
 
 def _span(index: int) -> tuple[float, float]:

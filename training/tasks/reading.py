@@ -5,6 +5,7 @@ from __future__ import annotations
 from training.screens.screen import Element
 from training.tasks.names import FIELDS
 from training.tasks.phrases import by_text
+from training.tasks.places import middle
 from training.tasks.references import reference_phrase
 from training.tasks.scene import Scene, fold, is_legible, shown_text
 from training.tasks.thoughts import think_while_reading
@@ -85,7 +86,7 @@ def ask_role(scene: Scene) -> Turn | None:
 
 def ask_icon_name(scene: Scene) -> Turn | None:
     """Ask which icon is in a box."""
-    element = _pick(scene, [e for e in scene.screen.elements if e.role == "icon"])
+    element = _pick(scene, scene.bare_icons)
     if element is None:
         return None
     question = scene.rng.choice(ICON_OF_BOX).format(write_box(element.box, scene.screen))
@@ -123,6 +124,5 @@ def _is_only_box(scene: Scene, element: Element) -> bool:
 
 
 def _is_inside(inner: Element, outer: Element) -> bool:
-    x = (inner.box[0] + inner.box[2]) / 2
-    y = (inner.box[1] + inner.box[3]) / 2
+    x, y = middle(inner.box, 0), middle(inner.box, 1)
     return outer.box[0] <= x <= outer.box[2] and outer.box[1] <= y <= outer.box[3]

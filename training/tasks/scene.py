@@ -52,6 +52,11 @@ def is_legible(text: str) -> bool:
     return any(character.isalnum() for character in text)
 
 
+def capitalized(text: str) -> str:
+    """Return a sentence with its first letter large, the others as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def contains(text: str, part: str) -> bool:
     """Tell whether the words of a folded ``part`` stand in a folded text, without gaps."""
     return f" {part} " in f" {text} "
@@ -131,6 +136,11 @@ class Scene:
     def hosts(self) -> list[Element]:
         """Elements that hold an icon somewhere inside."""
         return [element for element in self.screen.elements if element.icon]
+
+    @cached_property
+    def bare_icons(self) -> list[Element]:
+        """Elements that are icons, not those that hold one."""
+        return [element for element in self.screen.elements if element.role == "icon"]
 
     @cached_property
     def named(self) -> list[Element]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from grounding.evaluation.asking import PROMPTS, fill_in
-from grounding.evaluation.datasets import Item, read_dataset
+from grounding.evaluation.datasets import Item, Xyxy, read_dataset
 from grounding.evaluation.options import fingerprint
 from training.evaluation import WITH_THINKING, Answered, Question, conversation, judge
 from training.folders import QUESTIONS_NAME, read_questions
@@ -108,7 +108,7 @@ def read_askings(folder: Path, *, limit: int | None = None, thinking: bool = Tru
     askings = []
     for file, turn in _spread(asked, limit):
         if file not in screens:
-            screens[file] = _open(file)
+            screens[file] = open_screen(file)
         askings.append(Asking(file, Question(screens[file], turn, thinking=False)))
         if thinking and turn.task in (*WITH_THINKING, "chat"):
             askings.append(Asking(file, Question(screens[file], turn, thinking=True)))
@@ -186,10 +186,27 @@ def _answer(backend: LocalBackend, asking: Asking) -> str:
     return reply.answer
 
 
+def click_on(instruction: str, box: Xyxy, kind: str, *, role: str = "") -> Turn:
+    """Return "Click on ..." for something at a box, in pixels of its picture."""
+    question = fill_in(PROMPTS["click"], instruction)
+    return Turn(kind, question, "", element=Element(role, box, instruction))
+
+
+def kind_of(item: Item) -> str:
+    """Return the task that a benchmark's item counts as: "icon", or "text" for all else."""
+    return "icon" if item.groups.get("kind") == "icon" else "text"
+
+
+def open_screen(file: Path) -> Screen:
+    """Return a picture as a screen of which nothing else is known."""
+    from model.processing import open_image
+
+    return Screen(np.asarray(open_image(file)), (), (), "", "", False)
+
+
 def _to_turn(item: Item) -> Turn:
-    kind = "icon" if item.groups.get("kind") == "icon" else "text"
-    element = Element(item.groups.get("role", ""), item.target, item.instruction)
-    return Turn(kind, fill_in(PROMPTS["click"], item.instruction), "", element=element)
+    role = item.groups.get("role", "")
+    return click_on(item.instruction, item.target, kind_of(item), role=role)
 
 
 def _spread(asked: Sequence[tuple[Path, Turn]], limit: int | None) -> list[tuple[Path, Turn]]:
@@ -204,9 +221,3 @@ def _spread(asked: Sequence[tuple[Path, Turn]], limit: int | None) -> list[tuple
         count = min(limit, len(indices))
         kept.update(indices[i * len(indices) // count] for i in range(count))
     return [asked[index] for index in sorted(kept)]
-
-
-def _open(file: Path) -> Screen:
-    from model.processing import open_image
-
-    return Screen(np.asarray(open_image(file)), (), (), "", "", False)

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from grounding.evaluation.asking import PROMPTS, fill_in
+from grounding.evaluation.asking import PROMPTS
 from grounding.evaluation.datasets import Dataset, DatasetError, Item, read_dataset
 from model.processing import Glm4vProcessor, MediaError, open_image
 from model.processing.resize import resize
-from training.answering import Asking
+from training.answering import Asking, click_on, kind_of, open_screen
 from training.batches import DrawnScreens, Request, ScreenBatch, to_batch
 from training.evaluation import Question
 from training.screens import Element, Screen
@@ -82,7 +82,7 @@ def read_own_screens(folder: Path, processor: Glm4vProcessor) -> list[OwnScreen]
         problems += _outside(items, image.size)
         height, width = processor.image_processor.resized(image.height, image.width)
         targets = tuple(
-            (item.instruction, _clipped(item.target, image.size), _kind(item)) for item in items
+            (item.instruction, _clipped(item.target, image.size), kind_of(item)) for item in items
         )
         screens.append(OwnScreen(file, image.size, (width, height), targets))
     _complain(folder, dataset, problems)
@@ -163,7 +163,7 @@ class OwnAndDrawnScreens:
         if not kept:
             return self._draw(request)
         # only the boxes that are asked for are known, so no element is told to the objectives
-        bare = [Screen(screen.image, (), (), "", "", False) for screen, _ in kept]
+        bare = [replace(screen, elements=()) for screen, _ in kept]
         turns = [turns for _, turns in kept]
         return to_batch(request, bare, turns, self._drawn.processor, is_complete=False)
 
@@ -177,10 +177,9 @@ def questions_about(screens: Sequence[OwnScreen]) -> list[Asking]:
     """Return "Click on ..." for every target, about its picture as it is in the file."""
     asked = []
     for own in screens:
-        screen = Screen(np.asarray(open_image(own.file)), (), (), "", "", False)
+        screen = open_screen(own.file)
         for instruction, box, kind in own.targets:
-            question = fill_in(PROMPTS["click"], instruction)
-            turn = Turn(kind, question, "", element=Element("", box, instruction))
+            turn = click_on(instruction, box, kind)
             asked.append(Asking(own.file, Question(screen, turn, thinking=False)))
     return asked
 
@@ -222,10 +221,6 @@ def _is_inside(box: Box, size: tuple[int, int]) -> bool:
 def _clipped(box: Box, size: tuple[int, int]) -> Box:
     x0, y0, x1, y1 = box
     return (max(0.0, x0), max(0.0, y0), min(float(size[0]), x1), min(float(size[1]), y1))
-
-
-def _kind(item: Item) -> str:
-    return "icon" if item.groups.get("kind") == "icon" else "text"
 
 
 @lru_cache(maxsize=PICTURES_KEPT)

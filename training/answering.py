@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from training.tasks import Turn
 
 if TYPE_CHECKING:
     from model.backends.local import LocalBackend
+
+T = TypeVar("T")
 
 AT_ONCE = 8  # the engine puts so many answers into each step
 # A list of a screen's texts takes some hundreds.
@@ -115,11 +117,10 @@ def read_askings(folder: Path, *, limit: int | None = None, thinking: bool = Tru
     return askings
 
 
-@contextmanager
 def ready_model(
     checkpoint: Path, *, device: str = "auto", num_threads: int | None = None
-) -> Iterator[LocalBackend]:
-    """Give the engine with a checkpoint loaded.
+) -> LocalBackend:
+    """Return the engine with a checkpoint loaded.
 
     Raises:
         ModelError: it cannot be loaded.
@@ -136,7 +137,7 @@ def ready_model(
     status = backend.wait_until_settled()
     if status.state != "ready":
         raise ModelError(status.detail)
-    yield backend
+    return backend
 
 
 def ask_all(
@@ -209,6 +210,12 @@ def _to_turn(item: Item) -> Turn:
     return click_on(item.instruction, item.target, kind_of(item), role=role)
 
 
+def evenly_spread(items: Sequence[T], count: int) -> list[T]:
+    """Return ``count`` of the items, evenly spread over the whole; all if there are fewer."""
+    count = min(count, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
 def _spread(asked: Sequence[tuple[Path, Turn]], limit: int | None) -> list[tuple[Path, Turn]]:
     """Return at most ``limit`` of each task, evenly spread, in the order they were in."""
     if limit is None:
@@ -216,8 +223,5 @@ def _spread(asked: Sequence[tuple[Path, Turn]], limit: int | None) -> list[tuple
     by_task: dict[str, list[int]] = {}
     for index, (_, turn) in enumerate(asked):
         by_task.setdefault(turn.task, []).append(index)
-    kept: set[int] = set()
-    for indices in by_task.values():
-        count = min(limit, len(indices))
-        kept.update(indices[i * len(indices) // count] for i in range(count))
+    kept = [index for indices in by_task.values() for index in evenly_spread(indices, limit)]
     return [asked[index] for index in sorted(kept)]

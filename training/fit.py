@@ -35,7 +35,7 @@ from grounding.evaluation.options import check_model
 from model.checkpoint import CheckpointError
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
-from training.answering import ModelError, ask_all, ready_model
+from training.answering import ModelError, ask_all, evenly_spread, ready_model
 from training.batches import Request, to_tensors
 from training.evaluation import Score, scores
 from training.export import Story, export
@@ -147,11 +147,9 @@ class _Fit:
 
     def measure(self, checkpoint: Path) -> list[Score]:
         """Ask where targets of the held-out screens are: all, or some evenly spread."""
-        asked = questions_about(self.held_out)
-        count = min(len(asked), MAX_ASKED)
-        spread = [asked[i * len(asked) // count] for i in range(count)]
-        with ready_model(checkpoint, device=self.settings.device) as backend:
-            return scores(ask_all(backend, spread))
+        asked = evenly_spread(questions_about(self.held_out), MAX_ASKED)
+        backend = ready_model(checkpoint, device=self.settings.device)
+        return scores(ask_all(backend, asked))
 
     def train(
         self, model: Glm4vMoeForConditionalGeneration

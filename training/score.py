@@ -142,10 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             name: read_askings(folder, limit=limit, thinking=not settings.without_thinking)
             for (name, folder), limit in zip(settings.sets, settings.limit, strict=True)
         }
-        with (
-            ready_model(checkpoint, num_threads=settings.threads) as backend,
-            closing(Answers(settings.out / ANSWERS_NAME, checkpoint)) as answers,
-        ):
+        backend = ready_model(checkpoint, num_threads=settings.threads)
+        with closing(Answers(settings.out / ANSWERS_NAME, checkpoint)) as answers:
             for name, askings in sets.items():
                 progress = Progress(len(askings), sys.stderr)
                 answered = ask_all(backend, askings, answers, tell=partial(progress.advance, name))

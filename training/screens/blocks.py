@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
+from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.theme import Color
 
@@ -27,6 +28,12 @@ class Block(ABC):
     @abstractmethod
     def draw(self, x: float, y: float, width: float, height: float) -> None:
         """Draw it with its top left at (x, y), ``width`` x ``height`` as measured or larger."""
+
+    def draw_at(self, x: float, y: float, width: float) -> float:
+        """Draw it with its top left at (x, y), as high as it has to be; return that height."""
+        height = self.measure(width)[1]
+        self.draw(x, y, width, height)
+        return height
 
 
 class Space(Block):
@@ -256,6 +263,7 @@ def card(sketch: Sketch, block: Block) -> Panel:
     )
 
 
+USUAL_OVERFLOW = 0.3
 # makes a block with random contents
 Maker = Callable[[Sketch], Block]
 
@@ -267,7 +275,7 @@ def stack(
     makers: Sequence[Maker],
     *,
     gap: float | None = None,
-    overflow: float = 0.3,
+    overflow: float = USUAL_OVERFLOW,
 ) -> Column:
     """Fill a column with blocks of random makers until ``height`` is used up.
 
@@ -288,3 +296,12 @@ def stack(
         blocks.append(block)
         used += own + gap
     return Column(sketch, blocks, gap=gap)
+
+
+def fill(
+    sketch: Sketch, area: Box, makers: Sequence[Maker], *, overflow: float = USUAL_OVERFLOW
+) -> None:
+    """Draw a stack of blocks of random makers that fills ``area``."""
+    x0, y0, x1, y1 = area
+    column = stack(sketch, x1 - x0, y1 - y0, makers, overflow=overflow)
+    column.draw(x0, y0, x1 - x0, y1 - y0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.screens.blocks import Block, Maker, Row, stack
+from training.screens.blocks import Block, Maker, Row, fill
 from training.screens.pages.mixed import badges
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
@@ -30,9 +30,7 @@ def article(sketch: Sketch, area: Box) -> None:
         return Picture(sketch, min(width * 0.4, (y1 - y0) * 0.4))
 
     first = sketch.rng.choice((texts.breadcrumbs, heading, picture))(sketch)
-    height = first.measure(width)[1]
-    first.draw(x0, y0, width, height)
-    y0 += height + 5
+    y0 += first.draw_at(x0, y0, width) + 5
     makers: list[Maker] = [
         heading,
         texts.paragraph,
@@ -47,4 +45,4 @@ def article(sketch: Sketch, area: Box) -> None:
         buttons.icon_buttons,
         lists.any_item,
     ]
-    stack(sketch, width, y1 - y0, makers, overflow=0.7).draw(x0, y0, width, y1 - y0)
+    fill(sketch, (x0, y0, x1, y1), makers, overflow=0.7)

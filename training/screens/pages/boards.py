@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from training.screens import stock
-from training.screens.blocks import Block, Column, Grid, Maker, Panel, Row, Size, Space, card, stack
+from training.screens.blocks import (
+    Block,
+    Column,
+    Grid,
+    Maker,
+    Panel,
+    Row,
+    Size,
+    Space,
+    card,
+    fill,
+    stack,
+)
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.theme import COLORS, contrast, ink_on, mix
@@ -78,7 +90,6 @@ def launcher(sketch: Sketch, area: Box) -> None:
 
 def icons(sketch: Sketch, area: Box) -> None:
     """Draw a toolbox: rows of icon buttons in groups, with small headings or links between."""
-    x0, y0, x1, y1 = area
     rng = sketch.rng
 
     def row(sketch: Sketch) -> Block:
@@ -90,7 +101,7 @@ def icons(sketch: Sketch, area: Box) -> None:
         return Row(sketch, parts, gap=7)
 
     makers: list[Maker] = [row, row, row, named, named, texts.links, buttons.mixed_buttons, Tabs]
-    stack(sketch, x1 - x0, y1 - y0, makers).draw(x0, y0, x1 - x0, y1 - y0)
+    fill(sketch, area, makers)
 
 
 def dashboard(sketch: Sketch, area: Box) -> None:
@@ -122,13 +133,8 @@ def dashboard(sketch: Sketch, area: Box) -> None:
     ]
     if width > 300:
         makers += [chart_and_list, chart_and_list]
-    top = figures(sketch)
-    height = top.measure(width)[1]
-    top.draw(x0, y0, width, height)
-    y0 += height + 6
-    stack(sketch, width, y1 - y0, makers, overflow=rng.choice((0.2, 0.9))).draw(
-        x0, y0, width, y1 - y0
-    )
+    y0 += figures(sketch).draw_at(x0, y0, width) + 6
+    fill(sketch, (x0, y0, x1, y1), makers, overflow=rng.choice((0.2, 0.9)))
 
 
 def gallery(sketch: Sketch, area: Box) -> None:
@@ -187,15 +193,14 @@ def calendar(sketch: Sketch, area: Box) -> None:
     month = Calendar(sketch)
     wide = x1 - x0 > max(1.4 * (y1 - y0), 22 * sketch.base)
     width = (x1 - x0) * 0.55 if wide else x1 - x0
-    height = month.measure(width)[1]
-    month.draw(x0, y0, width, height)
+    height = month.draw_at(x0, y0, width)
     if wide:
-        x0, width = x0 + width + 10, x1 - x0 - width - 10
+        x0 += width + 10
     else:
         y0 += height + 6
     make = lists.item_maker(sketch)
     if y1 > y0:
-        stack(sketch, width, y1 - y0, [make, make, texts.text]).draw(x0, y0, width, y1 - y0)
+        fill(sketch, (x0, y0, x1, y1), [make, make, texts.text])
 
 
 def player(sketch: Sketch, area: Box) -> None:

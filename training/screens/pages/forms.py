@@ -70,9 +70,7 @@ def form(sketch: Sketch, area: Box) -> None:
     end = Row(sketch, _form_buttons(sketch), gap=sketch.gap(4, 9))
     foot = end.measure(width)[1]
     if rng.random() < 0.5:
-        title = heading(sketch)
-        title.draw(x0, y0, width, title.measure(width)[1])
-        y0 += title.measure(width)[1] + 4
+        y0 += heading(sketch).draw_at(x0, y0, width) + 4
     gap = sketch.gap(4, 10)
     body = stack(sketch, width, y1 - y0 - foot - gap, makers, gap=gap, overflow=0)
     body.blocks.append(end)
@@ -94,9 +92,7 @@ def settings(sketch: Sketch, area: Box) -> None:
             y0 += small.size * 1.6
         group: Block = Column(sketch, [lists.setting(sketch) for _ in range(rng.randint(1, 5))])
         group = card(sketch, group) if on_cards else group
-        height = group.measure(width)[1]
-        group.draw(x0, y0, width, height)
-        y0 += height + sketch.gap(2, 10)
+        y0 += group.draw_at(x0, y0, width) + sketch.gap(2, 10)
 
 
 def _form_buttons(sketch: Sketch) -> list[Block]:

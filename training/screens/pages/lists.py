@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.screens import stock
-from training.screens.blocks import Block, Column, Grid, Maker, Panel, Row, Rule, Space, card, stack
+from training.screens.blocks import Block, Column, Grid, Maker, Panel, Row, Rule, Space, card, fill
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.widgets import buttons, fields, texts
@@ -21,9 +21,7 @@ def items(sketch: Sketch, area: Box) -> None:
     width, rng = x1 - x0, sketch.rng
     if rng.random() < 0.5:
         head = rng.choice((fields.search_bar, Tabs, heading, _list_head))(sketch)
-        height = head.measure(width)[1]
-        head.draw(x0, y0, width, height)
-        y0 += height + sketch.gap(3, 8)
+        y0 += head.draw_at(x0, y0, width) + sketch.gap(3, 8)
     make = item_maker(sketch)
     gap = rng.choice((0, 0, 0, 2, 5))
     on_cards = gap > 0 and rng.random() < 0.5
@@ -98,19 +96,14 @@ def links(sketch: Sketch, area: Box) -> None:
             lines += [link(sketch, size=size) for _ in range(count)]
             groups.append(Column(sketch, lines, gap=gap))
         grid = Grid(sketch, groups, columns, gap=10)
-        height = grid.measure(width)[1]
-        grid.draw(x0, y0, width, height)
-        y0 += height + sketch.gap(6, 14)
+        y0 += grid.draw_at(x0, y0, width) + sketch.gap(6, 14)
         if rng.random() < 0.5:
             extra = rng.choice((buttons.icon_buttons, texts.links, texts.paragraph))(sketch)
-            own = extra.measure(width)[1]
-            extra.draw(x0, y0, width, own)
-            y0 += own + 6
+            y0 += extra.draw_at(x0, y0, width) + 6
 
 
 def feed(sketch: Sketch, area: Box) -> None:
     """Draw posts or notes: a person, a text, and icons and links to react with."""
-    x0, y0, x1, y1 = area
     reactions = sketch.rng.sample(
         ("heart", "chat", "share", "bookmark", "thumb", "more", "star", "undo"), 4
     )
@@ -125,7 +118,7 @@ def feed(sketch: Sketch, area: Box) -> None:
         body = Column(sketch, parts, gap=3)
         return card(sketch, body) if sketch.theme.shadow or sketch.theme.roomy > 0.5 else body
 
-    stack(sketch, x1 - x0, y1 - y0, [post], overflow=0.8).draw(x0, y0, x1 - x0, y1 - y0)
+    fill(sketch, area, [post], overflow=0.8)
 
 
 def _group(sketch: Sketch, make: Maker) -> Column:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.screens.blocks import Block, Column, Maker, Row, card, stack
+from training.screens.blocks import Block, Column, Maker, Row, card, fill
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
 from training.screens.widgets import buttons, controls, data, fields, lists, texts
@@ -71,5 +71,4 @@ def draw(sketch: Sketch, area: Box) -> None:
     else:
         columns = [(x0, x1)]
     for left, right in columns:
-        column = stack(sketch, right - left, y1 - y0, MAKERS)
-        column.draw(left, y0, right - left, y1 - y0)
+        fill(sketch, (left, y0, right, y1), MAKERS)

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import shlex
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ from pathlib import Path
 import torch
 
 from grounding.evaluation.datasets import DatasetError
-from grounding.evaluation.options import check_model
+from grounding.evaluation.options import BUNDLED, check_model
 from model.checkpoint import CheckpointError
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
@@ -40,7 +39,7 @@ from training.batches import Request, to_tensors
 from training.evaluation import Score, scores
 from training.export import Story, export
 from training.materials import Materials, MaterialsError
-from training.options import BUNDLED
+from training.options import command_line, share
 from training.own_screens import (
     OwnAndDrawnScreens,
     check_apart,
@@ -240,7 +239,7 @@ def _read_settings(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--held-out", type=Path, metavar="FOLDER2", help="screens to measure on")
     add(
         "--hold-out-share",
-        type=_share,
+        type=share,
         help=f"part of FOLDER's screens to measure on instead ({HOLD_OUT_SHARE})",
     )
     add("--minutes", type=float, default=MINUTES, help="of training (%(default)s)")
@@ -249,7 +248,7 @@ def _read_settings(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--to", type=Path, default=Path("fitted"), help="checkpoint to write (%(default)s)")
     add(
         "--drawn-share",
-        type=_share,
+        type=share,
         default=DRAWN_SHARE,
         help="part of the batches that are drawn screens (%(default)s)",
     )
@@ -262,15 +261,8 @@ def _read_settings(arguments: Sequence[str] | None) -> argparse.Namespace:
     if settings.held_out is not None and settings.hold_out_share is not None:
         parser.error("give --held-out or --hold-out-share, not both")
     settings.hold_out_share = settings.hold_out_share or HOLD_OUT_SHARE
-    words = sys.argv[1:] if arguments is None else arguments
-    settings.command = shlex.join(["python", "-m", "training.fit", *words])
+    settings.command = command_line("training.fit", arguments)
     return settings
-
-
-def _share(text: str) -> float:
-    if not 0 <= (number := float(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0 .. 1, 1 excluded")
-    return number
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +13,12 @@ from typing import Any
 
 import torch
 
+from grounding.evaluation.options import BUNDLED, BUNDLED_FOLDER
 from training.folders import SCREENS_NAME
 from training.schedule import LARGEST
 from training.web.source import SHARE
 
-BUNDLED, SCRATCH = "bundled", "scratch"
-BUNDLED_FOLDER = Path(__file__).parents[1] / "assets" / "bundled"
+SCRATCH = "scratch"
 DEFAULT_RUN = Path("training-run")
 DEFAULT_MINUTES = 60.0
 DTYPES = ("bfloat16", "float32")
@@ -139,7 +141,7 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> S
         reading_share=reading_share if is_scratch else 0.0,
         learning_rate=rate,
         dtype=given.dtype,
-        command=_command(arguments),
+        command=command_line("training.train", arguments),
     )
     if not (settings.start_folder / "config.json").is_file():
         parser.error(
@@ -185,7 +187,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     add("--turns", type=_count, help=f"questions each ({CPU_TURNS}; {GPU_TURNS} on a GPU)")
     add(
         "--reading-share",
-        type=_share,
+        type=share,
         help=f"part of a run from scratch in which the vision tower learns alone ({READING_SHARE})",
     )
     add(
@@ -195,17 +197,15 @@ def _parser(description: str) -> argparse.ArgumentParser:
     )
     add("--dtype", choices=DTYPES, default=DTYPES[0], help="of the parameters (%(default)s)")
     add("--web", type=Path, metavar="FOLDER", help="of pages that training.web wrote, shown too")
-    add("--web-share", type=_share, default=SHARE, help="of batches that are pages (%(default)s)")
+    add("--web-share", type=share, default=SHARE, help="of batches that are pages (%(default)s)")
     add("--materials", type=Path, help="folder of fonts, icons and words, if not the cache")
     return parser
 
 
-def _command(arguments: Sequence[str] | None) -> str:
-    import shlex
-    import sys
-
+def command_line(program: str, arguments: Sequence[str] | None) -> str:
+    """Return what starts a program with these arguments, or with those of this process."""
     words = sys.argv[1:] if arguments is None else arguments
-    return shlex.join(["python", "-m", "training.train", *words])
+    return shlex.join(["python", "-m", program, *words])
 
 
 def _positive(text: str) -> float:
@@ -226,7 +226,8 @@ def _workers(text: str) -> int:
     return number
 
 
-def _share(text: str) -> float:
+def share(text: str) -> float:
+    """Read an option that is a part of a whole, 0 included and 1 excluded."""
     if not 0 <= (number := float(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not in 0 .. 1, 1 excluded")
     return number

@@ -12,6 +12,7 @@ import torch
 from hand_made_screens import random_screen
 from numpy.typing import NDArray
 
+from grounding.evaluation.options import BUNDLED_FOLDER
 from model.processing import Glm4vProcessor
 from training.batches import (
     ARRAYS,
@@ -25,7 +26,6 @@ from training.batches import (
     to_tensors,
 )
 from training.materials import Materials
-from training.options import BUNDLED_FOLDER
 from training.packing import IGNORED, pack
 from training.schedule import Schedule
 from training.screens import SIZES

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from grounding.evaluation.options import BUNDLED_FOLDER
 from model.backends.base import Reply, SamplingOptions
 from model.backends.local import LocalBackend
 from model.config import Glm4vMoeConfig
@@ -14,7 +15,6 @@ from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor, Limits
 from training.evaluation import Score
 from training.export import CARD, Story, accuracy_table, export
-from training.options import BUNDLED_FOLDER
 
 ROOT = Path(__file__).parents[2]
 MAX_BYTES = 40e6

@@ -18,11 +18,11 @@ from tiny import tiny_config
 
 import training.options
 import training.train
+from grounding.evaluation.options import BUNDLED_FOLDER
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
 from training.materials import Materials
-from training.options import BUNDLED_FOLDER
 from training.train import main
 
 ROOT = Path(__file__).parents[2]

@@ -9,6 +9,7 @@ Color = tuple[int, int, int]
 
 WHITE: Color = (255, 255, 255)
 BLACK: Color = (0, 0, 0)
+ROUND = 99  # a radius that makes whatever is small round
 
 # Names a person would use, with shades from the palettes of common design systems.
 COLORS: dict[str, tuple[Color, ...]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from training.screens import stock
 from training.screens.blocks import Block, Row, Size, Space
 from training.screens.sketch import Sketch
-from training.screens.theme import COLORS, Color, contrast, ink_on, mix
+from training.screens.theme import COLORS, ROUND, Color, contrast, ink_on, mix
 from training.screens.widgets.buttons import Button
 from training.screens.widgets.lists import Avatar
 from training.screens.widgets.texts import Label, add_icon, write_centered
@@ -209,7 +209,7 @@ class BrowserBar(Block):
         box = (left, y + 4, right, y + height - 4)
         if right - left < 40:
             return
-        sketch.canvas.rectangle(box, theme.surface, theme.border, radius=99)
+        sketch.canvas.rectangle(box, theme.surface, theme.border, radius=ROUND)
         style = sketch.style(0.95)
         inner = left + 10
         if right - left > 120:

@@ -18,7 +18,7 @@ from training.screens.blocks import (
 )
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.theme import COLORS, contrast, ink_on, mix
+from training.screens.theme import COLORS, ROUND, contrast, ink_on, mix
 from training.screens.widgets import buttons, lists, texts
 from training.screens.widgets.buttons import Button, IconButton
 from training.screens.widgets.controls import Slider
@@ -63,7 +63,7 @@ class Tile(Block):
             sketch.canvas.rectangle(box, theme.surface, theme.border, radius=theme.radius)
         elif self._look in ("square", "circle"):
             half = size * 0.7
-            radius = 99 if self._look == "circle" else size * 0.3
+            radius = ROUND if self._look == "circle" else size * 0.3
             around = (center[0] - half, center[1] - half, center[0] + half, center[1] + half)
             sketch.canvas.rectangle(around, self._color, radius=radius)
             ink, name = ink_on(self._color), self._color_name

@@ -5,10 +5,9 @@ from __future__ import annotations
 from training.screens import stock
 from training.screens.blocks import Block, Row, Size, Wrap
 from training.screens.sketch import Sketch
-from training.screens.theme import COLORS, Color, contrast, ink_on, mix
+from training.screens.theme import COLORS, ROUND, Color, contrast, ink_on, mix
 from training.screens.widgets.texts import LINE_HEIGHT, add_icon, union
 
-_ROUND = 99
 _STYLES = (*("filled",) * 5, *("outline",) * 3, "soft", "soft", "bare")
 
 
@@ -50,7 +49,7 @@ class Button(Block):
         if ink in (theme.text, theme.border) and style != "filled":
             self._color_name = ""
         self._style = sketch.style(size, rng.choice((0, 1, 1, 2)), ink)
-        self._radius = theme.radius if theme.radius < 8 or rng.random() < 0.5 else _ROUND
+        self._radius = theme.radius if theme.radius < 8 or rng.random() < 0.5 else ROUND
 
     def measure(self, width: float) -> Size:
         own = self._content() + 2 * self._padding[0]
@@ -106,7 +105,7 @@ class IconButton(Block):
         elif self._style == "soft":
             self._fill = mix(theme.background, theme.text, 0.08)
             self._ink = theme.text
-        self._radius = rng.choice((theme.radius, theme.radius, _ROUND))
+        self._radius = rng.choice((theme.radius, theme.radius, ROUND))
 
     def measure(self, width: float) -> Size:
         side = self._size + 2 * self._padding

@@ -6,10 +6,8 @@ from training.screens import stock
 from training.screens.blocks import Block, Row, Size, Wrap
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.theme import WHITE, ink_on, mix
+from training.screens.theme import ROUND, WHITE, ink_on, mix
 from training.screens.widgets.texts import LINE_HEIGHT, Label, union
-
-_ROUND = 99
 
 
 class Check(Block):
@@ -55,7 +53,7 @@ class Check(Block):
     def _draw_radio(self, box: Box) -> None:
         theme, canvas = self.sketch.theme, self.sketch.canvas
         edge = theme.accent if self._on else theme.muted
-        canvas.rectangle(box, theme.surface, edge, radius=_ROUND)
+        canvas.rectangle(box, theme.surface, edge, radius=ROUND)
         if self._on:
             center, radius = (box[0] + box[2]) / 2, (box[2] - box[0]) * 0.26
             canvas.circle(center, (box[1] + box[3]) / 2, radius, theme.accent)
@@ -84,7 +82,7 @@ class Switch(Block):
         half = self._height / 2
         track = (x, middle - half, x + self._length, middle + half)
         ground = theme.accent if self._on else mix(theme.background, theme.text, 0.28)
-        sketch.canvas.rectangle(track, ground, radius=_ROUND)
+        sketch.canvas.rectangle(track, ground, radius=ROUND)
         knob = x + (self._length - half if self._on else half)
         sketch.canvas.circle(knob, middle, half - 1.5, WHITE)
         box, name = track, self._name

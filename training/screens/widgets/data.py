@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from training.screens import stock
 from training.screens.blocks import Block, Size
@@ -44,7 +45,7 @@ class Table(Block):
         if self._head_fill:
             ground = mix(theme.background, theme.text, 0.08)
             sketch.canvas.rectangle((x, y, right, y + row_height), ground)
-        bold = sketch.style(self._style.size / sketch.base, 2 if self._head_fill else 1)
+        bold = replace(self._style, weight=2 if self._head_fill else 1)
         each = width / len(self._headers)
         for column, text in enumerate(self._headers):
             shown = sketch.fit(text, each - 8, bold)

@@ -6,7 +6,7 @@ from training.screens import stock
 from training.screens.blocks import Block, Size
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.theme import ink_on, mix
+from training.screens.theme import ROUND, ink_on, mix
 from training.screens.widgets.texts import add_icon, write_centered
 
 
@@ -81,7 +81,7 @@ class Keypad(Block):
         self._typed = "".join(rng.choice("0123456789") for _ in range(rng.randint(2, 9)))
         self._height = height
         self._gap = rng.choice((2, 4, 7))
-        self._radius = rng.choice((99, sketch.theme.radius))
+        self._radius = rng.choice((ROUND, sketch.theme.radius))
         self._size = rng.choice((1.2, 1.5))
 
     def measure(self, width: float) -> Size:

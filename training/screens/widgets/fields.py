@@ -5,7 +5,7 @@ from __future__ import annotations
 from training.screens import stock
 from training.screens.blocks import Block, Column, Row, Size
 from training.screens.sketch import Sketch
-from training.screens.theme import FIELD_LOOKS, mix
+from training.screens.theme import FIELD_LOOKS, ROUND, mix
 from training.screens.widgets.buttons import Button, IconButton
 from training.screens.widgets.texts import LINE_HEIGHT, Label, add_icon, letters, write_centered
 
@@ -105,7 +105,7 @@ class Field(Block):
             ground = mix(theme.background, theme.text, 0.07)
             canvas.rectangle((x, y, x1, y1), ground, radius=theme.radius)
         else:
-            radius = 99 if self._look == "round" and self._kind != "area" else theme.radius
+            radius = ROUND if self._look == "round" and self._kind != "area" else theme.radius
             canvas.rectangle((x, y, x1, y1), theme.surface, theme.border, radius=radius)
 
 
@@ -116,7 +116,7 @@ class Stepper(Block):
         super().__init__(sketch)
         self._value = str(sketch.rng.randint(0, 20))
         self._side = sketch.base * LINE_HEIGHT + sketch.gap(3, 8)
-        self._radius = sketch.rng.choice((sketch.theme.radius, 99))
+        self._radius = sketch.rng.choice((sketch.theme.radius, ROUND))
 
     def measure(self, width: float) -> Size:
         return 3 * self._side, self._side

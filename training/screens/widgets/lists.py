@@ -8,7 +8,7 @@ from training.screens import stock
 from training.screens.blocks import Block, Size
 from training.screens.screen import Box
 from training.screens.sketch import Sketch
-from training.screens.theme import COLORS, Color, ink_on, mix
+from training.screens.theme import COLORS, ROUND, Color, ink_on, mix
 from training.screens.widgets.controls import Switch
 from training.screens.widgets.texts import add_icon, letters, union
 
@@ -22,7 +22,7 @@ class Avatar(Block):
         self._side = side
         self._color = rng.choice(COLORS[rng.choice(sorted(COLORS))])
         self._other = rng.choice(COLORS[rng.choice(sorted(COLORS))])
-        self._radius = rng.choice((99, 99, 99, 4))
+        self._radius = rng.choice((ROUND, ROUND, ROUND, 4))
         self._kind = rng.choice(("letter", "letter", "icon", "picture"))
         self._letter = rng.choice("ABCDEFGHIJKLMNOPRSTUVWZ")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from training.screens import stock
 from training.screens.blocks import Block, Size
 from training.screens.screen import Box
@@ -67,8 +69,7 @@ class Tabs(Block):
             color = theme.text
         elif self._look == "line" and is_active:
             canvas.rectangle((x0, y1 - 2, x1, y1), theme.accent)
-        style = sketch.style(self._style.size / sketch.base, self._style.weight, color)
-        shown = write_centered(sketch, box, text, style)
+        shown = write_centered(sketch, box, text, replace(self._style, color=color))
         sketch.add("tab", box, shown, state="selected" if is_active else "")
 
 
@@ -104,8 +105,7 @@ class Pager(Block):
             fill = theme.accent if is_active else None
             sketch.canvas.rectangle(box, fill, border, radius=min(4, theme.radius))
             color = ink_on(theme.accent) if is_active else theme.accent_ink
-            style = sketch.style(self._style.size / sketch.base, 0, color)
-            shown = write_centered(sketch, box, text, style)
+            shown = write_centered(sketch, box, text, replace(self._style, color=color))
             name = theme.accent_name if is_active else ""
             sketch.add("button", box, shown, color=name)
             x += own + self._gap

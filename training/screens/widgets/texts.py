@@ -6,7 +6,7 @@ from training.screens import stock
 from training.screens.blocks import Block, Column, Row, Size
 from training.screens.screen import Box
 from training.screens.sketch import Sketch, Style
-from training.screens.theme import COLORS, LINK_LOOKS, Color, ink_on, mix
+from training.screens.theme import COLORS, LINK_LOOKS, ROUND, Color, ink_on, mix
 
 LINE_HEIGHT = 1.35
 _PARAGRAPH_LINES = 3
@@ -96,7 +96,7 @@ class Badge(Block):
         self._text = text or (
             str(rng.randint(1, 99)) if rng.random() < 0.25 else sketch.phrases.label(10)
         )
-        self._radius = rng.choice((3, 99))
+        self._radius = rng.choice((3, ROUND))
         self._padding = rng.choice((3, 5, 6))
 
     def measure(self, width: float) -> Size:

@@ -108,6 +108,8 @@ INTERACTIVE = frozenset(
         "icon",
     )
 )
+# roles that a person may call by their colour
+COLORED = frozenset(("button", "badge", "icon", "alert"))
 # roles whose name, if they have one, is not written inside their box
 WITHOUT_TEXT = frozenset(("icon", "switch", "slider", "progress bar"))
 # icons that are drawn in elements of a role without being told: carets, chevrons, faces

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from training.screens.screen import Element, Screen
-from training.tasks.names import plural
+from training.tasks.names import COLORED, plural
 from training.tasks.places import region_of
 from training.tasks.scene import called
 from training.tasks.turn import norm_center
@@ -11,13 +11,12 @@ from training.tasks.wording import THINK_ABSENT, THINK_COUNT, THINK_PLACE, THINK
 
 STEP = 50  # thousandths: a thought names places roughly
 LARGEST_STEP = 950
-_COLORED = ("button", "badge", "icon", "alert")
 
 
 def think_of(screen: Screen, element: Element) -> str:
     """Name the role, the name and the place of what was asked for."""
     kind = element.role
-    if element.color and kind in _COLORED:
+    if element.color and kind in COLORED:
         kind = f"{element.color} {kind}"
     name = element.name if element.role == "icon" else f"'{called(element)}'"
     x, y = (

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from training.screens import Character, Element, Screen
+from training.tasks.names import COLORED
 from training.web.colors import name_color
 from training.web.pages import Page
 
@@ -37,7 +38,6 @@ _ARGUMENTS = (
     "--hide-scrollbars",
 )
 _LEAST_DEVIATION = 4.0  # of pixel values inside a box, where something can be read
-_COLOURED_ROLES = ("button", "badge", "alert", "icon")
 
 
 class BrowserError(RuntimeError):
@@ -103,7 +103,7 @@ def _is_drawn(image: np.ndarray, element: Element) -> bool:
 def _element(values: dict[str, Any]) -> Element:
     role = values["role"]
     color = ""
-    if role in _COLOURED_ROLES:
+    if role in COLORED:
         # an icon that is no button has no ground of its own
         color = name_color(_rgb(values["background"])) or (
             name_color(_rgb(values["foreground"])) if role == "icon" else ""

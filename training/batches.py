@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.processing import Glm4vProcessor
+from model.processing.patches import PatchSettings
 from training.materials import Materials
 from training.objectives.batch import Batch, PatchLabels
 from training.packing import IGNORED, pack
@@ -27,11 +28,8 @@ from training.screens import SIZES, Screen, render, render_page_of_text
 from training.targets import targets as targets_of
 from training.tasks import Turn, turns
 
-PATCH = 14  # pixels
-MERGE = 2  # patches of an image token, along each side
-# CLIP's, as preprocessor_config.json has them
-IMAGE_MEAN = (0.48145466, 0.4578275, 0.40821073)
-IMAGE_STD = (0.26862954, 0.26130258, 0.27577711)
+# Screens have the size at which the model sees them, so what it may be at most is of no concern.
+SETTINGS = PatchSettings(min_pixels=1, max_pixels=1)
 
 ArrayT = TypeVar("ArrayT")
 NewArrayT = TypeVar("NewArrayT")
@@ -126,7 +124,6 @@ class ScreenBatch(Generic[ArrayT]):
     pointer_at: ArrayT
     pointer_cells: ArrayT
     task: ArrayT
-    is_thinking: ArrayT
     characters: ArrayT
     role: ArrayT
     icon: ArrayT
@@ -159,7 +156,6 @@ TURN_ARRAYS = {  # and what fills them up
     "pointer_at": -1,
     "pointer_cells": False,
     "task": 0,
-    "is_thinking": False,
 }
 PATCH_ARRAYS = ("characters", "role", "icon", "box", "offset", "letters")
 
@@ -321,15 +317,13 @@ def pixel_values(images: Tensor) -> tuple[Tensor, Tensor]:
         image_grid_thw: (B, 3) int64, on the CPU.
     """
     batch, height, width, _ = images.shape
-    rows, columns = height // PATCH, width // PATCH
-    blocks = images.view(
-        batch, rows // MERGE, MERGE, PATCH, columns // MERGE, MERGE, PATCH, 3
-    ).permute(0, 1, 4, 2, 5, 7, 3, 6)  # (B, block row, block column, row, column, 3, 14, 14)
-    patches = blocks.reshape(batch * rows * columns, 3, 1, PATCH * PATCH)
-    mean, std = (torch.tensor(values, dtype=torch.float64) for values in (IMAGE_MEAN, IMAGE_STD))
-    scale = (torch.tensor(1 / 255, dtype=torch.float64) / std).float().view(3, 1, 1)
-    shift = (-mean / std).float().view(3, 1, 1)
-    normalised = patches.float() * scale.to(images.device) + shift.to(images.device)
+    p, m = SETTINGS.patch_size, SETTINGS.merge_size
+    rows, columns = height // p, width // p
+    blocks = images.view(batch, rows // m, m, p, columns // m, m, p, 3)
+    # -> screen, block row, block column, patch row, patch column, channel, pixel row, column
+    patches = blocks.permute(0, 1, 4, 2, 5, 7, 3, 6).reshape(-1, 3, 1, p * p)
+    scale, shift = (x[:, None, None].to(images.device) for x in SETTINGS.affine())
+    normalised = patches.float() * scale + shift
     # a picture is two equal frames to the vision tower
     doubled = normalised.expand(-1, -1, 2, -1).reshape(len(patches), -1)
     return doubled, torch.tensor([[1, rows, columns]]).expand(batch, -1).contiguous()

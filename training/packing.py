@@ -46,7 +46,6 @@ class Packed:
             has no element.
         pointer_cells: (T, image tokens) bool, those that the element covers.
         task: (T,) int32, indices of ``TASKS``.
-        is_thinking: (T,) bool.
     """
 
     prefix_ids: NDArray[np.int32]
@@ -57,7 +56,6 @@ class Packed:
     pointer_at: NDArray[np.int32]
     pointer_cells: NDArray[np.bool_]
     task: NDArray[np.int32]
-    is_thinking: NDArray[np.bool_]
 
 
 def pack(screen: Screen, turns: Sequence[Turn], processor: Glm4vProcessor) -> Packed:
@@ -99,7 +97,6 @@ def pack(screen: Screen, turns: Sequence[Turn], processor: Glm4vProcessor) -> Pa
         pointer_at=pointer_at,
         pointer_cells=covered_cells([t.element.box if t.element else None for t in turns], screen),
         task=np.array([TASKS.index(turn.task) for turn in turns], np.int32),
-        is_thinking=np.array([turn.thought is not None for turn in turns]),
     )
 
 

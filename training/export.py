@@ -16,6 +16,7 @@ from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing.checkpoint_files import SMALL_FILES
 from training.evaluation import Score
 from training.run import replacing
+from training.trainer import with_dtype
 
 CARD = "README.md"
 
@@ -64,7 +65,8 @@ def export(
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        in_bfloat16(model).save_pretrained(staging)
+        exported = with_dtype(copy.deepcopy(model).cpu(), torch.bfloat16)
+        exported.eval().save_pretrained(staging)
         for name in SMALL_FILES:
             if name != "config.json" and (processor_folder / name).exists():
                 shutil.copyfile(processor_folder / name, staging / name)
@@ -82,14 +84,6 @@ def export(
             os.replace(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def in_bfloat16(model: Glm4vMoeForConditionalGeneration) -> Glm4vMoeForConditionalGeneration:
-    """Return a copy with bfloat16 parameters on the CPU; buffers keep their own dtype."""
-    exported = copy.deepcopy(model).cpu().eval()
-    for parameter in exported.parameters():
-        parameter.data = parameter.data.to(torch.bfloat16)
-    return exported
 
 
 def write_card(model: Glm4vMoeForConditionalGeneration, story: Story) -> str:

@@ -25,17 +25,17 @@ from grounding.geometry import Box
 from model.backends.base import Message
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
-from training.held_out import ask_about, draw_screens
+from training.held_out import BOXES, ask_about, draw_screens
 from training.materials import Materials
 from training.schedule import mixture
 from training.screens import Screen
 from training.tasks import TASKS, Turn
 from training.tasks.turn import BOX_OPEN, CANNOT, NOT_THERE
 
-PLACES = ("text", "icon", "reference", "field", "agent")
+PLACES = (*BOXES, "agent")
 # of the rest, those whose answer is one short text
 TEXTS = ("reading", "role", "icon name", "absent")
-WITH_THINKING = ("text", "icon", "reference", "field", "absent")
+WITH_THINKING = (*BOXES, "absent")
 # Far above a place's 13 tokens and the longest name's; a thought takes about twenty more.
 MAX_NEW_TOKENS, MAX_NEW_TOKENS_THINKING = 48, 96
 PROMPTS_AT_ONCE = 16

@@ -29,7 +29,7 @@ from training.screens import SIZES, Screen, render
 from training.tasks import Turn, held_out_turns
 from training.tasks.turn import BOX_OPEN
 
-PLACES = ("text", "icon", "reference", "field")
+BOXES = ("text", "icon", "reference", "field")  # tasks whose answer is the box of one element
 SEED = "held-out screens"
 
 
@@ -68,7 +68,7 @@ def write_folder(
     targets = [
         Target(picture, turn.question, turn.element.box, turn.task, "drawn", turn.element.role)
         for picture, turn in questions
-        if turn.task in PLACES and turn.element is not None and BOX_OPEN in turn.answer
+        if turn.task in BOXES and turn.element is not None and BOX_OPEN in turn.answer
     ]
     write_targets(folder, "drawn", targets)
 

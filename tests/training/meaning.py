@@ -137,10 +137,7 @@ def _every(members: list[Element], match: re.Match[str], screen: Screen) -> list
 _REGION = r"(?P<region>(?:top|middle|bottom) (?:left|center|right)|center)"
 _STATE = r"(?P<state>(?:turned )?(?:on|off)|checked|not checked|unchecked|selected)"
 _READERS = (
-    (
-        r"the leftmost (?P<noun>.+)|the (?P<noun2>.+) on the far left".split("|")[0],
-        _outermost(0, 1),
-    ),
+    (r"the leftmost (?P<noun>.+)", _outermost(0, 1)),
     (r"the (?P<noun>.+) on the far left", _outermost(0, 1)),
     (r"the rightmost (?P<noun>.+)", _outermost(0, -1)),
     (r"the (?P<noun>.+) on the far right", _outermost(0, -1)),

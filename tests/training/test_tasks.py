@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import lru_cache
 
 import pytest
@@ -26,9 +25,11 @@ ONE_BOX = ("text", "icon", "reference", "field")
 OTHERS = [random_screen(1000), random_screen(1001)]
 
 
-def _asked(*tasks: str, count: int = 28) -> Iterator[tuple[Screen, Turn]]:
-    """Turns of these tasks, about screens on which names, icons and colours come repeatedly."""
-    return ((screen, turn) for screen, turn in _all_turns(count) if turn.task in tasks)
+def _asked(*tasks: str, count: int = 28) -> list[tuple[Screen, Turn]]:
+    """Turns of each of these tasks, about screens that repeat names, icons and colours."""
+    found = [(screen, turn) for screen, turn in _all_turns(count) if turn.task in tasks]
+    assert {turn.task for _, turn in found} == {*tasks}
+    return found
 
 
 @lru_cache
@@ -50,7 +51,7 @@ def _read(turn: Turn, screen: Screen) -> Result:
 def _is_near(found: tuple[float, ...], wanted: tuple[float, ...], screen: Screen) -> bool:
     sides = (screen.width, screen.height) * 2
     return all(
-        abs(a - b) <= side / 1000 + 1e-6 for a, b, side in zip(found, wanted, sides, strict=False)
+        abs(a - b) <= side / 1000 + 1e-6 for a, b, side in zip(found, wanted, sides, strict=True)
     )
 
 

@@ -6,6 +6,7 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from meaning import meant_by_name, meant_by_reference
@@ -33,15 +34,20 @@ def screens(materials: Materials) -> list[Screen]:
 
 
 def test_names_and_references_mean_one_element_of_a_drawn_screen(screens: list[Screen]) -> None:
+    counts: Counter[str] = Counter()
     for number, screen in enumerate(screens):
         scene = Scene(screen, random.Random(number), others=screens)
         for find in (text_phrase, icon_phrase, field_phrase):
             for _ in range(8):
                 if found := find(scene):
+                    counts[find.__name__] += 1
                     assert meant_by_name(found[0], screen) is found[1], (number, found)
         for _ in range(16):
             if found := reference_phrase(scene):
+                counts["reference_phrase"] += 1
                 assert meant_by_reference(found[0], screen) is found[1], (number, found)
+    assert len(counts) == 4
+    assert min(counts.values()) >= DRAWN
 
 
 def test_what_is_read_is_what_is_drawn_in_the_box(screens: list[Screen]) -> None:
@@ -62,16 +68,19 @@ def test_what_is_read_is_what_is_drawn_in_the_box(screens: list[Screen]) -> None
 
 
 def test_every_box_of_an_answer_is_that_of_an_element(screens: list[Screen]) -> None:
+    count = 0
     for number, screen in enumerate(screens):
         for turn in turns(screen, random.Random(number), 28, others=screens):
             result = parse(turn.answer, [(screen.width, screen.height)])
             assert not result.notes, turn.answer
+            count += len(result.boxes)
             for box in result.boxes:
                 assert any(
                     max(abs(a - b) for a, b in zip(box.xyxy, e.box, strict=True))
                     <= max(screen.width, screen.height) / 1000 + 1e-6
                     for e in screen.elements
                 ), (turn, box)
+    assert count > 10 * DRAWN
 
 
 def test_a_page_of_text_can_be_asked_about(materials: Materials) -> None:

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing.patches import PatchSettings, patchify
+from training.objectives.answers import NUMBERS
 
-NUMBERS = 1000  # coordinates: token ids 0 .. 999
 NUMBER_WAVES = 48  # from half a period over all numbers to 44 of them
 NUMBER_STEP = 1.1
 NUMBER_FALL = 0.35  # amplitude falls with this power of the frequency

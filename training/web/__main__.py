@@ -36,7 +36,7 @@ def render_pages(
     Args:
         sizes: (width, height) of windows in pixels, multiples of 28.
         seed: page ``i`` depends on this and on ``i`` alone.
-        held_out: fonts and words that training never shows.
+        held_out: as `write_page` takes it.
     """
     loaded = [load_kit(name, materials) for name in kits]
     for number in range(count):
@@ -100,7 +100,8 @@ def _read_settings(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--held-out",
         action="store_true",
-        help="fonts, icons and words that training never shows; without --kits, such kits too",
+        help="fonts and icons that training never shows, made-up phrases of other words; "
+        "without --kits, such kits too",
     )
     settings = parser.parse_args(arguments)
     settings.kits = settings.kits or kit_names(held_out=settings.held_out)

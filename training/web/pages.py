@@ -95,7 +95,8 @@ def write_page(
     Args:
         size: (width, height) of the window, pixels.
         kind: one of ``KINDS``; drawn if None.
-        held_out: fonts, icon fonts and words that training never shows.
+        held_out: fonts and icon fonts that training never shows; phrases that are made up are of
+            words that no page for training has.
     """
     rng = random.Random(seed)
     kind = kind or rng.choice(KINDS)

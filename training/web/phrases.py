@@ -41,7 +41,8 @@ class Draw:
     ) -> None:
         """
         Args:
-            held_out: phrases are made of words that training never shows, as far as they are made.
+            held_out: phrases are made of rare words, which no page for training shows (though drawn
+                screens do), as far as they are made.
         """
         self._rng = rng
         self._words = materials.rare_words if held_out else materials.common_words

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from training.screens.cells import cover, grid_of
 from training.screens.icons import CONCEPTS
-from training.screens.screen import CELL, ROLES, Element, Screen
+from training.screens.screen import CELL, PATCH, ROLES, Element, Screen
 
-PATCH = 14  # pixels
 COLUMNS = 7  # of a patch, 2 pixels wide each
 CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:/@#$%+-'&?!()…_"
 CHARACTER_CLASSES = len(CHARACTERS) + 2  # 0: nothing; the last: any other character

@@ -10,8 +10,8 @@ import pytest
 from hand_made_screens import make_screen, random_screen
 
 from training.screens.icons import CONCEPTS
-from training.screens.screen import ROLES, Character, Element, Screen
-from training.targets import CHARACTERS, COLUMNS, LETTER_PAIRS, PATCH, letter_pairs, targets
+from training.screens.screen import PATCH, ROLES, Character, Element, Screen
+from training.targets import CHARACTERS, COLUMNS, LETTER_PAIRS, letter_pairs, targets
 from training.tasks.names import ALIASES, SYNONYMS
 
 SIZE = (84, 56)  # 3 x 2 image tokens

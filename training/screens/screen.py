@@ -28,6 +28,7 @@ ROLES = (
 )
 
 CELL = 28  # pixels: the side of what one image token covers
+PATCH = CELL // 2  # pixels: the side of a patch of the vision tower
 # (width, height) in pixels, multiples of a cell
 SIZES: dict[str, tuple[tuple[int, int], ...]] = {
     "dense": ((168, 112), (112, 168), (140, 140), (196, 84), (112, 112)),

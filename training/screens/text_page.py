@@ -6,12 +6,10 @@ import random
 
 from training.materials import Materials
 from training.screens.rendering import check_size
-from training.screens.screen import Box, Screen
+from training.screens.screen import PATCH, Box, Screen
 from training.screens.sketch import Sketch, Style
 from training.screens.theme import COLORS, Color, contrast, ink_on
 
-# half an image token: the vision tower's patches are 14 x 14 pixels
-_PATCH_PIXELS = 14
 _PLAIN_SIZE = 12
 _ICON_SHARE = 0.12
 _STRIPE_SHARE = 0.25
@@ -52,11 +50,11 @@ def render_page_of_text(
     sketch.kind = "page of text"
     if is_plain and not held_out:
         sketch.use_family(materials.families["roboto"])
-    shift = rng.uniform(-0.5, 0.5) * _PATCH_PIXELS * min(1, 1.5 * difficulty)
-    y = shift - _PATCH_PIXELS if on_grid else rng.uniform(0, 6)
+    shift = rng.uniform(-0.5, 0.5) * PATCH * min(1, 1.5 * difficulty)
+    y = shift - PATCH if on_grid else rng.uniform(0, 6)
     while y < sketch.height - 6:
         style = _choose_style(sketch, is_plain=is_plain)
-        height = _PATCH_PIXELS if on_grid else style.size * rng.choice((1.15, 1.25, 1.4, 1.7))
+        height = PATCH if on_grid else style.size * rng.choice((1.15, 1.25, 1.4, 1.7))
         style = _stripe(sketch, y, height, style) if not is_plain else style
         _fill_line(sketch, y + height / 2, style)
         y += height

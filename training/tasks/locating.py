@@ -17,6 +17,7 @@ from training.tasks.phrases import (
     quoted,
     text_phrase,
 )
+from training.tasks.places import middle
 from training.tasks.references import Group, groups, reference_phrase
 from training.tasks.scene import Scene, capitalized, fold, shown_text
 from training.tasks.thoughts import think_of, think_of_count
@@ -148,4 +149,4 @@ def _same_text(scene: Scene) -> list[Group]:
 
 def in_reading_order(elements: tuple[Element, ...] | list[Element]) -> list[Element]:
     """Sort elements by lines of about a line's height, then from left to right."""
-    return sorted(elements, key=lambda e: (round((e.box[1] + e.box[3]) / 2 / 12), e.box[0]))
+    return sorted(elements, key=lambda e: (round(middle(e.box, 1) / 12), e.box[0]))

@@ -27,6 +27,7 @@ from grounding.evaluation.options import BUNDLED, check_model
 from grounding.evaluation.progress import Progress
 from training.answering import Answers, ModelError, ask_all, read_askings, ready_model
 from training.evaluation import Answered, Score, scores
+from training.options import command_line
 from training.pictures import Example, choose, draw_sheet
 
 SCORE_NAME, ANSWERS_NAME = "score.json", "answers.jsonl"
@@ -97,11 +98,14 @@ def put_into_card(card: str, section: str) -> str:
     return f"{card.rstrip()}\n\n{marked}\n"
 
 
-def describe(table: str, figures: Sequence[Figures], sheets: Mapping[str, str]) -> str:
+def describe(
+    table: str, figures: Sequence[Figures], sheets: Mapping[str, str], command: str
+) -> str:
     """Return the section of a card: the table, what its numbers mean, and the pictures.
 
     Args:
         sheets: ``"right"`` and ``"wrong"``: addresses of the pictures.
+        command: by which it was measured.
     """
     questions = sum(each.count for each in figures)
     widest = max((_half_width(each) for each in figures if each.count >= 100), default=None)
@@ -114,6 +118,10 @@ def describe(table: str, figures: Sequence[Figures], sheets: Mapping[str, str]) 
 answered box lies in the true one; something that is not there, if that is said and no box is given;
 several things, if each has a box with an IoU of at least 0.5 and there is no other; a text, if it
 is the same letter by letter.{within}
+
+```
+{command}
+```
 
 ## Examples
 
@@ -180,7 +188,7 @@ def _write(
             for kind, file in sheets.items()
         }
         card = settings.card.read_text(encoding="utf-8")
-        section = describe(table, figures, links)
+        section = describe(table, figures, links, settings.command)
         settings.card.write_text(put_into_card(card, section), encoding="utf-8")
 
 
@@ -215,6 +223,7 @@ def _read_settings(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seed", type=int, default=0, help="which examples are shown")
     add("--threads", type=int, help="CPU threads")
     settings = parser.parse_args(arguments)
+    settings.command = command_line("training.score", arguments)
     settings.pictures = settings.pictures or settings.out
     limits = settings.limit or [None]
     settings.limit = limits * len(settings.sets) if len(limits) == 1 else limits

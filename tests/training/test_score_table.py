@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from grounding.evaluation.options import BUNDLED_FOLDER
 from training import answering, evaluation
 from training.answering import Answers, ask_all, read_askings
 from training.evaluation import Answered, Question, conversation
@@ -106,6 +108,16 @@ def test_only_the_measured_part_of_a_card_is_replaced() -> None:
     assert put_into_card(once + "\nMore.\n", "other") == (
         f"# Model\n\nWhat it is.\n\n{START}\n\nother\n\n{END}\n\nMore.\n"
     )
+
+
+def test_what_the_bundled_model_is_said_to_do_is_what_was_measured() -> None:
+    card = (BUNDLED_FOLDER / "README.md").read_text(encoding="utf-8")
+    above, measured, _ = re.split(f"{re.escape(START)}|{re.escape(END)}", card)
+    right = dict(re.findall(r"\| (.+) \| text \| \d+ \| (\d+)% \|", measured))
+    assert (
+        f"clicks {right['drawn screens']} % of texts on drawn screens, "
+        f"{right['web pages']} % on web pages"
+    ) in above
 
 
 def write_folder(folder: Path) -> None:
@@ -213,3 +225,4 @@ def test_the_bundled_model_is_measured_and_its_card_written(tmp_path: Path) -> N
     ]
     assert "| mine | text | 1 |" in card.read_text()
     assert "](out/right.webp)" in card.read_text()
+    assert f"python -m training.score mine={folder} " in card.read_text()

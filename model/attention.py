@@ -87,7 +87,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, dropout: float 
         if kernels is not None and queries == 1:
             return kernels.attention(q, k, v)
         if kernels is not None and kernels.can_attend_prompt(dim):
-            return kernels.attend_prompt(q, k, v, is_causal=True)
+            return kernels.attend_prompt(q, k, v)
     if mask is None and 1 < queries < k.shape[2]:
         mask = causal_mask(queries, k.shape[2], q.device)[None, None]
     groups = heads // k.shape[1]

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model import native
 from model.config import Glm4vMoeVisionConfig
 from model.layers import GatedMLP, Linear, RMSNorm, activation, linear
 from model.outputs import VisionModelOutput
@@ -137,14 +136,6 @@ def attend_segments(
         outputs.append(out.transpose(1, 2).flatten(0, 1))
         start = end
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-    """Full attention, each (B, H, T, D)."""
-    kernels = native.kernels_for_attention(q, k, v) if dropout == 0 else None
-    if kernels is not None and kernels.can_attend_prompt(q.shape[-1]):
-        return kernels.attend_prompt(q, k, v, is_causal=False)
-    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
 
 
 def _runs(lengths: list[int]) -> Iterator[tuple[int, int]]:

@@ -41,7 +41,7 @@ SIGNATURES: dict[str, list[Any]] = {
     "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
 }
 TILE_SIGNATURES: dict[str, list[Any]] = {
-    "attend_prompt": [c_void_p] * 4 + [c_int64] * 6 + [c_void_p, c_float, c_int, c_int],
+    "attend_prompt": [c_void_p] * 4 + [c_int64] * 6 + [c_void_p, c_float, c_int],
 }
 
 
@@ -208,14 +208,13 @@ class Kernels:
         """Whether there is `attend_prompt` for heads of this size."""
         return self._attend_prompt is not None and dim % 32 == 0 and dim <= MAX_TILED_DIM
 
-    def attend_prompt(self, q: Tensor, k: Tensor, v: Tensor, *, is_causal: bool) -> Tensor:
+    def attend_prompt(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """`model.attention.attend` without a mask, of many queries.
 
         Args:
-            q: (B, H, T, D), whose last dimension has no gaps.
+            q: (B, H, T, D) of the last T tokens, whose last dimension has no gaps.
             k: (B, K, S, D), as ``q``.
             v: (B, K, S, D), as ``q``.
-            is_causal: the queries are the last T tokens; otherwise they see all keys.
 
         Returns:
             (B, H, T, D), laid out as (B, T, H, D).
@@ -237,7 +236,6 @@ class Kernels:
             dim,
             (c_int64 * len(strides))(*strides),
             dim**-0.5,
-            is_causal,
             threads_for(q.numel() * k.shape[2] // PRODUCTS_PER_BYTE),
         )
         _check(status)

@@ -1,4 +1,4 @@
-/* Attention of many queries, of prompts and pictures, in tiles. */
+/* Attention of many queries, those of a prompt, in tiles. */
 
 #define BLOCKS 4 /* of queries, which meet the same keys one after the other */
 
@@ -37,7 +37,7 @@ static inline void finish_part(const float *part, int64_t rows, int64_t dim, T *
 /* `count` queries from `first` on of one head; the query at place t sees keys up to t + `ahead` */
 static void attend_blocks(const T *q, int64_t q_stride, const T *k, int64_t k_stride, const T *v,
                           int64_t v_stride, T *out, int64_t out_stride, int64_t first,
-                          int64_t count, int64_t keys, int64_t ahead, int64_t dim, float scale) {
+                          int64_t count, int64_t ahead, int64_t dim, float scale) {
     _Alignas(64) float blocks[BLOCKS][ROWS / 2 * MAX_TILED_DIM];
     _Alignas(64) float parts[BLOCKS][ROWS * MAX_TILED_DIM + 2 * ROWS];
     _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_TILED_DIM];
@@ -46,7 +46,7 @@ static void attend_blocks(const T *q, int64_t q_stride, const T *k, int64_t k_st
                      dim, blocks[b]);
         begin_part(parts[b], dim);
     }
-    int64_t end = smaller(keys, first + count + ahead);
+    int64_t end = first + count + ahead;
     for (int64_t start = 0; start < end; start += KEYS) {
         int64_t some = smaller(KEYS, end - start);
         pair_values(v + start * v_stride, v_stride, some, dim, pairs);
@@ -63,13 +63,12 @@ static void attend_blocks(const T *q, int64_t q_stride, const T *k, int64_t k_st
 }
 
 /* out = softmax(q . k * scale) @ v. q and out (batch, heads, queries, dim), k and v
-   (batch, kv_heads, keys, dim); causal: the queries are the last of the keys' tokens, and see no
-   later ones. dim is a multiple of 32, at most 256 */
+   (batch, kv_heads, keys, dim); the queries are the last of the keys' tokens, and see no later ones.
+   dim is a multiple of 32, at most 256 */
 int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t heads,
                   int64_t kv_heads, int64_t queries, int64_t keys, int64_t dim,
-                  const Strides *strides, float scale, int causal, int threads) {
+                  const Strides *strides, float scale, int threads) {
     int64_t each = (queries + BLOCKS * ROWS - 1) / (BLOCKS * ROWS), group = heads / kv_heads;
-    int64_t ahead = causal ? keys - queries : keys;
     const Strides *qs = strides, *ks = strides + 1, *vs = strides + 2, *os = strides + 3;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
@@ -82,7 +81,7 @@ int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int
                           k + b * ks->batch + head / group * ks->head, ks->token,
                           v + b * vs->batch + head / group * vs->head, vs->token,
                           out + b * os->batch + head * os->head, os->token, first,
-                          smaller(BLOCKS * ROWS, queries - first), keys, ahead, dim, scale);
+                          smaller(BLOCKS * ROWS, queries - first), keys - queries, dim, scale);
         }
         end_products();
     }

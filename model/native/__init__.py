@@ -58,33 +58,27 @@ def _check(status: int) -> None:
 class Kernels:
     """The functions of ``kernels.c`` for one dtype; arguments must have passed `kernels_for`."""
 
-    def __init__(self, library: ctypes.CDLL, *, has_tiles: bool = False) -> None:
+    def __init__(self, compiled: ctypes.CDLL, *, has_tiles: bool = False) -> None:
         """
         Args:
-            library: as `load_library` returns it.
+            compiled: as `load_library` returns it.
             has_tiles: it was compiled with `TILES`.
         """
-        self.library = library
+        self.compiled = compiled
+        self._has_tiles = has_tiles
         # up to so many rows it is faster than torch, and can compute at all
         self.max_rows = TILE_ROWS if has_tiles else VECTOR_ROWS
         self.max_expert_rows = sys.maxsize if has_tiles else VECTOR_ROWS
         for name, types in {**SIGNATURES, **(TILE_SIGNATURES if has_tiles else {})}.items():
-            function = getattr(library, name)
+            function = getattr(compiled, name)
             function.argtypes, function.restype = types, c_int
-        self._linear = library.linear
-        self._rms_norm = library.rms_norm
-        self._rotate = library.rotate
-        self._turn_heads = library.turn_heads
-        self._routed_experts = library.routed_experts
-        self._attention = library.attention
-        self._attend_prompt = library.attend_prompt if has_tiles else None
 
     def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """``F.linear(x, weight, bias)``: (..., in) -> (..., out)."""
         outputs, inputs = weight.shape
         rows = x.numel() // inputs
         out = x.new_empty(*x.shape[:-1], outputs)
-        status = self._linear(
+        status = self.compiled.linear(
             x.data_ptr(),
             weight.data_ptr(),
             None if bias is None else bias.data_ptr(),
@@ -102,7 +96,7 @@ class Kernels:
         out = torch.empty_like(x)
         size = x.shape[-1]
         _check(
-            self._rms_norm(
+            self.compiled.rms_norm(
                 x.data_ptr(),
                 weight.data_ptr(),
                 out.data_ptr(),
@@ -118,7 +112,7 @@ class Kernels:
         """`model.rope.rotate` of (B, H, T, D) by (B, 1, T, rotary_dim), laid out (B, T, H, D)."""
         batch, heads, tokens, dim = x.shape
         out = x.new_empty(batch, tokens, heads, dim)
-        status = self._turn_heads(
+        status = self.compiled.turn_heads(
             x.data_ptr(),
             (c_int64 * 3)(*x.stride()[:3]),
             cos.data_ptr(),
@@ -138,7 +132,7 @@ class Kernels:
         """`model.rope.rotate_in_float`: (N, heads, D) -> (N, heads, D)."""
         rows, heads, dim = x.shape
         out = x.new_empty(x.shape)
-        status = self._rotate(
+        status = self.compiled.rotate(
             x.data_ptr(),
             x.stride(0),
             cos.data_ptr(),
@@ -160,7 +154,7 @@ class Kernels:
         experts, hidden, inner = down.shape
         ids, weights = ids.long().contiguous(), weights.float().contiguous()
         out = torch.empty_like(x)
-        status = self._routed_experts(
+        status = self.compiled.routed_experts(
             x.data_ptr(),
             ids.data_ptr(),
             weights.data_ptr(),
@@ -185,7 +179,7 @@ class Kernels:
         out = torch.empty_like(q)
         threads = threads_for(k.numel() * k.element_size() * 2)
         pairs = batch * kv_heads
-        status = self._attention(
+        status = self.compiled.attention(
             q.data_ptr(),
             k.data_ptr(),
             v.data_ptr(),
@@ -206,7 +200,7 @@ class Kernels:
 
     def can_attend_prompt(self, dim: int) -> bool:
         """Whether there is `attend_prompt` for heads of this size."""
-        return self._attend_prompt is not None and dim % 32 == 0 and dim <= MAX_TILED_DIM
+        return self._has_tiles and dim % 32 == 0 and dim <= MAX_TILED_DIM
 
     def attend_prompt(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """`model.attention.attend` without a mask, of many queries.
@@ -219,11 +213,10 @@ class Kernels:
         Returns:
             (B, H, T, D), laid out as (B, T, H, D).
         """
-        assert self._attend_prompt is not None
         batch, heads, queries, dim = q.shape
         out = q.new_empty(batch, queries, heads, dim).transpose(1, 2)
         strides = [stride for tensor in (q, k, v, out) for stride in tensor.stride()[:3]]
-        status = self._attend_prompt(
+        status = self.compiled.attend_prompt(
             q.data_ptr(),
             k.data_ptr(),
             v.data_ptr(),

@@ -30,22 +30,19 @@ class Int8Kernels:
     """
 
     def __init__(self, kernels: native.Kernels) -> None:
-        library = kernels.library
+        self._compiled = kernels.compiled
         self.max_rows = max(kernels.max_rows, MAX_ROWS)
         self.max_expert_rows = max(kernels.max_expert_rows, MAX_ROWS)
         for name, types in SIGNATURES.items():
-            function = getattr(library, name)
+            function = getattr(self._compiled, name)
             function.argtypes, function.restype = types, c_int
-        self._linear = library.linear_int8
-        self._routed_experts = library.routed_experts_int8
-        self._dequantize = library.dequantize
 
     def linear(self, x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None) -> Tensor:
         """`model.quantization.linear_reference`: (..., in) -> (..., out)."""
         outputs, inputs = weight.shape
         rows = x.numel() // inputs
         out = x.new_empty(*x.shape[:-1], outputs)
-        status = self._linear(
+        status = self._compiled.linear_int8(
             x.data_ptr(),
             weight.data_ptr(),
             scale.data_ptr(),
@@ -72,7 +69,7 @@ class Int8Kernels:
         experts, hidden, inner = down[0].shape
         ids, weights = ids.long().contiguous(), weights.float().contiguous()
         out = torch.empty_like(x)
-        status = self._routed_experts(
+        status = self._compiled.routed_experts_int8(
             x.data_ptr(),
             ids.data_ptr(),
             weights.data_ptr(),
@@ -94,7 +91,7 @@ class Int8Kernels:
         out = torch.empty(outputs, inputs, dtype=dtype)
         threads = threads_for(out.nbytes)
         pointers = (weight.data_ptr(), scale.data_ptr(), out.data_ptr())
-        _check(self._dequantize(*pointers, outputs, inputs, threads))
+        _check(self._compiled.dequantize(*pointers, outputs, inputs, threads))
         return out
 
 

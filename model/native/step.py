@@ -110,7 +110,7 @@ class DecoderStep:
             int(config.norm_topk_prob),
         )
         self._nbytes = sum(tensor.nbytes for _, _, tensor, _ in self._tensors)
-        self._step = kernels.library.step
+        self._step = kernels.compiled.step
         self._step.argtypes = [POINTER(_Decoder), *[c_void_p] * 6, c_int64, c_int]
         self._step.restype = c_int
 

@@ -80,7 +80,7 @@ def linear(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None = None)
     """`linear_reference`, by kernels that read the integers if there are any."""
     kernels = int8.kernels_for(x.dtype, weight, scale)
     if kernels is not None and int8.can_take(kernels.max_rows, x, bias):
-        return kernels.linear(x, weight, scale, bias)
+        return kernels.linear(x, weight, bias, scale)
     return F.linear(x, dequantize(weight, scale, x.dtype), bias)
 
 
@@ -132,7 +132,8 @@ class QuantizedExperts(KeepsExactBuffers):
         down = self.down_proj, self.down_proj_scale
         kernels = int8.kernels_for(x.dtype, *gate_up) if self.act is F.silu else None
         if kernels is not None and int8.can_take(kernels.max_expert_rows, x):
-            return kernels.routed_experts(x, ids, weights, gate_up, down)
+            stacks, scales = zip(gate_up, down, strict=True)
+            return kernels.routed_experts(x, ids, weights, *stacks, scales)
         return run_experts(x, ids, weights, gate_up, down, self.act)
 
 

@@ -33,11 +33,12 @@ MAX_TILED_DIM = 256  # of a head
 PRODUCTS_PER_BYTE = 16  # computed in the time in which a byte is read
 # pointers of tensors, then sizes
 SIGNATURES: dict[str, list[Any]] = {
-    "linear": [c_void_p] * 4 + [c_int64] * 3 + [c_int],
+    "linear": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
+    "dequantize": [c_void_p] * 3 + [c_int64] * 2 + [c_int],
     "rms_norm": [c_void_p] * 3 + [c_int64] * 2 + [c_float, c_int],
     "turn_heads": [c_void_p, c_void_p] + [c_void_p] * 3 + [c_int64] * 5 + [c_int],
     "rotate": [c_void_p, c_int64] + [c_void_p] * 3 + [c_int64] * 3 + [c_int],
-    "routed_experts": [c_void_p] * 6 + [c_int64] * 5 + [c_int],
+    "routed_experts": [c_void_p] * 8 + [c_int64] * 5 + [c_int],
     "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
 }
 TILE_SIGNATURES: dict[str, list[Any]] = {
@@ -73,14 +74,20 @@ class Kernels:
             function = getattr(compiled, name)
             function.argtypes, function.restype = types, c_int
 
-    def linear(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """``F.linear(x, weight, bias)``: (..., in) -> (..., out)."""
+    def linear(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, scale: Tensor | None = None
+    ) -> Tensor:
+        """``F.linear(x, weight, bias)``, or `model.quantization.linear_reference` with a ``scale``.
+
+        (..., in) -> (..., out).
+        """
         outputs, inputs = weight.shape
         rows = x.numel() // inputs
         out = x.new_empty(*x.shape[:-1], outputs)
         status = self.compiled.linear(
             x.data_ptr(),
             weight.data_ptr(),
+            None if scale is None else scale.data_ptr(),
             None if bias is None else bias.data_ptr(),
             out.data_ptr(),
             rows,
@@ -89,6 +96,14 @@ class Kernels:
             threads_for(weight.nbytes * -(-rows // MAX_ROWS)),
         )
         _check(status)
+        return out
+
+    def dequantize(self, weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+        """`model.quantization.dequantize_reference` of a (out, in) matrix."""
+        outputs, inputs = weight.shape
+        out = torch.empty(outputs, inputs, dtype=dtype)
+        pointers = (weight.data_ptr(), scale.data_ptr(), out.data_ptr())
+        _check(self.compiled.dequantize(*pointers, outputs, inputs, threads_for(out.nbytes)))
         return out
 
     def rms_norm(self, x: Tensor, weight: Tensor, eps: float) -> Tensor:
@@ -147,9 +162,18 @@ class Kernels:
         return out
 
     def routed_experts(
-        self, x: Tensor, ids: Tensor, weights: Tensor, gate_up: Tensor, down: Tensor
+        self,
+        x: Tensor,
+        ids: Tensor,
+        weights: Tensor,
+        gate_up: Tensor,
+        down: Tensor,
+        scales: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """`model.moe.run_experts_reference` with silu: (N, C) -> (N, C)."""
+        """`model.moe.run_experts_reference` with silu: (N, C) -> (N, C).
+
+        With ``scales``, of the two stacks, `model.quantization.run_experts_of_reference`.
+        """
         rows, top_k = ids.shape
         experts, hidden, inner = down.shape
         ids, weights = ids.long().contiguous(), weights.float().contiguous()
@@ -159,14 +183,16 @@ class Kernels:
             ids.data_ptr(),
             weights.data_ptr(),
             gate_up.data_ptr(),
+            None if scales is None else scales[0].data_ptr(),
             down.data_ptr(),
+            None if scales is None else scales[1].data_ptr(),
             out.data_ptr(),
             rows,
             top_k,
             experts,
             hidden,
             inner,
-            threads_for(3 * rows * top_k * hidden * inner * x.element_size()),
+            threads_for(3 * rows * top_k * hidden * inner * down.element_size()),
         )
         _check(status)
         return out

@@ -44,9 +44,11 @@ static int64_t written_size(Matrix matrix, int64_t rows, int64_t count) {
     return matrix.scale && rows > ROWS ? size : 0;
 }
 
-/* As `linear`, by a matrix of either kind */
-static int run_linear(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
-                      int64_t inputs, int64_t outputs, int threads) {
+/* out (rows, outputs) = x (rows, inputs) @ weight (outputs, inputs)^T + bias; bias may be NULL.
+   `scale` (outputs) is NULL, or the weights are integers. Up to 16 rows, or any number in tiles */
+int linear(const T *x, const void *values, const float *scale, const T *bias, T *out, int64_t rows,
+           int64_t inputs, int64_t outputs, int threads) {
+    Matrix weight = {values, scale};
     float *packed = floats(units_of(rows) * block_size(inputs)), *written = NULL;
     int64_t each = written_size(weight, rows, 2 * ROWS * inputs);
     if (each) written = floats(each * threads);
@@ -68,13 +70,6 @@ static int run_linear(const T *x, Matrix weight, const T *bias, T *out, int64_t 
     }
     free(packed), free(written);
     return 0;
-}
-
-/* out (rows, outputs) = x (rows, inputs) @ weight (outputs, inputs)^T + bias; bias may be NULL;
-   up to 16 rows, or any number in tiles */
-int linear(const T *x, const T *weight, const T *bias, T *out, int64_t rows, int64_t inputs,
-           int64_t outputs, int threads) {
-    return run_linear(x, (Matrix){weight, NULL}, bias, out, rows, inputs, outputs, threads);
 }
 
 /* out (rows, n) = x / sqrt(mean(x^2) + eps), rounded, times weight, rounded */
@@ -135,10 +130,16 @@ static void run_few(const Chosen *chosen, const float *block, T *out, int64_t ro
     }
 }
 
-/* As `routed_experts`, by matrices of either kind */
-static int run_experts(const T *x, const int64_t *ids, const float *shares, Matrix gate_up,
-                       Matrix down, T *out, int64_t rows, int64_t top_k, int64_t experts,
-                       int64_t hidden, int64_t inner, int threads) {
+/* out (rows, hidden): the sum over a row's top_k experts e of
+   share * down[e] @ (silu(gate[e] @ x) * (up[e] @ x)).
+   Up to 16 rows, or any number in tiles; ids, of a row all different, and shares (rows, top_k);
+   gate_up (experts, 2 * inner, hidden), gate rows first; down (experts, hidden, inner). Their scales
+   are NULL, or they are integers; scales lack the last dimension */
+int routed_experts(const T *x, const int64_t *ids, const float *shares, const void *gate_up_values,
+                   const float *gate_up_scale, const void *down_values, const float *down_scale,
+                   T *out, int64_t rows, int64_t top_k, int64_t experts, int64_t hidden,
+                   int64_t inner, int threads) {
+    Matrix gate_up = {gate_up_values, gate_up_scale}, down = {down_values, down_scale};
     Chosen chosen;
     /* one expert may be chosen by all */
     int64_t blocks = units_of(rows);
@@ -172,17 +173,6 @@ static int run_experts(const T *x, const int64_t *ids, const float *shares, Matr
     }
     free(packed), free(sums), free(written), release_chosen(&chosen);
     return 0;
-}
-
-/* out (rows, hidden): the sum over a row's top_k experts e of
-   share * down[e] @ (silu(gate[e] @ x) * (up[e] @ x)).
-   Up to 16 rows, or any number in tiles; ids, of a row all different, and shares (rows, top_k);
-   gate_up (experts, 2 * inner, hidden), gate rows first; down (experts, hidden, inner) */
-int routed_experts(const T *x, const int64_t *ids, const float *shares, const T *gate_up,
-                   const T *down, T *out, int64_t rows, int64_t top_k, int64_t experts,
-                   int64_t hidden, int64_t inner, int threads) {
-    return run_experts(x, ids, shares, (Matrix){gate_up, NULL}, (Matrix){down, NULL}, out, rows,
-                       top_k, experts, hidden, inner, threads);
 }
 
 /* out (batch, heads, dim) = softmax(q . k * scale) @ v for one query per head.
@@ -223,4 +213,11 @@ int attention(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t
     return 0;
 }
 
-#include "int8.h"
+/* out (outputs, inputs) = integers * scale (outputs) */
+int dequantize(const int8_t *weight, const float *scale, T *out, int64_t outputs, int64_t inputs,
+               int threads) {
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t o = 0; o < outputs; o++)
+        write_row(weight + o * inputs, scale[o], out + o * inputs, inputs);
+    return 0;
+}

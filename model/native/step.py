@@ -240,7 +240,8 @@ _unfit: weakref.WeakKeyDictionary[nn.Module, int] = weakref.WeakKeyDictionary()
 
 def step_for(model: Glm4vMoeTextModel, x: Tensor) -> DecoderStep | None:
     """Return what computes embeddings ``x`` (B, 1, C) in one call; None if the layers have to."""
-    if x.shape[1] != 1 or not native._only_computes() or not native._is_plain(x, x.dtype):
+    dtype = model.norm.weight.dtype
+    if x.shape[1] != 1 or not native._only_computes() or not native._is_plain(x, dtype):
         return None
     kernels = native.load(x.dtype)
     if kernels is None or len(x) > min(kernels.max_rows, native.MAX_ROWS):

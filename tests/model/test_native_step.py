@@ -165,7 +165,9 @@ def test_a_step_sees_weights_that_were_replaced_moved_or_cast(
     torch.testing.assert_close(got, want, **TOLERANCE["bfloat16"])
 
 
-@pytest.mark.parametrize("case", ["hook", "activation", "groups", "module", "gaps", "tokens"])
+@pytest.mark.parametrize(
+    "case", ["hook", "activation", "groups", "module", "gaps", "tokens", "dtype"]
+)
 def test_what_a_step_cannot_compute_is_left_to_the_layers(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +177,9 @@ def test_what_a_step_cannot_compute_is_left_to_the_layers(
     }
     model = make_decoder("float32", monkeypatch, **changed.get(case, {}))
     tokens = torch.ones(1, 2 if case == "tokens" else 1, dtype=torch.int64)
+    if case == "dtype":
+        assert step_for(model, model.embed_tokens(tokens).bfloat16()) is None
+        return
     last: Any = model.layers[-1]
     if case == "module":
         last.mlp.shared_experts = torch.nn.Sequential(last.mlp.shared_experts)

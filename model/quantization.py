@@ -13,6 +13,7 @@ rows than they take and on accelerators, a matrix is written out when it is need
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -215,14 +216,9 @@ def install(
 @torch.no_grad()
 def quantize_model(model: Glm4vMoeForConditionalGeneration) -> None:
     """Quantise a model in memory, in place, as loading with ``quantization="int8"`` does."""
-    for name in quantizable(model):
-        parent = name.rpartition(".")[0]
-        if name.endswith(".down_proj"):
-            continue  # goes with its gate_up_proj
-        names = [name]
-        if name.endswith(".gate_up_proj"):
-            names = [f"{parent}.gate_up_proj", f"{parent}.down_proj"]
-        install(model, {each: quantize(model.get_parameter(each)) for each in names})
+    # a layer at a time: the floats of one are gone before the next one is rounded
+    for _, names in groupby(sorted(quantizable(model)), lambda name: name.rpartition(".")[0]):
+        install(model, {name: quantize(model.get_parameter(name)) for name in names})
 
 
 def is_quantized(model: nn.Module) -> bool:

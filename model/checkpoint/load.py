@@ -133,14 +133,11 @@ def _dtypes(
     """Return what each tensor of ``model`` is to be: ``dtype``, int8, or a buffer's own."""
     tensors, _ = model_tensors(model)
     integers = quantizable(model) if quantization else set()
-    return {
-        name: torch.int8 if name in integers else dtype if _is_parameter(tensor) else tensor.dtype
+    dtypes = {
+        name: dtype if isinstance(tensor, nn.Parameter) else tensor.dtype
         for name, tensor in tensors.items()
     }
-
-
-def _is_parameter(tensor: torch.Tensor) -> bool:
-    return isinstance(tensor, nn.Parameter)
+    return dtypes | dict.fromkeys(integers, torch.int8)
 
 
 def _fill(
@@ -165,7 +162,13 @@ def _fill(
     check_room(tensors, placement, dtypes, disk_folder)
     targets = allocate(model, tensors, placement, dtypes, disk_folder)
     stream_shards(match.reads, targets, progress)
-    quantized = {n: t for n, t in targets.items() if isinstance(t, QuantizingTarget)}
-    install(model, {name: (t.integers, t.scale) for name, t in quantized.items()})
+    install(
+        model,
+        {
+            name: (target.integers, target.scale)
+            for name, target in targets.items()
+            if isinstance(target, QuantizingTarget)
+        },
+    )
     dispatch(model, targets, aliases, placement, disk_folder)
     return sum(tensor.numel() * dtypes[name].itemsize for name, tensor in tensors.items())

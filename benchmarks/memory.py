@@ -29,20 +29,10 @@ AT_ONCE = 4
 
 def picture_prompt(model: Glm4vMoeForConditionalGeneration, rng: random.Random) -> dict[str, Any]:
     """Return a prompt of a random picture, 4 to 16 patches wide and high, and a question."""
-    import torch
+    from benchmarks.serving import screenshot_prompt
 
-    config = model.config
-    rows, columns = (2 * rng.randint(2, 8) for _ in range(2))
-    vision = config.vision_config
-    text = [rng.randint(1, 1500) for _ in range(rng.randint(10, 60))]
-    shown = [config.image_token_id] * (rows * columns // vision.spatial_merge_size**2)
-    ids = [1, config.image_start_token_id, *shown, config.image_end_token_id, *text]
-    patch_dim = 3 * vision.temporal_patch_size * vision.patch_size**2
-    return {
-        "input_ids": torch.tensor([ids]),
-        "pixel_values": torch.randn(rows * columns, patch_dim),
-        "image_grid_thw": torch.tensor([[1, rows, columns]]),
-    }
+    patches = 2 * rng.randint(2, 8), 2 * rng.randint(2, 8)
+    return screenshot_prompt(model, rng.getrandbits(32), rng.randint(10, 60), patches)
 
 
 def main() -> None:

@@ -12,13 +12,12 @@ import argparse
 import copy
 import statistics
 import sys
-import time
 
 import torch
 
 from benchmarks.conditions import machine
 from benchmarks.decode import BUNDLED
-from benchmarks.serving import arrivals, follow, text_prompt
+from benchmarks.serving import answering, first_token, text_prompt, tokens_per_second
 from benchmarks.shapes import glm_shaped_config
 from model.config import Glm4vMoeConfig
 from model.engine import Engine
@@ -51,34 +50,22 @@ def weights_bytes(model: Model) -> int:
     return sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
 
 
-def tokens_per_second(model: Model, conversations: int) -> float:
-    """Decode some conversations at once; from when all have begun until the first has ended."""
+def decoding_speed(model: Model, conversations: int) -> float:
+    """Tokens per second of some conversations at once."""
     engine = Engine(model, max_prefix_bytes=0)
-    requests = [
-        engine.submit(text_prompt(model, PROMPT_TOKENS, n), max_new_tokens=10_000, eos_token_id=())
-        for n in range(conversations)
-    ]
-    times: list[list[float]] = [[] for _ in requests]
-    followers = [follow(request, own) for request, own in zip(requests, times, strict=True)]
-    while min(map(len, times)) < NEW_TOKENS:
-        time.sleep(0.02)
-    for request in requests:
-        request.cancel()
-    for follower in followers:
-        follower.join()
+    prompts = [text_prompt(model, PROMPT_TOKENS, n) for n in range(conversations)]
+    with answering(engine, prompts, NEW_TOKENS) as results:
+        pass
     engine.close()
-    begin, end = max(own[0] for own in times), min(own[-1] for own in times)
-    return sum(begin < moment <= end for own in times for moment in own) / (end - begin)
+    return tokens_per_second(results)
 
 
 def seconds_of_prompt(model: Model) -> float:
     """Seconds until the first token of a long prompt."""
     engine = Engine(model, max_prefix_bytes=0)
-    inputs = text_prompt(model, LONG_PROMPT_TOKENS, 1)
-    started = time.perf_counter()
-    times = arrivals(engine.submit(inputs, max_new_tokens=1, eos_token_id=()))
+    seconds = first_token(engine, text_prompt(model, LONG_PROMPT_TOKENS, 1))
     engine.close()
-    return times[0] - started
+    return seconds
 
 
 def compare(name: str, repeats: int) -> None:
@@ -87,7 +74,7 @@ def compare(name: str, repeats: int) -> None:
     figures: dict[str, list[list[float]]] = {form: [] for form in models}
     for repeat in range(repeats + 1):  # the first warms up
         for form, model in models.items():
-            row = [tokens_per_second(model, n) for n in CONVERSATIONS]
+            row = [decoding_speed(model, n) for n in CONVERSATIONS]
             row.append(seconds_of_prompt(model))
             if repeat:
                 figures[form].append(row)

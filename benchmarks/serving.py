@@ -12,7 +12,8 @@ import statistics
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,9 +39,14 @@ def text_prompt(model: Model, tokens: int, seed: int) -> Inputs:
     return {"input_ids": torch.randint(1, 1500, (1, tokens), generator=generator)}
 
 
-def screenshot_prompt(model: Model, seed: int, question_tokens: int = 24) -> Inputs:
-    """A prompt of one random screenshot of 1280 x 800 pixels and a question."""
-    config, (rows, columns) = model.config, SCREENSHOT_PATCHES
+def screenshot_prompt(
+    model: Model,
+    seed: int,
+    question_tokens: int = 24,
+    patches: tuple[int, int] = SCREENSHOT_PATCHES,
+) -> Inputs:
+    """A prompt of one random picture of so many rows and columns of patches, and a question."""
+    config, (rows, columns) = model.config, patches
     generator = torch.Generator().manual_seed(seed)
     merged = rows * columns // config.vision_config.spatial_merge_size**2
     start, image, end = (
@@ -147,26 +153,13 @@ def many_conversations(repeats: int) -> None:
         )
         single = (len(times) - 1) / (times[-1] - times[0])
         started = time.perf_counter()
-        requests = [
-            engine.submit(text_prompt(ours, 512, n), max_new_tokens=100_000, eos_token_id=())
-            for n in range(STREAMS)
-        ]
-        results: list[list[float]] = [[] for _ in requests]
-        followers = [
-            follow(request, times) for request, times in zip(requests, results, strict=True)
-        ]
-        while min(map(len, results)) < TOKENS_TOGETHER:
-            time.sleep(0.05)
-        for request in requests:
-            request.cancel()
-        for follower in followers:
-            follower.join()
+        prompts = [text_prompt(ours, 512, n) for n in range(STREAMS)]
+        with answering(engine, prompts, TOKENS_TOGETHER) as results:
+            pass
         engine.close()
-        begin, end = max(times[0] for times in results), min(times[-1] for times in results)
-        tokens = sum(begin < t <= end for times in results for t in times)
         if repeat:
             singles.append(single)
-            together.append(tokens / (end - begin))
+            together.append(tokens_per_second(results))
             first.append(sorted(times[0] - started for times in results))
     one, all_ = statistics.median(singles), statistics.median(together)
     print(
@@ -185,23 +178,13 @@ def long_arrival(repeats: int) -> None:
     ratios = []
     for _ in range(repeats):
         engine = Engine(ours, max_prefix_bytes=0)
-        streams = [
-            engine.submit(text_prompt(ours, 512, n), max_new_tokens=100_000, eos_token_id=())
-            for n in range(4)
-        ]
-        results: list[list[float]] = [[] for _ in streams]
-        followers = [follow(stream, times) for stream, times in zip(streams, results, strict=True)]
-        while min(map(len, results)) < 40:
-            time.sleep(0.05)
-        arrived = time.perf_counter()
-        document = engine.submit(
-            text_prompt(ours, LONG_PROMPT_TOKENS, 50), max_new_tokens=1, eos_token_id=()
-        )
-        read = arrivals(document)[0]
-        for stream in streams:
-            stream.cancel()
-        for follower in followers:
-            follower.join()
+        prompts = [text_prompt(ours, 512, n) for n in range(4)]
+        with answering(engine, prompts, TOKENS_TOGETHER) as results:
+            arrived = time.perf_counter()
+            document = engine.submit(
+                text_prompt(ours, LONG_PROMPT_TOKENS, 50), max_new_tokens=1, eos_token_id=()
+            )
+            read = arrivals(document)[0]
         engine.close()
         calm = [b - a for r in results for a, b in pairs(r) if b < arrived]
         busy = [b - a for r in results for a, b in pairs(r) if arrived < a and b < read]
@@ -225,6 +208,37 @@ def follow(request: Request, times: list[float]) -> threading.Thread:
     thread = threading.Thread(target=note)
     thread.start()
     return thread
+
+
+@contextmanager
+def answering(
+    engine: Engine, prompts: Sequence[Inputs], tokens: int
+) -> Iterator[list[list[float]]]:
+    """Answer prompts at once, until the ``with`` ends, which begins when each has so many tokens.
+
+    Yields:
+        for each prompt when its tokens came, so far.
+    """
+    requests = [
+        engine.submit(prompt, max_new_tokens=100_000, eos_token_id=()) for prompt in prompts
+    ]
+    results: list[list[float]] = [[] for _ in requests]
+    followers = [follow(request, times) for request, times in zip(requests, results, strict=True)]
+    while min(map(len, results)) < tokens:
+        time.sleep(0.02)
+    try:
+        yield results
+    finally:
+        for request in requests:
+            request.cancel()
+        for follower in followers:
+            follower.join()
+
+
+def tokens_per_second(results: Sequence[Sequence[float]]) -> float:
+    """The speed of all together, from when all have begun until the first has ended."""
+    begin, end = max(times[0] for times in results), min(times[-1] for times in results)
+    return sum(begin < moment <= end for times in results for moment in times) / (end - begin)
 
 
 def pairs(times: list[float]) -> list[tuple[float, float]]:

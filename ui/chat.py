@@ -252,12 +252,15 @@ class Chat:
         return {"text": chosen.value["text"], "files": [f["path"] for f in chosen.value["files"]]}
 
     def clear(self) -> ChatView:
-        """Return the page as it is before the first question; what the browser keeps, it keeps."""
+        """Return the page as it is before the first question, but with what is being typed.
+
+        What the browser keeps, it keeps.
+        """
         record = to_record(NOTHING)  # which tells that another conversation may begin
-        return ChatView({"text": "", "files": []}, [], NOTHING, "", record, "")
+        return ChatView(KEEP, [], NOTHING, "", record, "")
 
     def clear_log(self, dialogue: Dialogue) -> ChatView:
-        """Return the page without its conversation, but with what is being typed."""
+        """Return the page without its conversation, with what was typed before an old question."""
         return self.clear()._replace(prompt=_left_typing(dialogue))
 
     def come_back(

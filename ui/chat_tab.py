@@ -15,7 +15,14 @@ from ui.capture import attach_taken, make_capture
 from ui.chat import Chat, Newest
 from ui.chat_http import ChatCall
 from ui.dialogue import Dialogue
-from ui.history import ASKED, History, HistoryParts, build_history, wire_history
+from ui.history import (
+    ASKED,
+    History,
+    HistoryParts,
+    build_history,
+    tell_browser,
+    wire_history,
+)
 from ui.language import in_both
 from ui.markdown import LATEX_DELIMITERS
 from ui.preferences import build_preferences
@@ -35,6 +42,10 @@ SEND_EXAMPLE = """() => {
     else if (tries--) setTimeout(send, 20);
   };
   setTimeout(send, 20);
+}"""
+CLEARING = """() => {
+  document.dispatchEvent(new Event("sightline:clearing"));
+  return { text: "", files: [] };
 }"""
 OPENED_AT_ONCE = 2
 
@@ -232,7 +243,10 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
         },
     )
     parts.clear.click(None, cancels=[sent, opening])
+    # at once, so that what is typed from now on stays
+    parts.clear.click(None, None, prompt, js=CLEARING, **PRIVATE)
     cleared = parts.clear.click(chat.clear, None, view, **in_turn)
+    cleared.then(**tell_browser("cleared"))
     cleared.then(**_list_files(parts))
     cleared.then(None, None, attaching.choices, js="() => null", **PRIVATE)
     # the chat has a clear button of its own, which knows nothing of the conversation behind it; the

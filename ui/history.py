@@ -48,8 +48,13 @@ SCRIPTS = (
     "history/keeping.js",
     "history/panel.js",
 )
-# for the event that answers questions
-ASKED = "(...given) => { document.dispatchEvent(new Event('sightline:asked')); return given; }"
+# for the event that answers questions: one that was sent while the page was being cleared goes to
+# the conversation after it
+ASKED = """async (...given) => {
+  await sightline.untilCleared();
+  document.dispatchEvent(new Event("sightline:asked"));
+  return given;
+}"""
 RETRY_S = 1.0
 OPENING = "Opening the files of the conversation: {number} of {all}"
 LOADING = "The files of the conversation are opened once the model is loaded."
@@ -272,13 +277,13 @@ def wire_history(
     came = gr.State(None)  # a conversation on its way to the page
     take_asked = "() => document.getElementById('history-panel').asked"
     panel.cease(None, cancels=[running])
-    panel.leave(**settle).then(**_tell("left"))
-    running.success(**_tell("succeeded"))
-    running.failure(**_tell("failed"))
-    running.then(**_tell("over"))
+    panel.leave(**settle).then(**tell_browser("left"))
+    running.success(**tell_browser("succeeded"))
+    running.failure(**tell_browser("failed"))
+    running.then(**tell_browser("over"))
     panel.refresh(**refresh)
     panel.preview(history.preview, [asked], [log, notice], js=take_asked + "[0]", **AT_ONCE).then(
-        **_tell("previewed")
+        **tell_browser("previewed")
     )
     at_once: dict[str, Any] = {**PRIVATE, "show_progress": "hidden"}
     opening = panel.restore(
@@ -291,7 +296,7 @@ def wire_history(
         **at_once,
     )
     taken = opening.then(**{**take, "inputs": [came, *take["inputs"]]})
-    taken.then(**_tell("restored"))
+    taken.then(**tell_browser("restored"))
     panel.write(
         history.write,
         [asked, uploads, own],
@@ -300,11 +305,11 @@ def wire_history(
         concurrency_id="restoring",
         concurrency_limit=None,
         **at_once,
-    ).then(**_tell("written"))
+    ).then(**tell_browser("written"))
     return opening, taken
 
 
-def _tell(what: str) -> dict[str, Any]:
+def tell_browser(what: str) -> dict[str, Any]:
     """Return the arguments of an event that tells the browser's half that a step has ended."""
     js = f"() => {{ document.dispatchEvent(new Event('sightline:{what}')); }}"
     return {"fn": None, "js": js, **PRIVATE}

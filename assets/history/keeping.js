@@ -166,17 +166,28 @@ const leave = async () => {
   return hasEnded;
 };
 
-// A new conversation ends what is being opened, and an event that is ended may not tell.
-document.addEventListener("click", (event) => {
-  if (!event.target.closest?.("#new-conversation")) return;
-  setTimeout(() => document.dispatchEvent(new Event("sightline:restored")), SETTLE_MS);
-});
-
 const lock = (on) => {
   const prompt = document.getElementById("prompt");
   if (prompt) prompt.inert = on;
   panel.setAttribute("aria-busy", on);
 };
+
+// How often the page is being cleared, until the server has done so; a server that is lost never
+// tells.
+let clearing = 0;
+document.addEventListener("sightline:clearing", () => (clearing += 1));
+document.addEventListener("sightline:cleared", () => (clearing -= 1));
+sightline.untilCleared = () => until(() => clearing <= 0, SETTLE_MS);
+
+// A new conversation ends what is being opened, and an event that is ended may not tell.
+let openings = 0;
+document.addEventListener("sightline:clearing", () => {
+  lock(false);
+  const ended = openings;
+  setTimeout(() => {
+    if (openings === ended) document.dispatchEvent(new Event("sightline:restored"));
+  }, SETTLE_MS);
+});
 
 // Let the page begin anew, with a conversation: nothing of before can come into it.
 const beginWith = async (id) => {
@@ -191,6 +202,7 @@ const beginWith = async (id) => {
 const open = async (id, isFirst = false) => {
   const entry = await read(id);
   if (!entry || entry.is_deleted) return isFirst && setCurrent("");
+  openings += 1;
   lock(true);
   try {
     if (!isFirst && !(await leave())) await beginWith(id);

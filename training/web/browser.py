@@ -6,7 +6,7 @@ import io
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ _ARGUMENTS = (
     "--disable-lcd-text",
     "--hide-scrollbars",
 )
+_PAGES_A_TAB = 100  # after several hundred, Chromium now and then refuses to take a picture
 _LEAST_DEVIATION = 4.0  # of pixel values inside a box, where something can be read
 
 
@@ -47,12 +48,17 @@ class BrowserError(RuntimeError):
 class Browser:
     """An open Chromium; ``show`` renders one page after the other."""
 
-    def __init__(self, tab: Tab, folder: Path) -> None:
-        self._tab, self._file = tab, folder / "page.html"
+    def __init__(self, open_tab: Callable[[], Tab], folder: Path) -> None:
+        self._open_tab, self._tab, self._shown = open_tab, open_tab(), 0
+        self._file = folder / "page.html"
         self._measure = Path(__file__).with_name("measure.js").read_text(encoding="utf-8")
 
     def show(self, page: Page) -> Screen:
         """Return the page as a screen; its elements are those that a person sees."""
+        if self._shown == _PAGES_A_TAB:
+            self._tab.close()
+            self._tab, self._shown = self._open_tab(), 0
+        self._shown += 1
         self._file.write_text(page.html, encoding="utf-8")
         self._tab.set_viewport_size({"width": page.size[0], "height": page.size[1]})
         self._tab.goto(self._file.as_uri())
@@ -90,8 +96,7 @@ def open_browser() -> Iterator[Browser]:
         except Error as error:
             raise BrowserError(MISSING_BROWSER) from error
         with browser:
-            tab = browser.new_page()
-            yield Browser(tab, Path(folder))
+            yield Browser(browser.new_page, Path(folder))
 
 
 def _is_drawn(image: np.ndarray, element: Element) -> bool:

@@ -51,6 +51,7 @@ class Asked:
     what: str
     end: str  # "answered", "stopped", "left" or "refused"
     waited_s: float  # for others
+    stopping_s: float = 0.0  # from Stop until nothing computes it any more
 
 
 @dataclass
@@ -126,7 +127,7 @@ class Visitor:
         ends = {"stop": "stopped", "leave": "left"}
         gives_up = time.monotonic() + self._chance.uniform(*HALF_WAY_S) if what in ends else None
         started = last_in_queue = time.monotonic()
-        outputs, end = "", "answered"
+        outputs, end, stopped = "", "answered", None
         event_id, messages = await tab.start(event, data=data, **given)
         async for message in messages:
             now = time.monotonic()
@@ -137,14 +138,16 @@ class Visitor:
                 gives_up, end = None, ends[what]
                 if what == "leave":
                     break
+                stopped = now
                 await tab.cancel(event, event_id)
+        stopping_s = time.monotonic() - stopped if stopped else 0.0
         turns = REGENERATE.findall(outputs.replace('\\"', '"'))
         self._turn = turns[-1] if turns else self._turn
         if end == "answered" and "questions before yours" in outputs:
             end = "refused"
         if end == "answered" and event == "ask" and not turns:
             self._visits.errors.append(f"{self._name}: {what} ended without an answer")
-        self._visits.asked.append(Asked(self._name, what, end, last_in_queue - started))
+        self._visits.asked.append(Asked(self._name, what, end, last_in_queue - started, stopping_s))
 
 
 async def visit_all(
@@ -212,6 +215,12 @@ def describe(visits: Visits, samples: Sequence[Sample]) -> Iterator[str]:
             f"mean wait of each user: Jain's index {fairness(means):.3f}, longest {worst:.2f} times"
             f" the median; answers of each: {min(map(len, waits.values()))} to "
             f"{max(map(len, waits.values()))}"
+        )
+    stops = sorted(asked.stopping_s for asked in visits.asked if asked.end == "stopped")
+    if stops:
+        yield (
+            f"Stop freed the engine after: median {statistics.median(stops):.2f} s, longest "
+            f"{stops[-1]:.2f} s ({len(stops)} times)"
         )
     a_minute, in_all = growth(samples, WARM_UP_S)
     yield (

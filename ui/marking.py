@@ -55,7 +55,7 @@ def give_unnamed(turn: Turn, pictures: Sequence[Picture], index: int) -> Turn:
 
 def has_unnamed(turn: Turn, pictures: Sequence[Picture]) -> bool:
     """Whether there is a choice of pictures for what the answer points at."""
-    if len(pictures) < 2 or not turn.targets:
+    if len(pictures) < 2 or pictures[-1].is_earlier or not turn.targets:
         return False
     first, last = (
         read_turn(replace(turn, default_image=i), pictures) for i in (0, len(pictures) - 1)

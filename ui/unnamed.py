@@ -7,13 +7,11 @@ from typing import Any
 
 import gradio as gr
 
+from grounding import last_named
 from ui.conversation import pictures_in_question
 from ui.dialogue import Dialogue
 from ui.marking import give_unnamed, has_unnamed
 from ui.wiring import AT_ONCE
-
-# the first picture, as the rules of reading have it
-DEFAULT_IMAGE = 0
 
 
 def make_choice() -> gr.Dropdown:
@@ -48,9 +46,11 @@ def offer(dialogue: Dialogue) -> gr.Dropdown:
     if not path or not has_unnamed(path[-1], pictures):
         return gr.Dropdown(visible=False)
     chosen = path[-1].default_image
+    if chosen is None:  # as the answer was read
+        chosen = last_named(path[-1].text, [picture.place for picture in pictures]) or 0
     return gr.Dropdown(
         choices=[(picture.name, index) for index, picture in enumerate(pictures)],
-        value=DEFAULT_IMAGE if chosen is None else chosen,
+        value=chosen,
         visible=True,
     )
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from grounding import Place, parse
+from grounding import Place, last_named, parse
 
 SIZES = [(1000, 1000)] * 3
 BOX = "[[1,2,30,40]]"
@@ -93,3 +93,18 @@ def test_a_span_is_where_the_coordinates_stand_in_the_text(text: str, spans: lis
     result = parse(text, SIZES)
     found = [*result.boxes, *result.actions]
     assert [text[slice(*item.span)] for item in found] == spans
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Compare image 1 with image 2: where is it?", 1),
+        ("Where is it?", None),
+        ("Where is it in image 9?", None),
+        ("第 3 页上有什么？", 2),
+    ],
+)
+def test_the_place_that_a_question_names_last(text: str, found: int | None) -> None:
+    places = [Place("image"), Place("image"), Place("page", 3)]
+    assert last_named(text, places) == found
+    assert last_named(text, places[:1]) is None

@@ -21,8 +21,10 @@ from ui import attaching
 from ui.attaching import Draft, describe_limits, read_choice
 from ui.chat import Chat, ChatView, Newest, StripView
 from ui.chat_http import ChatCall
+from ui.conversation import pictures_in_question
 from ui.dialogue import Dialogue
 from ui.settings import PageSettings
+from ui.unnamed import offer
 
 pytestmark = pytest.mark.usefixtures("every_piece_is_shown")
 
@@ -451,6 +453,46 @@ def test_a_box_is_drawn_on_the_page_that_the_answer_names(image: str, pdf: str) 
     assert drawn.size == page.size
     assert drawn.width > drawn.height  # the only page that is wider than high
     assert "report.pdf, page 2" in str(view.log)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found", "notes"),
+    [
+        ("In image 1 it is at", "first.png", "The answer names image 1; taken as first.png, of an"),
+        ("In image 2 it is at", "second.png", ""),
+        ("It is at", "second.png", ""),
+        ("In image 7 it is at", "second.png", ""),  # of a page that shows many
+    ],
+)
+def test_a_box_is_drawn_on_the_picture_of_an_earlier_message_that_the_answer_names(
+    answer: str, found: str, notes: str, tmp_path: Path
+) -> None:
+    first = make_image(tmp_path / "first.png", (60, 40))
+    second = make_image(tmp_path / "second.png", (200, 100))
+    tab = Tab(AnswerDelta(f"{answer} <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
+    tab.send(first)
+    view = tab.send(second)
+    turn = tab.dialogue.path[-1]
+    pictures = pictures_in_question(tab.dialogue.path)
+    (target,) = turn.targets
+    assert pictures[target.image_index].name == found
+    assert [bool(file) for file in turn.shown.drawings] == [p.name == found for p in pictures]
+    assert " ".join(turn.notes).startswith(notes)
+    assert bool(turn.notes) == bool(notes)
+    assert f"{found}: 1 target" in str(view.log)
+    assert not offer(tab.dialogue).visible
+
+
+def test_an_unnamed_box_is_on_the_picture_that_the_question_names(tmp_path: Path) -> None:
+    tab = Tab(AnswerDelta("<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"), END)
+    files = [make_image(tmp_path / name, (60, 40)) for name in ("first.png", "second.png")]
+    tab.attach(*files)
+    message = {"text": "Where is it in image 2?", "files": files}
+    view = list(tab.chat.send(message, tab.drafts, tab.dialogue, None, None))[-1]
+    turn = view.dialogue.path[-1]
+    assert [target.image_index for target in turn.targets] == [1]
+    assert turn.notes == ()
+    assert offer(view.dialogue).value == 1
 
 
 def test_an_answer_about_a_video_is_not_drawn_on_an_earlier_image(image: str, clip: str) -> None:

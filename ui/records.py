@@ -24,7 +24,7 @@ from ui.conversation import (
 )
 from ui.dialogue import Dialogue
 from ui.marking import mark_complete, to_sentences
-from ui.turn_tools import MAX_REQUEST_CHARACTERS
+from ui.turn_tools import MAX_RAW_CHARACTERS
 
 VERSION = 1
 MAX_TURNS = 2_000
@@ -210,7 +210,7 @@ def _write_turn(turn: Turn) -> dict[str, Any]:
         "thinking_s": turn.thinking_s,
         "spent_s": turn.spent_s,
         # each has the whole conversation until then
-        "request": turn.request if len(turn.request) <= MAX_REQUEST_CHARACTERS else "",
+        "request": turn.request if len(turn.request) <= MAX_RAW_CHARACTERS else "",
         "convention": turn.convention,
         "default_image": turn.default_image,
         "notes": list(turn.notes),

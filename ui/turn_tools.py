@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import gradio as gr
 
@@ -19,7 +20,7 @@ ASSETS = Path(__file__).parents[1] / "assets"
 # in this order: what is used stands before what uses it
 SCRIPTS = (ASSETS / "overlay" / "copy.js", ASSETS / "turns" / "turns.js")
 # What is longer is shown without its middle: the log goes to the browser again with each question.
-MAX_REQUEST_CHARACTERS = 20_000
+MAX_RAW_CHARACTERS = 20_000
 
 Act: TypeAlias = Literal["send", "regenerate", "continue", "show", "edit", "undo", "cancel"]
 
@@ -104,7 +105,7 @@ def to_row(turn: Turn, dialogue: Dialogue, *, number: int, continuing: bool) -> 
     answer = say("Answer {number}", number=number)
     return (
         f'<div class="turn-tools" role="group" aria-label="{escape(answer)}" '
-        f'data-number="{number}">{"".join(parts)}</div>{_request(turn)}'
+        f'data-number="{number}">{"".join(parts)}</div>{_exchange(turn)}'
     )
 
 
@@ -205,17 +206,23 @@ def _button(act: Act, turn: str, text: str, label: str, name: str = "") -> str:
     )
 
 
-def _request(turn: Turn) -> str:
-    """Return the fold with what the model was given."""
-    if not turn.request:
-        return ""
-    request, half = turn.request, MAX_REQUEST_CHARACTERS // 2
-    if len(request) > MAX_REQUEST_CHARACTERS:
-        left_out = say("[{number:,} characters are left out here]", number=len(request) - 2 * half)
-        left_out = f"\n\n{left_out}\n\n"
-        request = request[:half] + left_out + request[-half:]
+def _exchange(turn: Turn) -> str:
+    """Return folds with what the model was given and what it gave, nothing taken out."""
+    folds = _raw(say("What was sent"), turn.request) if turn.request else ""
+    if turn.answer or turn.thinking:
+        came: dict[str, Any] = {"reasoning_content": turn.thinking, "content": turn.answer}
+        if turn.finished is not None:
+            came["finish_reason"] = turn.finished.reason
+        folds += _raw(say("What came back"), json.dumps(came, ensure_ascii=False, indent=1))
+    return folds
+
+
+def _raw(title: str, text: str) -> str:
+    half = MAX_RAW_CHARACTERS // 2
+    if len(text) > MAX_RAW_CHARACTERS:
+        left_out = say("[{number:,} characters are left out here]", number=len(text) - 2 * half)
+        text = f"{text[:half]}\n\n{left_out}\n\n{text[-half:]}"
     return (
-        '<details class="sent"><summary>'
-        f"{escape(say('What was sent'))}</summary>"
-        f'<pre tabindex="0">{escape(request)}</pre></details>'
+        f'<details class="sent"><summary>{escape(title)}</summary>'
+        f'<pre tabindex="0">{escape(text)}</pre></details>'
     )

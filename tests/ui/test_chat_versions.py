@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ from ui.chat import KEEP, UNCHANGED, Chat, ChatView
 from ui.conversation import Turn, to_messages
 from ui.dialogue import Dialogue
 from ui.settings import PageSettings
-from ui.turn_tools import MAX_REQUEST_CHARACTERS, describe_speed, to_row
+from ui.turn_tools import MAX_RAW_CHARACTERS, describe_speed, to_row
 from ui.versions import take_up
 
 pytestmark = pytest.mark.usefixtures("every_piece_is_shown")
@@ -412,12 +414,24 @@ def test_what_was_sent_is_shown_as_text() -> None:
     assert "<script" not in row
 
 
+def test_what_came_back_is_shown_with_all_markers() -> None:
+    tab = Tab(ThinkingDelta("so <b>"), AnswerDelta("<|begin_of_box|>yes<|end_of_box|>"), END)
+    row = rows(tab.send("?")[-1])[0]
+    came = {
+        "reasoning_content": "so <b>",
+        "content": "<|begin_of_box|>yes<|end_of_box|>",
+        "finish_reason": "stop",
+    }
+    assert "What came back" in row
+    assert escape(json.dumps(came, indent=1)) in row
+
+
 def test_of_a_long_request_both_ends_are_shown() -> None:
-    request = "begins " + "x" * 2 * MAX_REQUEST_CHARACTERS + " ends"
+    request = "begins " + "x" * 2 * MAX_RAW_CHARACTERS + " ends"
     tab = Tab(Sent(request), AnswerDelta("yes"), END)
     row = rows(tab.send("?")[-1])[0]
     assert '<pre tabindex="0">begins xxx' in row and "xxx ends</pre>" in row
-    assert f"{len(request) - MAX_REQUEST_CHARACTERS:,} characters are left out here" in row
+    assert f"{len(request) - MAX_RAW_CHARACTERS:,} characters are left out here" in row
 
 
 def test_the_answer_is_copied_as_the_model_wrote_it_without_markers() -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from grounding import Result
 from model.backends.base import Reply
-from ui.conversation import Attached, Turn, read_turn
+from ui.conversation import Attached, Picture, Turn, read_turn
 from ui.exports import to_pixels, to_thousandths
 from ui.language import say
-from ui.targets import Target, say_kind, show_score
+from ui.targets import Target, on_picture, say_kind, show_score
 
 
 def describe_findings(
@@ -99,14 +99,18 @@ def describe_usage(reply: Reply) -> dict[str, Any] | None:
     }
 
 
-def to_table(targets: Sequence[Target], sizes: Sequence[tuple[int, int]]) -> str:
+def to_table(targets: Sequence[Target], pictures: Sequence[Picture], convention: str) -> str:
     """Return the targets as an HTML table, everything from the model escaped; "" if none.
 
+    Under it stands what the numbers come from: sizes, and how the model counts.
+
     Args:
-        sizes: width and height in pixels of each picture that the targets may be in.
+        pictures: that the targets may be in.
+        convention: that the answer was read by, as ``grounding.CONVENTIONS`` calls it.
     """
     if not targets:
         return ""
+    sizes = [picture.image.size for picture in pictures]
     has_scores = any(target.score is not None for target in targets)
     rows = "".join(_row(target, sizes, has_scores) for target in targets)
     names = [say("Kind"), say("Label"), say("Pixels"), say("0 to 1000")]
@@ -115,8 +119,32 @@ def to_table(targets: Sequence[Target], sizes: Sequence[tuple[int, int]]) -> str
     heads = "".join(f"<th>{escape(name)}</th>" for name in ["#", *names, ""])
     return (
         f'<div class="findings"><table><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f"<tbody>{rows}</tbody></table>{_origin(targets, pictures, convention)}</div>"
     )
+
+
+def _origin(targets: Sequence[Target], pictures: Sequence[Picture], convention: str) -> str:
+    lines = []
+    for index, picture in enumerate(pictures):
+        if not on_picture(targets, index):
+            continue
+        size, sent = _size(picture.image.size), picture.sent_size
+        if sent is None:
+            line = say("{name}: {size} pixels", name=picture.name, size=size)
+        else:
+            line = say(
+                "{name}: {size} pixels, seen by the model as {sent}",
+                name=picture.name,
+                size=size,
+                sent=_size(sent),
+            )
+        lines.append(line)
+    lines.append(say("Coordinates of the answer read as: {convention}", convention=convention))
+    return "".join(f'<p class="origin">{escape(line)}</p>' for line in lines)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return f"{size[0]} × {size[1]}"
 
 
 def _row(target: Target, sizes: Sequence[tuple[int, int]], has_scores: bool) -> str:

@@ -40,7 +40,7 @@ def mark_complete(turn: Turn, pictures: Sequence[Picture], notes: Sequence[str])
         _link(turn.answer, placed, pictures),
         to_html(pictures, targets, drawings, answer=turn.answer) if placed else "",
         drawings,
-        to_table(targets, [picture.image.size for picture in pictures]),
+        to_table(targets, pictures, turn.convention),
         to_preview_html(turn.answer),
     )
     return replace(turn, targets=targets, shown=shown, notes=(*notes, *to_sentences(result.notes)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -40,7 +41,7 @@ def test_text_of_a_model_stays_inside_of_the_attribute() -> None:
     view = read(to_html([picture(NASTY)], [target]))
     assert view["pages"][0]["targets"][0]["plate"] == " ".join(NASTY.split())
     assert view["pages"][0]["name"] == NASTY
-    table = to_table([target], [(200, 100)])
+    table = to_table([target], [picture(NASTY)], "glm")
     assert "<img" not in table and "&lt;img" in table
 
 
@@ -53,8 +54,17 @@ def test_a_score_is_shown_and_a_low_one_drawn_dashed() -> None:
     assert (unsure["score"], unsure["dashed"]) == ("31\u00a0%", True)
     assert "87\u00a0%" in sure["says"]
     rows = [Target(1, "Box", "box", score=0.874, box=(1, 2, 3, 4), at=(2, 3))]
-    assert "<td>87\u00a0%</td>" in to_table(rows, [(200, 100)])
-    assert "Score" not in to_table([Target(1, "Box", "box", at=(2, 3))], [(200, 100)])
+    assert "<td>87\u00a0%</td>" in to_table(rows, [picture()], "glm")
+    assert "Score" not in to_table([Target(1, "Box", "box", at=(2, 3))], [picture()], "glm")
+
+
+def test_the_table_says_what_its_numbers_come_from() -> None:
+    seen = replace(picture("b.png", (1280, 800)), sent_size=(1274, 798))
+    target = Target(1, "Box", "box", box=(1, 2, 3, 4), at=(2, 3), image_index=1)
+    table = to_table([target], [picture(), seen], "resized")
+    assert "b.png: 1280 × 800 pixels, seen by the model as 1274 × 798" in table
+    assert "Coordinates of the answer read as: resized" in table
+    assert "a.png" not in table
 
 
 @pytest.mark.parametrize(

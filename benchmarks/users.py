@@ -114,12 +114,12 @@ class Visitor:
         if what == "regenerate":
             return {}, {"act": "regenerate", "turn": self._turn}
         if what == "follow-up":
-            return {"prompt": {"text": self._chance.choice(FOLLOW_UPS), "files": []}}, None
+            return {"message": {"text": self._chance.choice(FOLLOW_UPS), "files": []}}, None
         file = await tab.upload(path)
         if what == "ground":
             return {"screenshot": file, "instruction": instruction}, None
         await tab.run("attach", prompt={"text": "", "files": [file]})
-        return {"prompt": {"text": instruction, "files": [file]}}, None
+        return {"message": {"text": instruction, "files": [file]}}, None
 
     async def _ask(
         self, tab: Tab, what: str, event: str, given: dict[str, Any], data: Any = None

@@ -30,7 +30,7 @@ from ui.settings import PageSettings
 from ui.strip import to_html
 from ui.turn_tools import can_continue, read_asked, to_bar
 from ui.unnamed import choose
-from ui.versions import Altered, ask_again, put_down, reopen, repeat, take_up
+from ui.versions import EMPTY, Altered, ask_again, put_down, reopen, repeat, take_up
 
 # what a component's value is left to be, and what is being typed into it
 KEEP = gr.skip()
@@ -185,7 +185,9 @@ class Chat:
             back = {**message, "files": kept}
             asked = ask_again(dialogue, make_turn(text, drafts, self._limits))
             back = message
-            yield from self._answer(backend, asked.dialogue, preferences, prompt=asked.message)
+            # an empty box is what the browser has made of it, and somebody may be typing already
+            prompt = KEEP if asked.message == EMPTY else asked.message
+            yield from self._answer(backend, asked.dialogue, preferences, prompt=prompt)
         except Refused as problem:
             notice = str(problem)
             if len(back["files"]) < len(files):

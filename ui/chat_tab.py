@@ -43,7 +43,10 @@ SEND_EXAMPLE = """() => {
   };
   setTimeout(send, 20);
 }"""
+# (what is in the message box) => [what is sent, what is left in the box]
+SENDING = "(message) => [message, { text: '', files: [] }]"
 CLEARING = """() => {
+  sessionStorage.removeItem("sightline.conversation");
   document.dispatchEvent(new Event("sightline:clearing"));
   return { text: "", files: [] };
 }"""
@@ -69,6 +72,7 @@ class _Parts(NamedTuple):
     notice: gr.Markdown
     editing: gr.HTML  # the bar over the message box
     prompt: gr.MultimodalTextbox
+    message: gr.MultimodalTextbox  # what was in it when it was sent
     attaching: _Attaching
     thinking: gr.Checkbox
     preferences: Component
@@ -156,6 +160,7 @@ def _lay_out(backend: ChatBackend, settings: PageSettings, own: gr.State) -> _Pa
         notice,
         editing,
         prompt,
+        gr.MultimodalTextbox(visible=False, file_count="multiple", elem_id="message"),
         attaching,
         thinking,
         preferences,
@@ -185,7 +190,9 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
     attaching = parts.attaching
     view = [prompt, log, dialogue, parts.notice, parts.history.panel, parts.editing]
     asking = [prompt.submit, parts.editing.submit]
-    # before the question: the browser starts the events of a trigger one after the other
+    # before the question: the browser starts the events of a trigger one after the other. The box
+    # is emptied at once, so that what is typed from now on stays
+    prompt.submit(None, prompt, [parts.message, prompt], js=SENDING, **PRIVATE)
     gr.on(
         asking,
         lambda: (_show_button(stop=True), gr.Dropdown(visible=False)),
@@ -198,7 +205,7 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
         asking,
         chat.ask,
         [
-            prompt,
+            parts.message,
             attaching.drafts,
             dialogue,
             parts.preferences,
@@ -243,7 +250,6 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
         },
     )
     parts.clear.click(None, cancels=[sent, opening])
-    # at once, so that what is typed from now on stays
     parts.clear.click(None, None, prompt, js=CLEARING, **PRIVATE)
     cleared = parts.clear.click(chat.clear, None, view, **in_turn)
     cleared.then(**tell_browser("cleared"))

@@ -180,10 +180,10 @@ document.addEventListener("sightline:cleared", () => (clearing -= 1));
 sightline.untilCleared = () => until(() => clearing <= 0, SETTLE_MS);
 
 // A new conversation ends what is being opened, and an event that is ended may not tell.
-let openings = 0;
+let openings = 0; // counts on with each that begins, and with what ends it
 document.addEventListener("sightline:clearing", () => {
+  const ended = ++openings;
   lock(false);
-  const ended = openings;
   setTimeout(() => {
     if (openings === ended) document.dispatchEvent(new Event("sightline:restored"));
   }, SETTLE_MS);
@@ -201,11 +201,14 @@ const beginWith = async (id) => {
 // is being answered there is stopped first.
 const open = async (id, isFirst = false) => {
   const entry = await read(id);
+  // the page may have been cleared before this was there
+  if (isFirst && settings(sessionStorage, CURRENT) !== id) return;
   if (!entry || entry.is_deleted) return isFirst && setCurrent("");
-  openings += 1;
+  const mine = ++openings;
   lock(true);
   try {
     if (!isFirst && !(await leave())) await beginWith(id);
+    if (openings !== mine) return;
     setCurrent(id);
     if (entry.hashes.length) {
       const asked = [{ record: entry.record, keys: Object.keys(entry.files) }, null];
@@ -213,7 +216,7 @@ const open = async (id, isFirst = false) => {
     }
     const { keys, files } = await sendFiles(entry, tell);
     tell("");
-    await ask("restore", [{ record: entry.record, keys }, { text: "", files }], "restored");
+    if (openings === mine) await ask("restore", [{ record: entry.record, keys }, { text: "", files }], "restored");
   } finally {
     lock(false);
   }

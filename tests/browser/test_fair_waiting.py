@@ -55,7 +55,7 @@ async def ask(tab: Tab, heard: list[str] | None = None) -> asyncio.Task[str]:
     told = heard if heard is not None else []
 
     async def follow() -> str:
-        _, messages = await tab.start("ask", prompt=message("Where?"))
+        _, messages = await tab.start("ask", message=message("Where?"))
         async for part in messages:
             told.append(str(part))
             # the first shows the question, before it is asked
@@ -109,7 +109,7 @@ def test_where_no_more_can_wait_the_message_is_kind_and_stays(serve: Callable[..
 
     async def visit(open_tab: Callable[[str], Any]) -> None:
         asked = [await ask(await open_tab(f"192.0.2.{number}")) for number in (1, 2, 3)]
-        outputs = await (await open_tab("192.0.2.4")).run("ask", prompt=message("And me?"))
+        outputs = await (await open_tab("192.0.2.4")).run("ask", message=message("And me?"))
         assert "There are 3 questions before yours" in str(outputs)
         assert "And me?" in str(outputs)
         asked += [await ask(await open_tab("192.0.2.5"))]
@@ -126,12 +126,12 @@ def test_whoever_asks_too_often_is_told_how_long_to_wait(serve: Callable[..., st
     async def visit(open_tab: Callable[[str], Any]) -> None:
         backend.gate.release(3)
         first, second = await open_tab("192.0.2.1"), await open_tab("192.0.2.1")
-        assert "hello" in str(await first.run("ask", prompt=message("One?")))
-        assert "hello" in str(await second.run("ask", prompt=message("Two?")))
-        refused = str(await first.run("ask", prompt=message("Three?")))
+        assert "hello" in str(await first.run("ask", message=message("One?")))
+        assert "hello" in str(await second.run("ask", message=message("Two?")))
+        refused = str(await first.run("ask", message=message("Three?")))
         assert "as many questions as one person may within a minute here (2)" in refused
         other = await open_tab("192.0.2.2")
-        assert "hello" in str(await other.run("ask", prompt=message("Me?")))
+        assert "hello" in str(await other.run("ask", message=message("Me?")))
 
     run(serve(backend, max_per_minute=2), visit)
 

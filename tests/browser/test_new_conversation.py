@@ -1,4 +1,4 @@
-"""What is asked or opened just before and after "New conversation" is pressed, on a slow line."""
+"""A slow line: what is typed, asked or opened just before and after a button is pressed."""
 
 from __future__ import annotations
 
@@ -123,6 +123,49 @@ def test_what_is_typed_right_after_new_stays(visitor: Visitor, url: str) -> None
     expect(page.locator("#log .bot")).to_have_count(0)
     page.wait_for_timeout(300)
     expect(page.locator("#prompt textarea")).to_have_value("third")
+
+
+def test_what_is_typed_and_attached_right_after_a_question_stays(
+    visitor: Visitor, url: str
+) -> None:
+    page = open_chat(visitor, url)
+    line = SlowLine(page, "prompt", "submit")
+    ask(page, "second")
+    wait_until(lambda: page.title() and line.held)
+    expect(page.locator("#prompt textarea")).to_have_value("")
+    page.locator("#prompt textarea").fill("third")
+    page.locator("#prompt input[type=file]").set_input_files(SCREENSHOT)
+    page.wait_for_selector("#strip section")
+    line.let_go()
+    expect(page.locator("#log .bot").filter(has_text="3 with second").first).to_be_visible()
+    page.wait_for_timeout(300)
+    expect(page.locator("#prompt textarea")).to_have_value("third")
+    expect(page.locator("#strip section")).to_be_visible()
+
+
+def test_new_on_a_page_that_is_not_complete_yet_is_not_undone(visitor: Visitor, url: str) -> None:
+    page = open_chat(visitor, url)
+    expect(page.locator("#history")).to_contain_text("(1)")
+    # as on a machine that takes its time to read what it has kept
+    page.add_init_script("""
+      const open = indexedDB.open.bind(indexedDB);
+      indexedDB.open = (...given) => {
+        const request = {}, real = open(...given);
+        for (const name of ["onsuccess", "onerror", "onupgradeneeded", "onblocked"]) {
+          real[name] = (event) => setTimeout(() => request[name]?.(event), 3000);
+        }
+        for (const name of ["result", "error", "transaction"]) {
+          Object.defineProperty(request, name, { get: () => real[name] });
+        }
+        return request;
+      };
+    """)
+    page.reload()
+    page.get_by_role("tab", name="Chat").click()
+    page.locator("#new-conversation").click()
+    page.wait_for_timeout(5_000)
+    ask(page, "second")
+    expect_answer(page, "1 with second")
 
 
 def test_new_ends_the_opening_of_a_conversation_at_once(

@@ -86,7 +86,9 @@ def test_an_answer_is_asked_for_again_and_the_question_mended(
     expect_answer(page, 1)
     expect(page.locator("#log .speed")).to_have_text(SPEED)
     page.locator("#log").get_by_text("What was sent").click()
-    expect(page.locator("#log .sent pre")).to_have_text("<b>request</b> 1")
+    expect(page.locator("#log .sent pre").first).to_have_text("<b>request</b> 1")
+    page.locator("#log").get_by_text("What came back").click()
+    expect(page.locator("#log .sent pre").last).to_contain_text("Answer 1, 1 < *2*")
 
     page.get_by_label("Regenerate answer 1").press("Enter")
     expect_answer(page, 2)

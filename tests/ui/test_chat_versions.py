@@ -52,7 +52,10 @@ class Tab:
     def events(self, act: str = "", turn: str = "") -> Iterator[ChatView]:
         event = gr.EventData(None, {"act": act, "turn": turn} if act else None)
         state = (self.dialogue, self.preferences, self.choices, None, event)
-        return self.chat.ask(self.message, (), *state)
+        message = self.message
+        if not act:  # the browser empties the box at once
+            self.message = {"text": "", "files": []}
+        return self.chat.ask(message, (), *state)
 
     def ask(self, act: str = "", turn: str = "") -> list[ChatView]:
         views = []

@@ -100,7 +100,7 @@ def left_in_english(page: Page, *, tries: int = 20) -> list[str]:
     for _ in range(tries):
         known = AS_IT_IS | WRITTEN | examples | files
         left = [text for text in page.evaluate(LOOK) if text not in known]
-        left = [text for text in left if not re.match(r"https?:|\d+ x \d+|#\d|\[\[", text)]
+        left = [text for text in left if not re.match(r"https?:|\d+ x \d+|#\d|\[\[|\{\n", text)]
         if not left:
             break
         time.sleep(0.1)

@@ -15,7 +15,7 @@ import gradio as gr
 
 from agent.origins import read_origins
 from grounding import convention_for_model
-from model.allocator import keep_memory_together
+from model.allocator import keep_memory_together, return_freed_memory
 from model.backends.base import ChatBackend
 from model.backends.local import LocalBackend
 from model.processing import Limits
@@ -378,6 +378,7 @@ def main() -> None:
     backend = admit(backend, page_settings)
     page = build_ui(backend, page_settings)
     start_cleaning()
+    return_freed_memory()
     page.launch(
         server_name=settings.host,
         server_port=settings.port,

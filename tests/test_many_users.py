@@ -20,7 +20,7 @@ CLOSED = 8
 def test_several_people_at_once_are_all_served_and_leave_nothing_behind() -> None:
     # a thread of its own: Playwright's loop may be running in this one
     with ThreadPoolExecutor(1) as thread:
-        visit = thread.submit(run, users=4, tabs_of_one=2, seconds=20.0, seed=3)
+        visit = thread.submit(run, users=4, tabs_of_one=2, seconds=12.0, seed=3)
         visits, process = visit.result()
     assert visits.errors == []
     assert {asked.who for asked in visits.asked if asked.end != "left"} == {

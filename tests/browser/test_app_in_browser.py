@@ -76,6 +76,7 @@ def test_an_uploaded_screenshot_is_located(app_url: str, visitor: Visitor) -> No
     expect(page.locator("#start")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_broken_upload_is_explained(app_url: str, visitor: Visitor, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_text("this is text")
@@ -104,6 +105,7 @@ def test_a_chat_about_an_image_shows_thought_answer_and_box(app_url: str, visito
     expect(page.locator("#prompt textarea")).to_have_value("")
 
 
+@pytest.mark.slow
 def test_an_example_of_the_chat_is_asked_at_a_click(app_url: str, visitor: Visitor) -> None:
     page = visitor.open(app_url)
     page.locator("[role=tab][data-tab-id=chat]").click()

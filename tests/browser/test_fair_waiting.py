@@ -136,6 +136,7 @@ def test_whoever_asks_too_often_is_told_how_long_to_wait(serve: Callable[..., st
     run(serve(backend, max_per_minute=2), visit)
 
 
+@pytest.mark.slow
 def test_a_tab_that_is_closed_while_it_waits_leaves_the_queue(serve: Callable[..., str]) -> None:
     backend = Gated()
 

@@ -123,6 +123,7 @@ def test_the_status_line_goes_on_watching_and_says_aloud_only_what_is_new(
     assert page.evaluate("window.said") == ["The model cannot answer yet.", "The model is ready."]
 
 
+@pytest.mark.slow
 def test_a_chosen_theme_is_there_from_the_first_picture_on(url: str, visitor: Visitor) -> None:
     page = visitor.open(url)
     page.emulate_media(color_scheme="light")
@@ -149,6 +150,7 @@ def test_a_chosen_theme_is_there_from_the_first_picture_on(url: str, visitor: Vi
         expect(body).to_have_class("dark" if scheme == "dark" else "")
 
 
+@pytest.mark.slow
 def test_keys_send_stop_and_begin_anew_but_not_where_they_mean_something_else(
     url: str, backend: Recording, visitor: Visitor
 ) -> None:

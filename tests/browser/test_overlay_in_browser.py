@@ -336,6 +336,7 @@ def test_downloads_hold_what_is_shown(serve: Serve, visitor: Visitor, screen: st
     assert coco["images"] == [{"id": 1, "file_name": "screen.png", "width": 640, "height": 400}]
 
 
+@pytest.mark.slow
 def test_a_label_is_text_whatever_it_says(serve: Serve, visitor: Visitor, screen: str) -> None:
     text = json.dumps([{"bbox_2d": [375, 375, 625, 625], "label": NASTY, "score": 0.31}])
     page = visitor.open(serve(says(f"{text} ${{1+1}} {{{{value}}}}")))
@@ -371,6 +372,7 @@ def test_two_hundred_labels_do_not_collide(serve: Serve, visitor: Visitor, scree
     expect(overlay.locator(".labels span.lit .plate")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_boxes_appear_while_the_answer_grows_and_the_picture_stays(
     serve: Serve, visitor: Visitor, screen: str
 ) -> None:

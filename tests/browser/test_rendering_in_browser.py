@@ -237,6 +237,7 @@ def test_html_of_an_answer_can_do_nothing_but_show(
     visitor.complaints.clear()  # the browser's, about each attempt
 
 
+@pytest.mark.slow
 def test_nothing_of_an_answer_is_lost_while_it_comes(url: str, visitor: Visitor) -> None:
     page = visitor.open(url)
     page.evaluate(
@@ -326,6 +327,7 @@ def test_without_a_way_to_take_one_there_is_no_button(url: str, visitor: Visitor
     assert page.get_by_role("button", name="Take a screenshot").count() == 0
 
 
+@pytest.mark.slow
 def test_what_was_found_is_held_against_the_true_box_by_the_rules_of_the_benchmarks(
     url: str, visitor: Visitor, tmp_path: Path
 ) -> None:

@@ -137,6 +137,7 @@ def test_text_grows_while_it_is_computed_and_stop_ends_it(serve: Serve, visitor:
     expect(page.locator("#prompt [aria-label=Submit]")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_stop_ends_a_thought_without_leaving_it_spinning(serve: Serve, visitor: Visitor) -> None:
     page = visitor.open(serve(Slow()))
     page.get_by_role("tab", name="Chat").click()
@@ -174,6 +175,7 @@ def test_stop_of_one_visitor_leaves_the_other_alone(serve: Serve, visitor: Visit
     assert "mine" not in yours.locator("#log").inner_text()
 
 
+@pytest.mark.slow
 def test_locating_can_be_stopped_and_started_again(serve: Serve, visitor: Visitor) -> None:
     backend = Slow()
     page = visitor.open(serve(backend))
@@ -209,6 +211,7 @@ def test_a_refused_message_stays_in_the_prompt(serve: Serve, visitor: Visitor) -
 
 
 @pytest.mark.parametrize("button", ["New conversation", "Clear"])
+@pytest.mark.slow
 def test_a_cleared_conversation_is_forgotten(serve: Serve, visitor: Visitor, button: str) -> None:
     page = visitor.open(serve(Says("fine")))
     ask(page, "first")

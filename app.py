@@ -23,6 +23,7 @@ from ui import PageSettings, build_ui, read_examples
 from ui.admission import admit
 from ui.appearance import theme_first
 from ui.files import start_cleaning, use_own_folder
+from ui.health import tell_health
 from ui.language import make_head, make_translations
 from ui.leaving import forget_left
 from ui.sealing import without_deep_links
@@ -326,7 +327,9 @@ def make_app_kwargs(
     mcp: bool, backend: ChatBackend, settings: PageSettings, auth: tuple[str, str] | None
 ) -> dict[str, Any]:
     """Return what the server is to have beside the page."""
-    kwargs: dict[str, Any] = {"middleware": [forget_left(), without_deep_links(), theme_first()]}
+    kwargs: dict[str, Any] = {
+        "middleware": [tell_health(backend), forget_left(), without_deep_links(), theme_first()]
+    }
     if not mcp:
         return kwargs
     from ui.mcp_server import mount_mcp

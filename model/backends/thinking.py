@@ -6,12 +6,19 @@ from model.backends.base import AnswerDelta, AnswerWasThinking, Event, ThinkingD
 
 OPENING_TAG = "<think>"
 CLOSING_TAG = "</think>"
+# {opening: closing}: GLM's, and those of other models that an endpoint may have
+TAGS = {
+    OPENING_TAG: CLOSING_TAG,
+    "<thinking>": "</thinking>",
+    "<seed:think>": "</seed:think>",
+    "◁think▷": "◁/think▷",
+}
 
 
-def _length_to_hold(text: str) -> int:
+def _length_to_hold(text: str, closing_tag: str) -> int:
     """How many characters at the end may be the beginning of a closing tag, with blanks before."""
-    for length in range(min(len(text), len(CLOSING_TAG) - 1), 0, -1):
-        if CLOSING_TAG.startswith(text[-length:]):
+    for length in range(min(len(text), len(closing_tag) - 1), 0, -1):
+        if closing_tag.startswith(text[-length:]):
             text = text[:-length]
             return length + len(text) - len(text.rstrip())
     return len(text) - len(text.rstrip())
@@ -33,6 +40,7 @@ class ThinkingSplitter:
             begun: the thought goes on there, so that blanks at its beginning belong to it.
         """
         self._place = "thinking" if inside else "start"  # start -> thinking -> answer
+        self._closing_tag = CLOSING_TAG
         self._closed = False
         self._held = ""  # text that may still turn out to be a tag, or blanks at an edge
         self._at_edge = not begun  # nothing but blanks since the thought or the answer began
@@ -54,16 +62,18 @@ class ThinkingSplitter:
         """Consume what can be consumed; True if a tag was passed and there may be more."""
         if self._place == "start":
             text = self._held.lstrip()
-            if text.startswith(OPENING_TAG):
-                self._enter("thinking", text[len(OPENING_TAG) :])
-                return True
-            if OPENING_TAG.startswith(text):  # also true of no text at all
+            for opening, closing in TAGS.items():
+                if text.startswith(opening):
+                    self._closing_tag = closing
+                    self._enter("thinking", text[len(opening) :])
+                    return True
+            if any(opening.startswith(text) for opening in TAGS):  # also true of no text at all
                 return False
             self._enter("answer", self._held)
         if self._closed:
             events += self._emit_held()
             return False
-        before, tag, after = self._held.partition(CLOSING_TAG)
+        before, tag, after = self._held.partition(self._closing_tag)
         if tag:
             events += self._emit(before.rstrip())
             if self._place == "answer":
@@ -71,7 +81,7 @@ class ThinkingSplitter:
             self._closed = True
             self._enter("answer", after)
             return True
-        events += self._emit_held(keep=_length_to_hold(self._held))
+        events += self._emit_held(keep=_length_to_hold(self._held, self._closing_tag))
         return False
 
     def _enter(self, place: str, held: str) -> None:

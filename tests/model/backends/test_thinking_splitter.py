@@ -21,6 +21,9 @@ CASES = {
     "</think>\nbecause": ("", "because"),
     "<think>a < b and </b>, </thin</think>x </think> y": ("a < b and </b>, </thin", "x </think> y"),
     "<think>why</think>The tag <think> means": ("why", "The tag <think> means"),
+    "<thinking>why</think></thinking>because": ("why</think>", "because"),
+    " <seed:think>why</seed:think> because": ("why", "because"),
+    "◁think▷why ◁/thin◁/think▷because": ("why ◁/thin", "because"),
     "a < b, c > d, <thinker>": ("", "a < b, c > d, <thinker>"),
     "<thin": ("", "<thin"),
 }

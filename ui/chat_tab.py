@@ -45,6 +45,7 @@ SEND_EXAMPLE = """() => {
 }"""
 # (what is in the message box) => [what is sent, what is left in the box]
 SENDING = "(message) => [message, { text: '', files: [] }]"
+# the conversation is not opened again, as assets/history/keeping.js would; the box is emptied
 CLEARING = """() => {
   sessionStorage.removeItem("sightline.conversation");
   document.dispatchEvent(new Event("sightline:clearing"));
@@ -257,8 +258,9 @@ def _wire(chat: Chat, history: History, parts: _Parts, settings: PageSettings) -
     cleared.then(None, None, attaching.choices, js="() => null", **PRIVATE)
     # the chat has a clear button of its own, which knows nothing of the conversation behind it; the
     # next message, which may be half written, stays
-    log.clear(None, cancels=[sent])
-    log.clear(chat.clear_log, dialogue, view, **in_turn)
+    log.clear(None, cancels=[sent, opening])
+    log.clear(None, None, None, js=CLEARING, **PRIVATE)
+    log.clear(chat.clear_log, dialogue, view, **in_turn).then(**tell_browser("cleared"))
     log.example_select(chat.take_example, None, prompt, **AT_ONCE).then(
         None, None, None, js=SEND_EXAMPLE, **PRIVATE
     )

@@ -96,12 +96,19 @@ def expect_answer(page: Page, text: str) -> None:
     expect(page.locator("#prompt [aria-label=Submit]")).to_be_visible()
 
 
-def test_a_question_sent_right_after_new_begins_the_new_conversation(
-    visitor: Visitor, url: str
+@pytest.mark.parametrize(
+    ("name", "event", "button"),
+    [
+        ("new-conversation", "click", "#new-conversation"),
+        ("log", "clear", "#chat [aria-label=Clear]"),
+    ],
+)
+def test_a_question_sent_right_after_clearing_begins_the_new_conversation(
+    name: str, event: str, button: str, visitor: Visitor, url: str
 ) -> None:
     page = open_chat(visitor, url)
-    line = SlowLine(page, "new-conversation", "click")
-    page.locator("#new-conversation").click()
+    line = SlowLine(page, name, event)
+    page.locator(button).click()
     wait_until(lambda: page.title() and line.held)
     ask(page, "second")
     page.wait_for_timeout(500)

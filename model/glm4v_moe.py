@@ -82,21 +82,20 @@ class Glm4vMoeModel(nn.Module):
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
-        embed = self.language_model.embed_tokens
-        token_ids = self._special_ids(inputs_embeds) if input_ids is None else input_ids
-        x = embed(input_ids) if inputs_embeds is None else inputs_embeds
-        if mm_token_type_ids is not None:
-            types = mm_token_type_ids.to(token_ids.device)
-        else:
-            types = token_types_of(token_ids, self.config)
+        x = self.language_model.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        media = (pixel_values, pixel_values_videos, image_grid_thw, video_grid_thw)
+        types = None  # of text alone; a decoding step has no time to look
+        if any(given is not None for given in media):
+            types = self._types(input_ids, inputs_embeds, mm_token_type_ids)
             # a video that began in an earlier call has no begin token here
-            if image_grid_thw is None and video_grid_thw is not None:
+            if mm_token_type_ids is None and image_grid_thw is None and video_grid_thw is not None:
                 types = types.masked_fill(types == IMAGE, VIDEO)
         for kind, pixels, grid_thw in (
             (IMAGE, pixel_values, image_grid_thw),
             (VIDEO, pixel_values_videos, video_grid_thw),
         ):
             if pixels is not None:
+                assert types is not None
                 x = self._insert(x, types == kind, pixels, grid_thw)
 
         if position_ids is None:
@@ -105,9 +104,18 @@ class Glm4vMoeModel(nn.Module):
             attention_mask = None if padding is None else attention_mask
             if rope_deltas is None and past_key_values is not None:
                 rope_deltas = past_key_values.rope_deltas
-            position_ids, rope_deltas = self._positions(
-                types, image_grid_thw, video_grid_thw, padding, past, rope_deltas
-            )
+            deltas = torch.zeros(x.shape[0], dtype=torch.int64, device=x.device)
+            if rope_deltas is not None:
+                deltas = deltas + rope_deltas.to(x.device).reshape(-1)
+            if image_grid_thw is None and video_grid_thw is None:
+                text = text_positions(padding, x.shape[0], past, x.shape[1], x.device)
+                position_ids = (text + deltas[:, None]).expand(3, -1, -1)
+                rope_deltas = deltas
+            else:
+                assert types is not None
+                position_ids, rope_deltas = self._positions(
+                    types, image_grid_thw, video_grid_thw, padding, past, deltas
+                )
         out = self.language_model(
             attention_mask=attention_mask,
             position_ids=position_ids,
@@ -128,6 +136,18 @@ class Glm4vMoeModel(nn.Module):
             rope_deltas=rope_deltas,
         )
         return output if self.config.switch("return_dict", return_dict) else output.to_tuple()
+
+    def _types(
+        self,
+        input_ids: Tensor | None,
+        inputs_embeds: Tensor | None,
+        mm_token_type_ids: Tensor | None,
+    ) -> Tensor:
+        """(B, T) int64 as `token_types_of` returns, unless they are given."""
+        token_ids = self._special_ids(inputs_embeds) if input_ids is None else input_ids
+        if mm_token_type_ids is not None:
+            return mm_token_type_ids.to(token_ids.device)
+        return token_types_of(token_ids, self.config)
 
     def _special_ids(self, inputs_embeds: Tensor | None) -> Tensor:
         """(B, T, C) -> (B, T): the special token whose embedding a row is, -1 for other rows."""
@@ -169,21 +189,15 @@ class Glm4vMoeModel(nn.Module):
         video_grid_thw: Tensor | None,
         padding: Tensor | None,
         past: int,
-        rope_deltas: Tensor | None,
+        deltas: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Position ids (3, B, T) of tokens after ``past`` others, and the new rope_deltas (B,)."""
-        batch, tokens = types.shape
-        deltas = torch.zeros(batch, dtype=torch.int64, device=types.device)
-        if rope_deltas is not None:
-            deltas = deltas + rope_deltas.to(types.device).reshape(-1)
+        """Position ids (3, B, T) of media after ``past`` tokens, and the new rope_deltas (B,)."""
+        deltas = deltas.to(types.device)
         real_past = torch.full_like(deltas, past)
-        real = torch.full_like(deltas, past + tokens)
+        real = torch.full_like(deltas, past + types.shape[1])
         if padding is not None:
             padding = padding.to(types.device)
             real_past, real = padding[:, :past].sum(-1), padding.sum(-1)
-        if image_grid_thw is None and video_grid_thw is None:
-            positions = text_positions(padding, batch, past, tokens, types.device)
-            return (positions + deltas[:, None]).expand(3, -1, -1), deltas
         position_ids, following = mrope_positions(
             types,
             image_grid_thw,

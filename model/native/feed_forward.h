@@ -70,37 +70,52 @@ static void choose(Chosen *chosen, const int64_t *ids, const float *shares, int6
     }
 }
 
-static inline int64_t units_of(int64_t outputs) { return (outputs + ROWS - 1) / ROWS; }
-
-/* Outputs [16 * unit, ...) of gate and up, to the layer's block; rounded where torch would round */
+/* A unit's outputs of gate and up, to the layer's block; rounded where torch would round */
 static void enter_layer(const Layer *layer, int64_t unit, const float *block, int64_t hidden) {
     _Alignas(64) float gates[ROWS * ROWS], ups[ROWS * ROWS];
-    int64_t start = unit * ROWS, outputs = smaller(ROWS, layer->inner - start);
-    matrix_products(rows_from(layer->gate, start, hidden), hidden, outputs, block, layer->rows,
-                    layer->count, gates);
-    matrix_products(rows_from(layer->up, start, hidden), hidden, outputs, block, layer->rows,
-                    layer->count, ups);
+    Rows of = unit_rows(unit, layer->inner);
+    matrix_products(layer->gate, of, hidden, block, layer->rows, layer->count, gates);
+    matrix_products(layer->up, of, hidden, block, layer->rows, layer->count, ups);
     for (int64_t j = 0; j < layer->count; j++) {
         int64_t row = layer->rows ? layer->rows[j] : j;
-        for (int64_t o = 0; o < outputs; o++) {
+        for (int64_t o = 0; o < of.count; o++) {
             float gate = rounded(gates[o * ROWS + row]);
             float silu = rounded(gate / (1.0f + fast_exp(-gate)));
-            put(layer->between, layer->inner, row, start + o, silu * rounded(ups[o * ROWS + row]));
+            put(layer->between, layer->inner, row, row_of(of, o),
+                silu * rounded(ups[o * ROWS + row]));
         }
     }
 }
 
-/* sums (16, 16) += outputs [16 * unit, ...) of down */
+/* sums (16, 16) += a unit's outputs of down */
 static void leave_layer(const Layer *layer, int64_t unit, int64_t hidden, float *sums) {
     _Alignas(64) float tile[ROWS * ROWS];
-    int64_t start = unit * ROWS, outputs = smaller(ROWS, hidden - start);
-    matrix_products(rows_from(layer->down, start, layer->inner), layer->inner, outputs,
-                    layer->between, layer->rows, layer->count, tile);
+    Rows of = unit_rows(unit, hidden);
+    matrix_products(layer->down, of, layer->inner, layer->between, layer->rows, layer->count,
+                    tile);
     for (int64_t j = 0; j < layer->count; j++) {
         int64_t row = layer->rows ? layer->rows[j] : j;
         float share = layer->shares ? layer->shares[j] : 1.0f;
-        for (int64_t o = 0; o < outputs; o++) sums[o * ROWS + row] += share * tile[o * ROWS + row];
+        for (int64_t o = 0; o < of.count; o++)
+            sums[o * ROWS + row] += share * tile[o * ROWS + row];
     }
+}
+
+#define TOGETHER 16 /* units that leave the experts one after the other: each is read in one go */
+
+/* How many times so many units are taken together, of which threads get as many each */
+static inline int64_t groups_of(int64_t units) {
+    int64_t groups = (units + TOGETHER - 1) / TOGETHER;
+    return smaller(units, round_up(groups, thread_count()));
+}
+
+/* sums (16, 16) of each unit [begin, end), as `leave_layer` of all chosen experts, in order */
+static void leave_experts(const Chosen *chosen, int64_t begin, int64_t end, int64_t hidden,
+                          float sums[][ROWS * ROWS]) {
+    memset(sums, 0, (size_t)(end - begin) * sizeof *sums);
+    for (int64_t e = 0; e < chosen->count; e++)
+        for (int64_t unit = begin; unit < end; unit++)
+            leave_layer(chosen->layers + e, unit, hidden, sums[unit - begin]);
 }
 
 /* All of `enter_layer` for the chosen experts and then `more`, which may be NULL; a thread's part */

@@ -28,12 +28,13 @@ static void multiply_few(const T *x, Matrix weight, const T *bias, T *out, int64
 #pragma omp for schedule(static)
     for (int64_t unit = 0; unit < units_of(outputs); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
-        int64_t first = unit * ROWS, some = smaller(ROWS, outputs - first);
-        matrix_products(rows_from(weight, first, inputs), inputs, some, block, NULL, rows, tile);
+        Rows of = unit_rows(unit, outputs);
+        matrix_products(weight, of, inputs, block, NULL, rows, tile);
         for (int64_t row = 0; row < rows; row++)
-            for (int64_t o = 0; o < some; o++) {
-                float sum = tile[o * ROWS + row] + (bias ? load(bias[first + o]) : 0.0f);
-                out[row * outputs + first + o] = store(sum);
+            for (int64_t o = 0; o < of.count; o++) {
+                int64_t i = row_of(of, o);
+                float sum = tile[o * ROWS + row] + (bias ? load(bias[i]) : 0.0f);
+                out[row * outputs + i] = store(sum);
             }
     }
 }
@@ -118,15 +119,19 @@ int rotate(const T *x, int64_t stride, const float *cos, const float *sin, T *ou
 static void run_few(const Chosen *chosen, const float *block, T *out, int64_t rows,
                     int64_t hidden) {
     enter_layers(chosen, NULL, block, hidden);
+    int64_t units = units_of(hidden), groups = groups_of(units);
 #pragma omp for schedule(static)
-    for (int64_t unit = 0; unit < units_of(hidden); unit++) {
-        _Alignas(64) float sums[ROWS * ROWS] = {0};
-        int64_t first = unit * ROWS, some = smaller(ROWS, hidden - first);
-        for (int64_t e = 0; e < chosen->count; e++)
-            leave_layer(chosen->layers + e, unit, hidden, sums);
-        for (int64_t row = 0; row < rows; row++)
-            for (int64_t o = 0; o < some; o++)
-                out[row * hidden + first + o] = store(sums[o * ROWS + row]);
+    for (int64_t group = 0; group < groups; group++) {
+        _Alignas(64) float sums[TOGETHER][ROWS * ROWS];
+        int64_t begin = group * units / groups, end = (group + 1) * units / groups;
+        leave_experts(chosen, begin, end, hidden, sums);
+        for (int64_t unit = begin; unit < end; unit++) {
+            Rows of = unit_rows(unit, hidden);
+            for (int64_t row = 0; row < rows; row++)
+                for (int64_t o = 0; o < of.count; o++)
+                    out[row * hidden + row_of(of, o)] =
+                        store(sums[unit - begin][o * ROWS + row]);
+        }
     }
 }
 

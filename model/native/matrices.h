@@ -11,9 +11,9 @@ static inline void four_products(const T *v, int64_t v_outputs, const T *w, int6
                                  float out[4][ROWS * ROWS]) {
     if (v_outputs < ROWS || w_outputs < ROWS || n % DEPTH) {
         for (int side = 0; side < 2; side++) {
-            products(v, n, v_outputs, side ? right : left, NULL, ROWS, out[2 * side]);
+            products(v, n, n, v_outputs, side ? right : left, NULL, ROWS, out[2 * side]);
             if (w_outputs > 0)
-                products(w, n, w_outputs, side ? right : left, NULL, ROWS, out[2 * side + 1]);
+                products(w, n, n, w_outputs, side ? right : left, NULL, ROWS, out[2 * side + 1]);
         }
         return;
     }

@@ -9,6 +9,28 @@
 
 #define ROWS 16 /* outputs of a product, and vectors of a block */
 
+/* Rows of a matrix: first, first + step, ..., at most 16 */
+typedef struct {
+    int64_t first, step, count;
+} Rows;
+
+static inline int64_t units_of(int64_t outputs) { return (outputs + ROWS - 1) / ROWS; }
+
+/* The rows that one product computes, of a matrix with so many. For tiles they are spread evenly:
+   each then comes from memory as one long stream, which goes on with the next unit. Side by side,
+   several would share a page of memory and be read in turns, a tenth more slowly */
+static inline Rows unit_rows(int64_t unit, int64_t outputs) {
+    int64_t full = outputs / ROWS;
+    if (unit >= full) return (Rows){full * ROWS, 1, outputs - full * ROWS};
+#ifdef TILES
+    return (Rows){unit, full, ROWS};
+#else
+    return (Rows){unit * ROWS, 1, ROWS};
+#endif
+}
+
+static inline int64_t row_of(Rows rows, int64_t o) { return rows.first + o * rows.step; }
+
 #ifdef TILES
 #include <immintrin.h>
 #include <sys/syscall.h>
@@ -110,35 +132,39 @@ static inline void pack(const T *x, int64_t n, const int64_t *which, int64_t row
 }
 
 /* A tile that reaches beyond the matrix, filled up with zeros */
-static inline const T *edge(const T *w, int64_t n, int64_t rows, int64_t depth, T *copy) {
+static inline const T *edge(const T *w, int64_t stride, int64_t rows, int64_t depth, T *copy) {
     memset(copy, 0, ROWS * DEPTH * sizeof(T));
     for (int64_t r = 0; r < rows; r++)
-        memcpy(copy + r * DEPTH, w + r * n, (size_t)depth * sizeof(T));
+        memcpy(copy + r * DEPTH, w + r * stride, (size_t)depth * sizeof(T));
     return copy;
 }
 
-/* out (16, 16), outputs first = outputs up to 16 of a matrix times one block */
-static inline void products(const T *w, int64_t n, int64_t outputs, const float *block,
-                            const int64_t *which, int64_t rows, float *out) {
+/* out (16, 16), outputs first = up to 16 outputs of a matrix, whose rows of n values begin `stride`
+   apart, times one block */
+static inline void products(const T *w, int64_t n, int64_t stride, int64_t outputs,
+                            const float *block, const int64_t *which, int64_t rows, float *out) {
     (void)which, (void)rows;
     _Alignas(64) T copy[ROWS * DEPTH];
     int64_t i = 0;
     _tile_zero(0);
     _tile_zero(1);
     for (; outputs == ROWS && i + 2 * DEPTH <= n; i += 2 * DEPTH) { /* two sums: one waits less */
-        _tile_loadd(4, w + i, n * sizeof(T));
+        _tile_loadd(4, w + i, stride * sizeof(T));
         _tile_loadd(5, block + i / 2 * ROWS, 64);
         _tile_dpbf16ps(0, 4, 5);
-        _tile_loadd(6, w + i + DEPTH, n * sizeof(T));
+        _tile_loadd(6, w + i + DEPTH, stride * sizeof(T));
         _tile_loadd(7, block + (i + DEPTH) / 2 * ROWS, 64);
         _tile_dpbf16ps(1, 6, 7);
     }
     for (; i < n; i += DEPTH) {
-        _tile_loadd(4, edge(w + i, n, outputs, smaller(DEPTH, n - i), copy), 64);
+        if (outputs == ROWS && i + DEPTH <= n)
+            _tile_loadd(4, w + i, stride * sizeof(T));
+        else
+            _tile_loadd(4, edge(w + i, stride, outputs, smaller(DEPTH, n - i), copy), 64);
         _tile_loadd(5, block + i / 2 * ROWS, 64);
         _tile_dpbf16ps(0, 4, 5);
     }
-    float *more = (float[ROWS * ROWS]){0};
+    _Alignas(64) float more[ROWS * ROWS];
     _tile_stored(0, out, 64);
     _tile_stored(1, more, 64);
     for (int j = 0; j < ROWS * ROWS; j++) out[j] += more[j];
@@ -200,10 +226,10 @@ DOTS(dot2x4, 2, 4)
 #undef DOTS
 
 #ifndef TILES
-/* out (16, 16), outputs first = outputs up to 16 of a matrix times rows `which` of a block, or the
-   first ones if it is NULL */
-static inline void products(const T *w, int64_t n, int64_t outputs, const float *block,
-                            const int64_t *which, int64_t rows, float *out) {
+/* out (16, 16), outputs first = up to 16 outputs of a matrix, whose rows of n values begin `stride`
+   apart, times rows `which` of a block, or the first ones if it is NULL */
+static inline void products(const T *w, int64_t n, int64_t stride, int64_t outputs,
+                            const float *block, const int64_t *which, int64_t rows, float *out) {
     const float *x[ROWS];
     int64_t column[ROWS];
     for (int64_t r = 0; r < rows; r++) {
@@ -214,9 +240,9 @@ static inline void products(const T *w, int64_t n, int64_t outputs, const float 
         for (int64_t o = 0; o < outputs; o += 2) {
             float sums[2];
             if (o + 1 < outputs)
-                dot2x1((const T *[]){w + o * n, w + (o + 1) * n}, x, n, sums);
+                dot2x1((const T *[]){w + o * stride, w + (o + 1) * stride}, x, n, sums);
             else
-                dot1x1((const T *[]){w + o * n}, x, n, sums);
+                dot1x1((const T *[]){w + o * stride}, x, n, sums);
             for (int64_t j = 0; j < 2 && o + j < outputs; j++)
                 out[(o + j) * ROWS + column[0]] = sums[j];
         }
@@ -224,7 +250,7 @@ static inline void products(const T *w, int64_t n, int64_t outputs, const float 
     }
     for (int64_t r = rows; r % 4; r++) column[r] = column[r - 1], x[r] = x[r - 1];
     for (int64_t o = 0; o < outputs; o += 2) {
-        const T *two_rows[] = {w + o * n, w + (o + 1) * n};
+        const T *two_rows[] = {w + o * stride, w + (o + 1) * stride};
         for (int64_t r = 0; r < rows; r += 4) {
             float sums[8];
             if (o + 1 < outputs)

@@ -13,8 +13,10 @@
 #ifdef _OPENMP
 #include <omp.h>
 static inline int thread_number(void) { return omp_get_thread_num(); }
+static inline int thread_count(void) { return omp_get_num_threads(); }
 #else
 static inline int thread_number(void) { return 0; }
+static inline int thread_count(void) { return 1; }
 #endif
 
 /* A matrix, row-major: elements, or, if it has scales (outputs), integers */
@@ -80,11 +82,11 @@ static inline const T *elements(Matrix matrix, int64_t first, int64_t rows, int6
 
 #ifdef TILES
 /* (rows, depth) integers, at most 16 and 64, as two tiles; what they lack is zero */
-static inline void widen_tiles(const int8_t *w, int64_t n, int64_t rows, int64_t depth,
+static inline void widen_tiles(const int8_t *w, int64_t stride, int64_t rows, int64_t depth,
                                T tiles[2][ROWS * DEPTH]) {
     for (int64_t r = 0; r < rows; r++) {
         int8_t padded[2 * DEPTH];
-        const int8_t *row = w + r * n;
+        const int8_t *row = w + r * stride;
         if (depth < 2 * DEPTH) {
             memset(padded, 0, sizeof padded);
             row = memcpy(padded, row, (size_t)depth);
@@ -99,8 +101,8 @@ static inline void widen_tiles(const int8_t *w, int64_t n, int64_t rows, int64_t
     }
 }
 
-/* out (16, 16) = integers (outputs, n) times one block, outputs first */
-static inline void integer_products(const int8_t *w, int64_t n, int64_t outputs,
+/* out (16, 16) = integers, rows of n that begin `stride` apart, times one block, outputs first */
+static inline void integer_products(const int8_t *w, int64_t n, int64_t stride, int64_t outputs,
                                     const float *block, const int64_t *which, int64_t rows,
                                     float *out) {
     (void)which, (void)rows;
@@ -108,7 +110,7 @@ static inline void integer_products(const int8_t *w, int64_t n, int64_t outputs,
     if (outputs < ROWS) memset(tiles, 0, sizeof tiles);
     _tile_zero(0);
     for (int64_t i = 0; i < n; i += 2 * DEPTH) {
-        widen_tiles(w + i, n, outputs, smaller(2 * DEPTH, n - i), tiles);
+        widen_tiles(w + i, stride, outputs, smaller(2 * DEPTH, n - i), tiles);
         for (int64_t half = 0; half < 2 && i + half * DEPTH < n; half++) {
             _tile_loadd(4, tiles[half], 64);
             _tile_loadd(5, block + (i + half * DEPTH) / 2 * ROWS, 64);
@@ -165,8 +167,9 @@ INTEGER_DOTS(integers4, 4)
 #undef FIRST
 #undef SECOND
 
-/* out (16, 16) = integers (outputs, n) times rows `which` of a block, or the first ones */
-static inline void integer_products(const int8_t *w, int64_t n, int64_t outputs,
+/* out (16, 16) = integers, rows of n that begin `stride` apart, times rows `which` of a block, or
+   the first ones */
+static inline void integer_products(const int8_t *w, int64_t n, int64_t stride, int64_t outputs,
                                     const float *block, const int64_t *which, int64_t rows,
                                     float *out) {
     for (int64_t o = 0; o < outputs; o++) {
@@ -177,9 +180,9 @@ static inline void integer_products(const int8_t *w, int64_t n, int64_t outputs,
             int64_t some = rows - r < 4 ? 1 : 4;
             for (int64_t j = 0; j < some; j++) x[j] = block + (which ? which[r + j] : r + j) * n;
             if (some == 4)
-                integers4(w + o * n, x, n, sums);
+                integers4(w + o * stride, x, n, sums);
             else
-                integers1(w + o * n, x, n, sums);
+                integers1(w + o * stride, x, n, sums);
             for (int64_t j = 0; j < some; j++)
                 out[o * ROWS + (which ? which[r + j] : r + j)] = sums[j];
         }
@@ -187,14 +190,15 @@ static inline void integer_products(const int8_t *w, int64_t n, int64_t outputs,
 }
 #endif
 
-/* As `products` */
-static inline void matrix_products(Matrix matrix, int64_t n, int64_t outputs, const float *block,
+/* As `products`, of some rows of a matrix of rows of n values */
+static inline void matrix_products(Matrix matrix, Rows of, int64_t n, const float *block,
                                    const int64_t *which, int64_t rows, float *out) {
+    matrix = rows_from(matrix, of.first, n);
     if (!matrix.scale) {
-        products(matrix.values, n, outputs, block, which, rows, out);
+        products(matrix.values, n, of.step * n, of.count, block, which, rows, out);
         return;
     }
-    integer_products(matrix.values, n, outputs, block, which, rows, out);
-    for (int64_t o = 0; o < outputs; o++)
-        for (int64_t r = 0; r < ROWS; r++) out[o * ROWS + r] *= matrix.scale[o];
+    integer_products(matrix.values, n, of.step * n, of.count, block, which, rows, out);
+    for (int64_t o = 0; o < of.count; o++)
+        for (int64_t r = 0; r < ROWS; r++) out[o * ROWS + r] *= matrix.scale[o * of.step];
 }

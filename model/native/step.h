@@ -67,19 +67,18 @@ static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) 
     int64_t q_units = units_of(q_size), kv_units = units_of(kv_size);
     const Matrix weights[] = {layer->q, layer->k, layer->v};
     const T *biases[] = {layer->q_bias, layer->k_bias, layer->v_bias};
-    const int64_t starts[] = {0, q_size, q_size + kv_size, size};
+    const int64_t starts[] = {0, q_size, q_size + kv_size}, sizes[] = {q_size, kv_size, kv_size};
 #pragma omp for schedule(static)
     for (int64_t unit = 0; unit < q_units + 2 * kv_units; unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
         int which = (unit >= q_units) + (unit >= q_units + kv_units);
-        int64_t first = (which ? (unit - q_units) % kv_units : unit) * ROWS;
-        int64_t outputs = smaller(ROWS, starts[which + 1] - starts[which] - first);
-        matrix_products(rows_from(weights[which], first, d->hidden), d->hidden, outputs, s->block,
-                        NULL, s->rows, tile);
+        Rows of = unit_rows(which ? (unit - q_units) % kv_units : unit, sizes[which]);
+        matrix_products(weights[which], of, d->hidden, s->block, NULL, s->rows, tile);
         for (int64_t row = 0; row < s->rows; row++)
-            for (int64_t o = 0; o < outputs; o++) {
-                float bias = biases[which] ? load(biases[which][first + o]) : 0.0f;
-                s->qkv[row * size + starts[which] + first + o] = store(tile[o * ROWS + row] + bias);
+            for (int64_t o = 0; o < of.count; o++) {
+                int64_t i = row_of(of, o);
+                float bias = biases[which] ? load(biases[which][i]) : 0.0f;
+                s->qkv[row * size + starts[which] + i] = store(tile[o * ROWS + row] + bias);
             }
     }
 }
@@ -149,12 +148,11 @@ static void add_attended(const Decoder *d, const Step *s, const DecoderLayer *la
 #pragma omp for schedule(static)
     for (int64_t unit = 0; unit < units_of(d->hidden); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
-        int64_t first = unit * ROWS, outputs = smaller(ROWS, d->hidden - first);
-        matrix_products(rows_from(layer->o, first, inputs), inputs, outputs, s->block, NULL,
-                        s->rows, tile);
+        Rows of = unit_rows(unit, d->hidden);
+        matrix_products(layer->o, of, inputs, s->block, NULL, s->rows, tile);
         for (int64_t row = 0; row < s->rows; row++)
-            for (int64_t o = 0; o < outputs; o++) {
-                T *x = s->x + row * d->hidden + first + o;
+            for (int64_t o = 0; o < of.count; o++) {
+                T *x = s->x + row * d->hidden + row_of(of, o);
                 *x = store(load(*x) + rounded(tile[o * ROWS + row]));
             }
     }
@@ -165,12 +163,12 @@ static void score_experts(const Decoder *d, const Step *s, const DecoderLayer *l
 #pragma omp for schedule(static)
     for (int64_t unit = 0; unit < units_of(d->experts); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
-        int64_t first = unit * ROWS, outputs = smaller(ROWS, d->experts - first);
-        products(layer->router + first * d->hidden, d->hidden, outputs, s->block, NULL, s->rows,
-                 tile);
+        Rows of = unit_rows(unit, d->experts);
+        matrix_products((Matrix){layer->router, NULL}, of, d->hidden, s->block, NULL, s->rows,
+                        tile);
         for (int64_t row = 0; row < s->rows; row++)
-            for (int64_t o = 0; o < outputs; o++)
-                s->logits[row * d->experts + first + o] = tile[o * ROWS + row];
+            for (int64_t o = 0; o < of.count; o++)
+                s->logits[row * d->experts + row_of(of, o)] = tile[o * ROWS + row];
     }
 }
 
@@ -211,20 +209,25 @@ static void plan_feed_forward(const Decoder *d, Step *s, const DecoderLayer *lay
 
 /* x += what the experts and the layer for all rows make of it */
 static void add_feed_forward(const Decoder *d, const Step *s, const DecoderLayer *layer) {
+    int64_t units = units_of(d->hidden), groups = groups_of(units);
 #pragma omp for schedule(static)
-    for (int64_t unit = 0; unit < units_of(d->hidden); unit++) {
-        _Alignas(64) float routed[ROWS * ROWS] = {0}, common[ROWS * ROWS] = {0};
-        int64_t first = unit * ROWS, outputs = smaller(ROWS, d->hidden - first);
-        for (int64_t e = 0; e < s->chosen.count; e++)
-            leave_layer(s->chosen.layers + e, unit, d->hidden, routed);
-        leave_layer(&s->all, unit, d->hidden, common);
-        for (int64_t row = 0; row < s->rows; row++)
-            for (int64_t o = 0; o < outputs; o++) {
-                T *x = s->x + row * d->hidden + first + o;
-                float sum = rounded(common[o * ROWS + row]);
-                if (layer->router) sum = rounded(rounded(routed[o * ROWS + row]) + sum);
-                *x = store(load(*x) + sum);
-            }
+    for (int64_t group = 0; group < groups; group++) {
+        _Alignas(64) float routed[TOGETHER][ROWS * ROWS], common[ROWS * ROWS];
+        int64_t begin = group * units / groups, end = (group + 1) * units / groups;
+        leave_experts(&s->chosen, begin, end, d->hidden, routed);
+        for (int64_t unit = begin; unit < end; unit++) {
+            Rows of = unit_rows(unit, d->hidden);
+            memset(common, 0, sizeof common);
+            leave_layer(&s->all, unit, d->hidden, common);
+            for (int64_t row = 0; row < s->rows; row++)
+                for (int64_t o = 0; o < of.count; o++) {
+                    T *x = s->x + row * d->hidden + row_of(of, o);
+                    float sum = rounded(common[o * ROWS + row]);
+                    if (layer->router)
+                        sum = rounded(rounded(routed[unit - begin][o * ROWS + row]) + sum);
+                    *x = store(load(*x) + sum);
+                }
+        }
     }
 }
 

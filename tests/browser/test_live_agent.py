@@ -42,7 +42,7 @@ button { font: inherit; padding: 9px 18px; border: 0; border-radius: 6px; backgr
          color: #fff }
 </style><header></header><main id="m"></main><script>
 const screens = {Orders: ["New order", "History", "Settings"],
-  "New order": ["Pizza", "Salad", "Coffee"], Coffee: ["Confirm", "Cancel"], Confirm: []};
+  "New order": ["Pizza", "Coffee", "Salad"], Coffee: ["Confirm", "Cancel"], Confirm: []};
 function show(name) {
   document.querySelector("header").textContent = name;
   m.replaceChildren(...screens[name].map((label) => {

@@ -200,7 +200,12 @@ const beginWith = async (id) => {
 // Put a kept conversation on the page: its text at once, its files as soon as they are opened. What
 // is being answered there is stopped first.
 const open = async (id, isFirst = false) => {
-  const entry = await read(id);
+  let entry = await read(id);
+  // files that were not kept yet when the page was left: the server still has them
+  if (entry && !entry.is_deleted) {
+    await keepFiles(entry);
+    entry = await read(id);
+  }
   // the page may have been cleared before this was there
   if (isFirst && settings(sessionStorage, CURRENT) !== id) return;
   if (!entry || entry.is_deleted) return isFirst && setCurrent("");

@@ -150,10 +150,11 @@ def test_stop_ends_a_regeneration_and_continue_goes_on(
 
 @pytest.mark.slow
 def test_the_buttons_rest_while_an_answer_is_written_and_fit_a_phone(
-    visitor: Visitor, url: str
+    visitor: Visitor, url: str, backend: Counts
 ) -> None:
     phone, other = open_chat(visitor, url, width=390), open_chat(visitor, url)
     ask(other, "mine")
+    wait_until(lambda: len(backend.questions) == 1)
     ask(phone, "first")
     expect_answer(phone, 2)
     ask(phone, "slow")

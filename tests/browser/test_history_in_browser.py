@@ -123,6 +123,22 @@ def read_store(page: Page) -> dict[str, int]:
     )
 
 
+def kept_answers(page: Page) -> list[str]:
+    """Return the answers that the browser has stored."""
+    return page.evaluate(
+        """async () => {
+          const ended = (request) => new Promise((done) => {
+            request.onsuccess = () => done(request.result);
+          });
+          const database = await ended(indexedDB.open("sightline", 1));
+          const entries = await ended(database.transaction("conversations")
+            .objectStore("conversations").getAll());
+          database.close();
+          return entries.flatMap((entry) => entry.record.turns.map((turn) => turn.answer));
+        }"""
+    )
+
+
 @pytest.fixture(autouse=True)
 def records_come_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(chat, "RECORD_INTERVAL_S", 0.1)
@@ -158,6 +174,8 @@ def test_a_refresh_and_a_new_server_lose_nothing(
     ask(page, "Where is it?", make_image(tmp_path / "screen.png"))
     page.wait_for_selector("#log sightline-overlay")
     expect(page.locator("#history-panel .count")).to_have_text("(1)")
+    # what is shown is stored a moment later
+    visitor.wait_until(lambda: all(kept_answers(page)))
 
     page.reload()
     page.wait_for_selector("#log sightline-overlay")

@@ -421,6 +421,8 @@ def test_each_picture_has_its_own_targets_and_words_turn_to_theirs(
     target = overlay.locator(".target")
     expect(target).to_have_attribute("data-target", "1")
     expect(overlay.get_by_label("Picture", exact=True)).to_have_value("0")
+    # the complete answer is another view, which begins with its first picture
+    expect(page.locator("#prompt [aria-label=Submit]")).to_be_visible()
     overlay.get_by_role("button", name="Next picture").click()
     expect(target).to_have_attribute("data-target", "2")
     page.locator("#log a[href='#target-1']").hover()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from threading import Event, Thread
 
 # numbers of glibc's <malloc.h>
@@ -18,15 +19,21 @@ LARGE_BLOCK_BYTES = 1024 * 1024
 RETURN_INTERVAL_S = 15.0
 
 
+def _function_of_glibc(name: str) -> Callable[..., int] | None:
+    try:
+        return getattr(ctypes.CDLL("libc.so.6"), name)
+    except (OSError, AttributeError):
+        return None
+
+
 def keep_memory_together() -> bool:
     """Let threads share heaps, and large blocks go back to the system when they are freed.
 
     Call before threads are started. False where the C library is another one than glibc, whose
     allocators are left alone.
     """
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
+    mallopt = _function_of_glibc("mallopt")
+    if mallopt is None:
         return False
     shared = mallopt(M_ARENA_MAX, ARENAS)
     returned = mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
@@ -39,9 +46,8 @@ def return_freed_memory(interval_s: float = RETURN_INTERVAL_S) -> Event | None:
     Returns:
         Set it to end that. None where the C library is another one than glibc.
     """
-    try:
-        trim = ctypes.CDLL("libc.so.6").malloc_trim
-    except (OSError, AttributeError):
+    trim = _function_of_glibc("malloc_trim")
+    if trim is None:
         return None
     ended = Event()
 

@@ -248,20 +248,26 @@ def read_turn(turn: Turn, pictures: Sequence[Picture]) -> Result:
     return add_scores(result, turn.answer, tokens)
 
 
+def default_picture(turn: Turn, pictures: Sequence[Picture]) -> int | None:
+    """Return which picture a box is on where the answer does not say; None for the first.
+
+    The one that somebody has chosen, else the one that the question names last, else the newest.
+    """
+    if turn.default_image is not None:
+        return turn.default_image
+    if any(picture.is_earlier for picture in pictures):
+        return 0
+    return last_named(turn.text, [picture.place for picture in pictures])
+
+
 def _parse_answer(turn: Turn, pictures: Sequence[Picture]) -> Result:
-    places = [picture.place for picture in pictures]
-    default = turn.default_image
-    if default is None and any(picture.is_earlier for picture in pictures):
-        default = 0
-    if default is None:
-        default = last_named(turn.text, places)
     return parse(
         turn.answer,
         image_sizes=[picture.image.size for picture in pictures],
         convention=turn.convention,
         model_size=[picture.sent_size or picture.image.size for picture in pictures],
-        places=places,
-        default_image=default,
+        places=[picture.place for picture in pictures],
+        default_image=default_picture(turn, pictures),
     )
 
 

@@ -51,7 +51,7 @@ SCRIPTS = (
 # for the event that answers questions: one that was sent while the page was being cleared goes to
 # the conversation after it
 ASKED = """async (...given) => {
-  await sightline.untilCleared();
+  await sightline.untilCleared?.(); // before the list is there, nothing is being cleared
   document.dispatchEvent(new Event("sightline:asked"));
   return given;
 }"""

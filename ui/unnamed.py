@@ -7,8 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from grounding import last_named
-from ui.conversation import pictures_in_question
+from ui.conversation import default_picture, pictures_in_question
 from ui.dialogue import Dialogue
 from ui.marking import give_unnamed, has_unnamed
 from ui.wiring import AT_ONCE
@@ -45,12 +44,9 @@ def offer(dialogue: Dialogue) -> gr.Dropdown:
     pictures = pictures_in_question(path)
     if not path or not has_unnamed(path[-1], pictures):
         return gr.Dropdown(visible=False)
-    chosen = path[-1].default_image
-    if chosen is None:  # as the answer was read
-        chosen = last_named(path[-1].text, [picture.place for picture in pictures]) or 0
     return gr.Dropdown(
         choices=[(picture.name, index) for index, picture in enumerate(pictures)],
-        value=chosen,
+        value=default_picture(path[-1], pictures) or 0,
         visible=True,
     )
 

@@ -202,7 +202,7 @@ const beginWith = async (id) => {
 const open = async (id, isFirst = false) => {
   let entry = await read(id);
   // files that were not kept yet when the page was left: the server still has them
-  if (entry && !entry.is_deleted) {
+  if (isFirst && entry && !entry.is_deleted) {
     await keepFiles(entry);
     entry = await read(id);
   }

@@ -57,6 +57,7 @@ class SlowLine:
 
     def __init__(self, page: Page, name: str, event: str) -> None:
         self.held: list[Route] = []
+        self._page = page
         self._numbers = page.evaluate(
             """([name, event]) => {
               const { components, dependencies } = window.gradio_config;
@@ -73,6 +74,10 @@ class SlowLine:
             self.held.append(route)
         else:
             route.continue_()
+
+    def wait_until_held(self) -> None:
+        # a request is told of while Playwright is asked something
+        wait_until(lambda: self._page.title() and self.held)
 
     def let_go(self) -> None:
         for route in self.held:
@@ -109,7 +114,7 @@ def test_a_question_sent_right_after_clearing_begins_the_new_conversation(
     page = open_chat(visitor, url)
     line = SlowLine(page, name, event)
     page.locator(button).click()
-    wait_until(lambda: page.title() and line.held)
+    line.wait_until_held()
     ask(page, "second")
     page.wait_for_timeout(500)
     line.let_go()
@@ -123,7 +128,7 @@ def test_what_is_typed_right_after_new_stays(visitor: Visitor, url: str) -> None
     page.locator("#prompt textarea").fill("left")
     line = SlowLine(page, "new-conversation", "click")
     page.locator("#new-conversation").click()
-    wait_until(lambda: page.title() and line.held)
+    line.wait_until_held()
     expect(page.locator("#prompt textarea")).to_have_value("")
     page.locator("#prompt textarea").fill("third")
     line.let_go()
@@ -138,7 +143,7 @@ def test_what_is_typed_and_attached_right_after_a_question_stays(
     page = open_chat(visitor, url)
     line = SlowLine(page, "prompt", "submit")
     ask(page, "second")
-    wait_until(lambda: page.title() and line.held)
+    line.wait_until_held()
     expect(page.locator("#prompt textarea")).to_have_value("")
     page.locator("#prompt textarea").fill("third")
     page.locator("#prompt input[type=file]").set_input_files(SCREENSHOT)
@@ -202,7 +207,7 @@ def test_an_older_new_does_not_end_what_is_opened_later(visitor: Visitor, url: s
     line = SlowLine(page, "history", "restore")
     page.locator("#history-panel .fold").click()
     page.locator("#history-panel li .open").click()
-    wait_until(lambda: page.title() and line.held)
+    line.wait_until_held()
     # longer than what a press of New waits for the end of an opening
     page.wait_for_timeout(5_000)
     expect(page.locator("#prompt")).to_have_js_property("inert", True)

@@ -172,7 +172,7 @@ def test_new_on_a_page_that_is_not_complete_yet_is_not_undone(visitor: Visitor, 
         return request;
       };
     """)
-    page.reload()
+    visitor.reload(page)
     page.get_by_role("tab", name="Chat").click()
     page.locator("#new-conversation").click()
     page.wait_for_timeout(5_000)

@@ -322,7 +322,7 @@ def test_a_screenshot_is_attached_whole_and_a_change_of_mind_is_silent(
 def test_without_a_way_to_take_one_there_is_no_button(url: str, visitor: Visitor) -> None:
     page = visitor.open(url)
     page.context.add_init_script("delete MediaDevices.prototype.getDisplayMedia")
-    page.reload()
+    visitor.reload(page)
     page.wait_for_selector("#start")
     assert page.get_by_role("button", name="Take a screenshot").count() == 0
 

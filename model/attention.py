@@ -123,6 +123,25 @@ def attend_rows(q: Tensor, k: Tensor, v: Tensor, caches: CacheBatch, layer: int)
     )
 
 
+def attend_cached(
+    q: Tensor, k: Tensor, v: Tensor, cache: KVCache | CacheBatch, layer: int
+) -> Tensor:
+    """Let one token of each conversation attend to what is stored of it, and store it too.
+
+    Args:
+        q: (B, H, 1, D).
+        k: (B, K, 1, D), to be appended; so is ``v``.
+        cache: of B conversations.
+        layer: whose keys and values.
+
+    Returns:
+        (B, H, 1, D).
+    """
+    if isinstance(cache, CacheBatch):
+        return attend_rows(q, k, v, cache, layer)
+    return attend(q, *cache.append(layer, k, v), None)
+
+
 class Glm4vMoeAttention(nn.Module):
     """Causal self-attention of one decoder layer: biases on q, k and v, RoPE on half of a head."""
 
@@ -161,11 +180,9 @@ class Glm4vMoeAttention(nn.Module):
             out: (B, T, C).
             weights: (B, H, T, S) or None.
         """
-        q, k, v = (self._heads(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
-        q, k = rotate_heads(q, k, *rope)
+        q, k, v = self.project(x, rope)
         if isinstance(cache, CacheBatch):
-            out = attend_rows(q, k, v, cache, self.layer)
-            return self.o_proj(out.transpose(1, 2).flatten(2)), None
+            return self.merge(attend_cached(q, k, v, cache, self.layer)), None
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
         dropout = self.dropout if self.training else 0.0
@@ -173,7 +190,16 @@ class Glm4vMoeAttention(nn.Module):
             out, weights = attend_reference(q, k, v, mask, dropout)
         else:
             out, weights = attend(q, k, v, mask, dropout), None
-        return self.o_proj(out.transpose(1, 2).flatten(2)), weights
+        return self.merge(out), weights
+
+    def project(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, C) -> turned queries (B, H, T, D), turned keys and values (B, K, T, D)."""
+        q, k, v = (self._heads(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
+        return *rotate_heads(q, k, *rope), v
+
+    def merge(self, out: Tensor) -> Tensor:
+        """(B, H, T, D) of all heads -> (B, T, C)."""
+        return self.o_proj(out.transpose(1, 2).flatten(2))
 
     def _heads(self, x: Tensor) -> Tensor:
         """(B, T, heads * D) -> (B, heads, T, D)."""

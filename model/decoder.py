@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from model.attention import Glm4vMoeAttention, attention_mask_of
 from model.cache import CacheBatch, KVCache
 from model.config import Glm4vMoeConfig, Glm4vMoeTextConfig
+from model.graphed_step import graphed_step_for
 from model.layers import GatedMLP, RMSNorm
 from model.moe import MoE
 from model.native.step import step_for
@@ -42,8 +43,20 @@ class Glm4vMoeDecoderLayer(nn.Module):
         attended, weights = self.self_attn(
             self.input_layernorm(x), rope, mask, past_key_values, output_attentions
         )
-        x = x + attended
-        return x + self.mlp(self.post_attention_layernorm(x)), weights
+        return self._feed_forward(x + attended), weights
+
+    def before_attention(
+        self, x: Tensor, rope: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, T, C) -> q (B, H, T, D), k and v (B, K, T, D): what `forward` does up to there."""
+        return self.self_attn.project(self.input_layernorm(x), rope)
+
+    def after_attention(self, x: Tensor, attended: Tensor) -> Tensor:
+        """What `forward` does from there: (B, T, C) it was given, (B, H, T, D) -> (B, T, C)."""
+        return self._feed_forward(x + self.self_attn.merge(attended))
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        return x + self.mlp(self.post_attention_layernorm(x))
 
 
 class Glm4vMoeTextModel(nn.Module):
@@ -149,13 +162,18 @@ class Glm4vMoeTextModel(nn.Module):
     def _step(
         self, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache | CacheBatch | None
     ) -> Tensor | None:
-        """Layers and norm in one call, (B, 1, C) -> (B, 1, C); None if they have to run one by one.
+        """Layers and norm, (B, 1, C) -> (B, 1, C), faster; None if they have to run one by one.
 
         One token of the bundled 16 M decoder takes half of the time: median 1.28 ms instead of 2.7
         on two cores.
         """
-        step = None if cache is None or self.training else step_for(self, x)
-        slots = None if step is None or cache is None else cache.slots(len(x), x.dtype)
+        if cache is None or self.training:
+            return None
+        graphed = graphed_step_for(self, x, rope)
+        if graphed is not None:
+            return graphed.run(x, rope, cache)
+        step = step_for(self, x)
+        slots = None if step is None else cache.slots(len(x), x.dtype)
         return None if step is None or slots is None else step.run(x, rope, slots)
 
 

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model import native
+from model.watch import Watch, WrappedError
 
 if TYPE_CHECKING:
     from model.decoder import Glm4vMoeTextModel
@@ -82,16 +83,16 @@ class DecoderStep:
     """
 
     def __init__(self, model: Glm4vMoeTextModel, kernels: native.Kernels) -> None:
-        self._modules: list[tuple[dict[str, Any], str, Any]] = []
-        self._tensors: list[tuple[dict[str, Any], str, Any, int]] = []
-        self._hooks: list[dict[int, Any]] = []
         self.dtype = model.norm.weight.dtype
         config = model.config
         dim = config.head_dim
         if config.n_group > 1 or dim is None or dim > MAX_HEAD_DIM:
             raise UnfitError
         self.kernels = kernels
-        self._watch(model)
+        try:
+            self._watch = Watch(model)
+        except WrappedError as error:
+            raise UnfitError from error
         layers = (_Layer * len(model.layers))(*(self._describe(layer) for layer in model.layers))
         self._decoder = _Decoder(
             layers,
@@ -109,21 +110,18 @@ class DecoderStep:
             config.routed_scaling_factor,
             int(config.norm_topk_prob),
         )
-        self._nbytes = sum(tensor.nbytes for _, _, tensor, _ in self._tensors)
+        self._nbytes = self._watch.nbytes
         self._step = kernels.compiled.step
         self._step.argtypes = [POINTER(_Decoder), *[c_void_p] * 6, c_int64, c_int]
         self._step.restype = c_int
 
     def is_current(self) -> bool:
         """Whether the model is still what it was: nothing moved or replaced."""
-        return all(owner[name] is module for owner, name, module in self._modules) and all(
-            owner[name] is tensor and tensor.data_ptr() == address
-            for owner, name, tensor, address in self._tensors
-        )
+        return self._watch.is_current()
 
-    def is_watched(self) -> bool:
+    def is_hooked(self) -> bool:
         """Whether somebody wants to be called when a layer runs."""
-        return any(self._hooks)
+        return self._watch.is_hooked()
 
     def run(
         self, x: Tensor, rope: tuple[Tensor, Tensor], slots: Sequence[tuple[int, int]]
@@ -155,25 +153,13 @@ class DecoderStep:
         native._check(status)
         return out
 
-    def _watch(self, module: nn.Module) -> None:
-        """Note the modules inside and their hooks, to see when one is replaced or added."""
-        self._hooks += [module._forward_hooks, module._forward_pre_hooks]
-        if "forward" in module.__dict__:  # wrapped, by accelerate for example
-            raise UnfitError
-        for name, child in module._modules.items():
-            if child is not None:
-                self._modules.append((module._modules, name, child))
-                self._watch(child)
-
     def _pointer(self, module: nn.Module, name: str, dtype: torch.dtype | None = None) -> int:
         """Return where a parameter or buffer lies; 0 if the module has none of this name."""
-        owner = module._buffers if name in module._buffers else module._parameters
-        tensor = owner[name]
+        tensor = self._watch.add_tensor(module, name)
         if tensor is None:
             return 0
         if not native._is_plain(tensor, dtype or self.dtype) or not tensor.is_contiguous():
             raise UnfitError
-        self._tensors.append((owner, name, tensor, tensor.data_ptr()))
         return tensor.data_ptr()
 
     def _matrix(self, module: nn.Module, name: str = "weight") -> _Matrix:
@@ -257,4 +243,4 @@ def step_for(model: Glm4vMoeTextModel, x: Tensor) -> DecoderStep | None:
             _steps.pop(model, None)
             _unfit[model] = address
             return None
-    return None if step.is_watched() else step
+    return None if step.is_hooked() else step

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from no_values import forget_values
 from tiny import randomize, tiny_config
-from torch import Tensor, nn
+from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
@@ -59,17 +60,6 @@ def model() -> Model:
 def no_values() -> Iterator[None]:
     with FakeTensorMode(), torch.inference_mode():
         yield
-
-
-def forget_values(model: Model) -> None:
-    for module in model.modules():
-        for name, parameter in module._parameters.items():
-            if parameter is not None:
-                fake = torch.empty(parameter.shape, dtype=parameter.dtype)
-                module._parameters[name] = nn.Parameter(fake, requires_grad=False)
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                module._buffers[name] = torch.empty(buffer.shape, dtype=buffer.dtype)
 
 
 def started(model: Model, lengths: list[int]) -> list[KVCache]:

@@ -175,6 +175,16 @@ _steps: weakref.WeakKeyDictionary[Glm4vMoeTextModel, GraphedStep] = weakref.Weak
 _unfit: weakref.WeakKeyDictionary[Glm4vMoeTextModel, int] = weakref.WeakKeyDictionary()
 
 
+def _can_be_recorded(model: Glm4vMoeTextModel, device: torch.device) -> bool:
+    """Whether all of it lies there, and is computed without waiting for the device.
+
+    Experts in 8-bit integers are computed one after the other (`model.quantization.run_experts`).
+    """
+    return all(parameter.device == device for parameter in model.parameters()) and not any(
+        buffer.dtype == torch.int8 for buffer in model.buffers()
+    )
+
+
 def graphed_step_for(
     model: Glm4vMoeTextModel, x: Tensor, rope: tuple[Tensor, Tensor]
 ) -> GraphedStep | None:
@@ -192,8 +202,9 @@ def graphed_step_for(
     try:
         step = _steps.get(model)
         if step is None or not step.is_current():
-            if any(parameter.device != x.device for parameter in model.parameters()):
-                raise WrappedError
+            if not _can_be_recorded(model, x.device):
+                _unfit[model] = address
+                return None
             step = _steps[model] = GraphedStep(model, CudaRecorder())
         if step.is_hooked():
             return None

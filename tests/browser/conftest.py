@@ -25,7 +25,7 @@ from ui.wiring import worker_threads
 
 ROOT = Path(__file__).parents[2]
 # two processes of tests share two cores with their browsers and models
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=30_000)
 
 
 @pytest.fixture(scope="session")

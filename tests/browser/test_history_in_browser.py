@@ -140,11 +140,8 @@ def kept_answers(page: Page) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def records_come_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def records_come_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat, "RECORD_INTERVAL_S", 0.1)
-    expect.set_options(timeout=TIMEOUT_MS)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
@@ -218,7 +215,7 @@ def test_an_answer_that_was_being_written_is_stopped_and_never_gets_into_another
     page.wait_for_function(
         "() => document.querySelector('#history-panel .count').textContent == '(2)'"
     )
-    page.wait_for_timeout(400)
+    visitor.wait_until(lambda: any("item9" in answer for answer in kept_answers(page)))
     page.reload()
     came = answer(page, "item9")
     expect(page.locator("#log")).to_contain_text("Stopped when the page was left.")

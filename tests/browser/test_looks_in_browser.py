@@ -259,7 +259,10 @@ def test_screen_readers_and_weak_eyes_find_no_obstacle(
     options = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
 
     def check(what: str) -> None:
-        page.wait_for_timeout(500)  # colours change by degrees
+        # colours change by degrees
+        page.wait_for_function(
+            "document.getAnimations().every((each) => !(each instanceof CSSTransition))"
+        )
         for found in axe.run(page, options=options).response["violations"]:
             if found["impact"] in ("serious", "critical"):
                 places = [node["target"] for node in found["nodes"]]

@@ -192,7 +192,7 @@ def test_new_ends_the_opening_of_a_conversation_at_once(
     page.locator("#history-panel li .open").click()
     wait_until(lambda: page.title() and backend.opened)
     page.locator("#new-conversation").click()
-    expect(page.locator("#prompt")).to_have_js_property("inert", False, timeout=3_000)
+    expect(page.locator("#prompt")).to_have_js_property("inert", False)
     ask(page, "second")
     expect_answer(page, "1 with second")
     backend.may_open.set()

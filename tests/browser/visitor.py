@@ -56,7 +56,7 @@ def ask(page: Page, text: str) -> None:
     page.locator("#prompt textarea").press("Enter")
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 10) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float = 30) -> None:
     """Wait for what the page does not show."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -23,6 +23,7 @@ from model.config import Glm4vMoeConfig
 from model.decoder import Glm4vMoeTextModel
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.graphed_step import GraphedStep, Outputs
+from model.quantization import QuantizedExperts, quantize
 from model.watch import WrappedError
 
 
@@ -163,3 +164,13 @@ def test_what_cannot_be_recorded_runs_layer_by_layer_and_says_so_once(
     assert graphed_step.graphed_step_for(model, there, rope) is None
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "without CUDA graphs" in caplog.text
+
+
+def test_experts_in_integers_are_not_recorded(model: Glm4vMoeTextModel) -> None:
+    device = model.norm.weight.device
+    assert graphed_step._can_be_recorded(model, device)
+    assert not graphed_step._can_be_recorded(model, torch.device("meta"))
+    experts = model.layers[2].mlp.experts
+    stacks = [quantize(experts.gate_up_proj), quantize(experts.down_proj)]
+    model.layers[2].mlp.experts = QuantizedExperts(*stacks, experts.act)
+    assert not graphed_step._can_be_recorded(model, device)

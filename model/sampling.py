@@ -55,12 +55,48 @@ def keep_top_k(logits: Tensor, top_k: int) -> Tensor:
 
 
 def keep_top_p(logits: Tensor, top_p: float) -> Tensor:
-    """Return (B, V) logits, -inf outside the smallest likeliest set that reaches ``top_p``."""
-    ordered, order = logits.sort(dim=-1)
+    """Return (B, V) logits, -inf outside the smallest likeliest set that reaches ``top_p``.
+
+    Of equal ones, those of higher ids stay.
+    """
+    ordered, order = logits.sort(dim=-1, stable=True)
     # from the least likely up: what sums to 1 - top_p goes, but never the likeliest
     dropped = ordered.softmax(dim=-1).cumsum(dim=-1) <= 1 - top_p
     dropped[..., -1] = False
     return logits.masked_fill(dropped.scatter(-1, order, dropped), float("-inf"))
+
+
+def likely_tokens(logits: Tensor, top_k: int, top_p: float) -> tuple[Tensor, Tensor]:
+    """Return what `keep_top_k` and then `keep_top_p` leave, without sorting the vocabulary.
+
+    Sorting 151,552 logits takes 10 ms on a CPU core, a third of a token of a 0.9 B model. Waits for
+    the device.
+
+    Args:
+        logits: (V,) float32.
+        top_k: 0 for all.
+        top_p: 1 for all.
+
+    Returns:
+        tokens: (n,) int64, some more than may be drawn.
+        probabilities: (n,) float32, 0 for those; their sum is not 1.
+    """
+    if top_k:
+        tokens = (logits >= logits.topk(min(top_k, len(logits))).values[-1]).nonzero()[:, 0]
+        probabilities = logits[tokens].softmax(dim=-1)
+        rest = logits.new_zeros(())
+    else:
+        everything = logits.softmax(dim=-1)
+        # all below this together have half of what is dropped, so they are dropped
+        least = (1 - top_p) / (2 * len(logits))
+        tokens = (everything >= least).nonzero()[:, 0]
+        probabilities = everything[tokens]
+        rest = everything.double().sum() - probabilities.double().sum()
+    order = logits[tokens].sort(stable=True).indices
+    ordered = probabilities[order]
+    dropped = ordered.cumsum(dim=-1) + rest <= 1 - top_p
+    dropped[-1] = False
+    return tokens[order], ordered.masked_fill(dropped, 0)
 
 
 def pick(
@@ -83,6 +119,12 @@ def pick(
     if not sampling.do_sample:
         return logits.argmax(dim=-1)
     logits = logits / sampling.temperature
+    if logits.is_cpu and (sampling.top_k or sampling.top_p < 1):
+        drawn = []
+        for row in logits:
+            tokens, probabilities = likely_tokens(row, sampling.top_k, sampling.top_p)
+            drawn.append(tokens[torch.multinomial(probabilities, 1, generator=generator)])
+        return torch.cat(drawn)
     if sampling.top_k:
         logits = keep_top_k(logits, sampling.top_k)
     if sampling.top_p < 1:

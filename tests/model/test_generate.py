@@ -17,7 +17,14 @@ from model.config import Glm4vMoeConfig
 from model.generate import stream_tokens
 from model.generation_config import GenerationConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from model.sampling import Sampling, keep_top_k, keep_top_p, penalize_repetition, pick
+from model.sampling import (
+    Sampling,
+    keep_top_k,
+    keep_top_p,
+    likely_tokens,
+    penalize_repetition,
+    pick,
+)
 
 Model = Glm4vMoeForConditionalGeneration
 
@@ -212,6 +219,29 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p() -> None:
     for top_p, kept in ((0.4, 1), (0.79, 2), (0.81, 3), (1e-9, 1)):
         finite = keep_top_p(probabilities.log(), top_p)[0].isfinite()
         assert finite.tolist() == [i < kept for i in range(4)]
+
+
+@pytest.mark.parametrize("spread", [0.1, 1.0, 6.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])  # the latter with many ties
+@pytest.mark.parametrize(
+    ("top_k", "top_p"),
+    [(0, 0.6), (0, 0.999), (0, 1e-5), (2, 0.6), (50, 0.9), (7, 1.0), (9999, 0.5)],
+)
+def test_likely_tokens_are_those_that_sorting_the_vocabulary_leaves(
+    spread: float, dtype: torch.dtype, top_k: int, top_p: float
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        logits = (torch.randn(3000, generator=generator) * spread).to(dtype).float()
+        want = logits[None]
+        if top_k:
+            want = keep_top_k(want, top_k)
+        if top_p < 1:
+            want = keep_top_p(want, top_p)
+        tokens, probabilities = likely_tokens(logits, top_k, top_p)
+        got = torch.zeros(len(logits)).index_put_((tokens,), probabilities / probabilities.sum())
+        assert torch.equal(got > 0, want[0].isfinite())
+        torch.testing.assert_close(got, want[0].softmax(dim=-1))
 
 
 def test_repeated_tokens_lose_whatever_their_sign() -> None:

@@ -421,13 +421,31 @@ def test_each_picture_has_its_own_targets_and_words_turn_to_theirs(
     target = overlay.locator(".target")
     expect(target).to_have_attribute("data-target", "1")
     expect(overlay.get_by_label("Picture", exact=True)).to_have_value("0")
-    # the complete answer is another view, which begins with its first picture
-    expect(page.locator("#prompt [aria-label=Submit]")).to_be_visible()
     overlay.get_by_role("button", name="Next picture").click()
     expect(target).to_have_attribute("data-target", "2")
     page.locator("#log a[href='#target-1']").hover()
     expect(target).to_have_attribute("data-target", "1")
     expect(overlay.locator("img")).to_have_attribute("alt", "a.png: 1 target")
+
+
+@pytest.mark.slow
+def test_a_picture_that_was_chosen_and_its_zoom_outlive_the_end_of_the_answer(
+    serve: Serve, visitor: Visitor, tmp_path: Path
+) -> None:
+    files = [make_screen(tmp_path / name) for name in ("a.png", "b.png")]
+    backend = Says(["[[375,375,625,625]] (image 1), [[100,100,200,200]] (image 2) HOLD, yes. HOLD"])
+    page = visitor.open(serve(backend))
+    ask(page, *files)
+    overlay = page.locator("#log sightline-overlay")
+    overlay.get_by_role("button", name="Next picture").click()
+    overlay.get_by_role("button", name="Zoom in").click()
+    stage = overlay.locator(".stage")
+    zoom = "e => e.style.getPropertyValue('--zoom')"
+    chosen = ("1", stage.evaluate(zoom))
+    assert chosen[1] != "1"
+    backend.hold.set()
+    expect(overlay.get_by_role("button", name="Copy all")).to_be_visible()
+    assert (stage.get_attribute("data-page"), stage.evaluate(zoom)) == chosen
 
 
 @pytest.mark.slow

@@ -66,7 +66,7 @@ class Says(OpensFiles):
         for piece in self.pieces[min(asked, len(self.pieces)) - 1].split("HOLD"):
             yield AnswerDelta(piece)
             if piece is not self.pieces[-1]:
-                self.hold.wait(10)
+                self.hold.wait(60)
         yield END
 
 

@@ -124,7 +124,7 @@ def test_gradio_s_server_lets_go_of_those_that_left() -> None:
             with httpx.stream("GET", f"{url}{HEARTBEAT[1:]}{name}", timeout=30):
                 ask(url, name)
                 assert name in sessions
-        most = time.monotonic() + 10
+        most = time.monotonic() + 60
         while set(sessions) != {"c", "d"} and time.monotonic() < most:
             time.sleep(0.05)
         assert set(sessions) == {"c", "d"}

@@ -25,7 +25,7 @@ CONSTANT = (
 VARYING = ("varying.mp4", "varying.webm", "varying-trimmed.mp4")
 WRITTEN = ("mjpeg.avi", "mpeg4.mp4", "mpeg4.mov", "vp8.webm", "mpeg4.mkv", "animated.gif")
 # the slowest of two shared cores, for files of some kilobytes
-PATIENCE_S = 2.0
+PATIENCE_S = 20.0
 
 
 def frame(i: int) -> np.ndarray:

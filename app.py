@@ -20,13 +20,13 @@ from model.backends.base import ChatBackend
 from model.backends.local import LocalBackend
 from model.processing import Limits
 from ui import PageSettings, build_ui, read_examples
-from ui.admission import admit
+from ui.api.health import tell_health
 from ui.appearance import theme_first
 from ui.files import start_cleaning, use_own_folder
-from ui.health import tell_health
 from ui.language import make_head, make_translations
-from ui.leaving import forget_left
-from ui.sealing import without_deep_links
+from ui.visitors.admission import admit
+from ui.visitors.leaving import forget_left
+from ui.visitors.sealing import without_deep_links
 from ui.wiring import worker_threads
 
 ASSETS = Path(__file__).parent / "assets"
@@ -80,7 +80,7 @@ LAUNCH: dict[str, Any] = {
     # Gradio keeps 0.2 MB of each page that was opened, until so many came after it
     "state_session_capacity": 1000,
     "enable_monitoring": False,
-    # ours is served in its place (ui/mcp_server.py); a variable of Gradio's would start it
+    # ours is served in its place (ui/api/mcp_server.py); a variable of Gradio's would start it
     "mcp_server": False,
     "run_history": False,
     "ssr_mode": False,
@@ -332,7 +332,7 @@ def make_app_kwargs(
     }
     if not mcp:
         return kwargs
-    from ui.mcp_server import mount_mcp
+    from ui.api.mcp_server import mount_mcp
 
     return kwargs | mount_mcp(backend, settings, auth)
 

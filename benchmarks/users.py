@@ -32,7 +32,7 @@ from benchmarks.app_process import AppProcess, Sample
 from benchmarks.conditions import machine
 from benchmarks.page_client import Page, PageError, Tab, open_page
 from model.backends.base import Waiting
-from ui.log import describe_waiting
+from ui.chat.log import describe_waiting
 
 EXAMPLES = Path(__file__).parents[1] / "assets" / "examples"
 FOLLOW_UPS = ("Where is it?", "And the one beside it?", "What is at the top?", "Click on the logo")

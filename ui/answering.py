@@ -26,7 +26,7 @@ from ui.conversation import (
     to_messages,
 )
 from ui.language import say, say_message
-from ui.marking import mark, mark_complete
+from ui.rendering.marking import mark, mark_complete
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from model.backends.endpoint import EndpointBackend
 from model.backends.endpoint.errors import FOR_VISITORS
 from ui.answering import as_sentence
 from ui.language import in_both, say
-from ui.markdown import to_markdown
+from ui.rendering.markdown import to_markdown
 from ui.wiring import PRIVATE
 
 # Each has a thread and looks at its server once a minute.

@@ -15,7 +15,7 @@ from model.backends.base import Finished, Message, Reply, Waiting
 from model.processing import Choice, open_image
 from ui.files import save_png
 from ui.language import say
-from ui.targets import Target, list_targets, on_picture
+from ui.targets.target import Target, list_targets, on_picture
 
 Kind: TypeAlias = Literal["image", "document", "text", "video"]
 State: TypeAlias = Literal["running", "done", "stopped", "failed"]

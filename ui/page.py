@@ -5,12 +5,12 @@ from __future__ import annotations
 import gradio as gr
 
 from model.backends.base import ChatBackend
-from ui.admission import admit
-from ui.agent_tab import build_agent_tab
+from ui.agent.tab import build_agent_tab
+from ui.api.parsing import build_parse_endpoint
 from ui.appearance import build_hint, build_tools
-from ui.chat_tab import build_chat_tab
+from ui.chat.history import wire_tabs
+from ui.chat.tab import build_chat_tab
 from ui.files import CLEANING_INTERVAL_S, KEEP_FILES_S, SAVED
-from ui.history import wire_tabs
 from ui.language import (
     build_language_choice,
     in_both,
@@ -18,9 +18,9 @@ from ui.language import (
     translate_blocks,
     wire_language,
 )
-from ui.locate_tab import build_locate_tab
-from ui.parsing import build_parse_endpoint
+from ui.locate.tab import build_locate_tab
 from ui.settings import PageSettings
+from ui.visitors.admission import admit
 from ui.watching import build_status, watch_status
 
 SUBTITLE = "Ask about a screen, and see where the answer is."

@@ -1,6 +1,6 @@
 // <sightline-media data-key="..." data-view='{...}'>: a sent clip in a player, a document as pages.
 //
-// The view is written by ui/media_view.py; everything in it is data. Words of an answer are links to
+// The view is written by ui/rendering/media_view.py; everything in it is data. Words of an answer are links to
 // "#time-KEY-SECONDS" and "#page-KEY-NUMBER"; they are listened for at the document, because their
 // HTML is written anew while an answer grows.
 

@@ -1,4 +1,4 @@
-// Takes the mark out of code with which ui/markdown.py keeps the tabs at the beginning of a line.
+// Takes the mark out of code with which ui/rendering/markdown.py keeps the tabs at the beginning of a line.
 // What is copied from the page, by hand or by a button of Gradio's, is then the code as it was.
 
 const TAB_MARK = "\u2063";

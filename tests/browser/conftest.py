@@ -20,7 +20,7 @@ from visitor import Visitor
 import app
 from model.backends.base import ChatBackend
 from ui import PageSettings, build_ui
-from ui.admission import admit
+from ui.visitors.admission import admit
 from ui.wiring import worker_threads
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from scripted_backend import END, ScriptedBackend
 
 from benchmarks.page_client import Page, Tab, open_page
 from model.backends.base import AnswerDelta, Event, Message, SamplingOptions
-from ui.visitor import identify, who_asks
+from ui.visitors.visitor import identify, who_asks
 
 SOON_S = 20.0
 

@@ -20,7 +20,8 @@ from visitor import TIMEOUT_MS
 import app
 from model.backends.base import AnswerDelta, BackendError, Event, Message, Status
 from model.processing import WHOLE, Attachment, Choice, Limits
-from ui import PageSettings, build_ui, chat
+from ui import PageSettings, build_ui
+from ui.chat import handlers
 
 pytestmark = pytest.mark.browser
 
@@ -141,7 +142,7 @@ def kept_answers(page: Page) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def records_come_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "RECORD_INTERVAL_S", 0.1)
+    monkeypatch.setattr(handlers, "RECORD_INTERVAL_S", 0.1)
 
 
 @pytest.fixture

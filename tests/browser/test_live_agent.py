@@ -25,7 +25,7 @@ from model.backends.base import (
     Status,
 )
 from model.backends.local import LocalBackend
-from ui.agent import Agent, Task, export
+from ui.agent.handlers import Agent, Task, export
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

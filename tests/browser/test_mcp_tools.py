@@ -35,7 +35,7 @@ from model.backends.base import (
     Waiting,
 )
 from model.processing import Limits
-from ui.mcp_server import MAX_CALL_BYTES, PATH
+from ui.api.mcp_server import MAX_CALL_BYTES, PATH
 
 T = TypeVar("T")
 Serve = Callable[..., str]

@@ -25,14 +25,14 @@ from model.backends.base import (
     Waiting,
 )
 from ui import build_ui
-from ui.admission import FairBackend, admit, who_answers
 from ui.answering import Refused, answer
-from ui.chat import Chat
+from ui.chat.dialogue import Dialogue
+from ui.chat.handlers import Chat
 from ui.conversation import Turn
-from ui.dialogue import Dialogue
 from ui.settings import PageSettings
-from ui.visitor import asking_as, identify, who_asks
-from ui.waiting_line import Question, WaitingLine
+from ui.visitors.admission import FairBackend, admit, who_answers
+from ui.visitors.visitor import asking_as, identify, who_asks
+from ui.visitors.waiting_line import Question, WaitingLine
 
 
 def line(places: int = 1, *, max_waiting: int = 99) -> WaitingLine:

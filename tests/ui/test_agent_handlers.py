@@ -15,8 +15,8 @@ from PIL import Image
 from scripted_backend import END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, SamplingOptions, ThinkingDelta
-from ui.agent import FAILED, Agent, Task, export, stop, undo
-from ui.agent_view import AgentView, Shown, look, view
+from ui.agent.handlers import FAILED, Agent, Task, export, stop, undo
+from ui.agent.view import AgentView, Shown, look, view
 
 BOX = AnswerDelta("<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
 CLICK = AnswerDelta(

@@ -17,14 +17,14 @@ from model.backends.base import AnswerDelta, BackendError, Finished, SamplingOpt
 from model.processing import Choice, Limits, MediaError
 from model.processing.attachment import MIXING_NOTE
 from model.processing.pdf import PdfFile
-from ui import attaching
-from ui.attaching import Draft, describe_limits, read_choice
-from ui.chat import Chat, ChatView, Newest, StripView
-from ui.chat_http import ChatCall
+from ui.chat import attaching
+from ui.chat.attaching import Draft, describe_limits, read_choice
+from ui.chat.dialogue import Dialogue
+from ui.chat.handlers import Chat, ChatView, Newest, StripView
+from ui.chat.http_api import ChatCall
+from ui.chat.unnamed import offer
 from ui.conversation import pictures_in_question
-from ui.dialogue import Dialogue
 from ui.settings import PageSettings
-from ui.unnamed import offer
 
 pytestmark = pytest.mark.usefixtures("every_piece_is_shown")
 

@@ -22,9 +22,9 @@ from model.backends.base import (
     TokenProbability,
     Waiting,
 )
-from ui.chat import KEEP, UNCHANGED, Chat, ChatView
-from ui.dialogue import Dialogue
-from ui.markdown import MARK
+from ui.chat.dialogue import Dialogue
+from ui.chat.handlers import KEEP, UNCHANGED, Chat, ChatView
+from ui.rendering.markdown import MARK
 from ui.settings import PageSettings
 
 pytestmark = pytest.mark.usefixtures("every_piece_is_shown")

@@ -10,7 +10,7 @@ from scripted_backend import BOXED, END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, SamplingOptions, ThinkingDelta
 from model.processing import Limits
-from ui.chat_http import ChatCall
+from ui.chat.http_api import ChatCall
 
 
 def chat_with(*script: Any) -> tuple[ChatCall, ScriptedBackend]:

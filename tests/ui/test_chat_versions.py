@@ -25,12 +25,12 @@ from model.backends.base import (
     Waiting,
 )
 from model.processing import Choice
-from ui.chat import KEEP, UNCHANGED, Chat, ChatView
+from ui.chat.dialogue import Dialogue
+from ui.chat.handlers import KEEP, UNCHANGED, Chat, ChatView
+from ui.chat.turn_tools import MAX_RAW_CHARACTERS, describe_speed, to_row
+from ui.chat.versions import take_up
 from ui.conversation import Turn, to_messages
-from ui.dialogue import Dialogue
 from ui.settings import PageSettings
-from ui.turn_tools import MAX_RAW_CHARACTERS, describe_speed, to_row
-from ui.versions import take_up
 
 pytestmark = pytest.mark.usefixtures("every_piece_is_shown")
 
@@ -449,7 +449,7 @@ def test_the_browser_keeps_the_question_now_and_then_its_answer_and_the_end(
     tab = Tab(AnswerDelta("one "), AnswerDelta("two "), AnswerDelta("three"), END)
     kept = [view.record != KEEP for view in tab.send("?")]
     assert kept == [True, False, False, False, False, True]
-    monkeypatch.setattr("ui.chat.RECORD_INTERVAL_S", 0.0)
+    monkeypatch.setattr("ui.chat.handlers.RECORD_INTERVAL_S", 0.0)
     assert all(view.record != KEEP for view in tab.send("?"))
 
 

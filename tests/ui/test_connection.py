@@ -19,7 +19,7 @@ from model.processing import Limits
 from ui import PageSettings, build_ui
 from ui import connection as module
 from ui.connection import Connection, let_go
-from ui.locate import Locate
+from ui.locate.handlers import Locate
 
 KEY = "sk-planted-0123456789"
 PATIENCE_S = 30

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from ui.chat.dialogue import Dialogue
 from ui.conversation import Turn
-from ui.dialogue import Dialogue
 
 
 def texts(dialogue: Dialogue) -> list[str]:

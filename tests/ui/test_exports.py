@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.automation import to_adb, to_playwright, to_pyautogui
-from ui.exports import FORMATS, to_coco_file, to_json_file, write_lines
-from ui.targets import Target
+from ui.targets.automation import to_adb, to_playwright, to_pyautogui
+from ui.targets.exports import FORMATS, to_coco_file, to_json_file, write_lines
+from ui.targets.target import Target
 
 SIZE = (1280, 720)
 BOX = Target(1, "Box", "box", "Save", box=(128, 72, 256.4, 144), at=(192.2, 108))

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ui.fences import split_blocks
-from ui.markdown import MARK, to_markdown
-from ui.preview import fence_bare_page, find_pages, to_preview_html
-from ui.tables import split_tables
+from ui.rendering.fences import split_blocks
+from ui.rendering.markdown import MARK, to_markdown
+from ui.rendering.preview import fence_bare_page, find_pages, to_preview_html
+from ui.rendering.tables import split_tables
 
 
 def codes(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 
 from app import make_app_kwargs
 from model.backends.base import Status
-from ui.health import tell_health
+from ui.api.health import tell_health
 from ui.settings import PageSettings
 
 

@@ -14,11 +14,11 @@ from scripted_backend import BOXED, END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, Status
 from model.processing import WHOLE, Attachment, Choice, Limits
-from ui import history
-from ui.chat import KEEP, Chat
-from ui.dialogue import Dialogue
-from ui.history import History, keep_in_use
-from ui.records import key_of, to_record
+from ui.chat import history
+from ui.chat.dialogue import Dialogue
+from ui.chat.handlers import KEEP, Chat
+from ui.chat.history import History, keep_in_use
+from ui.chat.records import key_of, to_record
 from ui.settings import PageSettings
 
 

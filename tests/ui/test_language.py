@@ -17,8 +17,9 @@ from gradio.context import LocalContext
 from scripted_backend import ScriptedBackend
 
 from model.processing import Limits, MediaError, open_image
-from ui import Example, PageSettings, build_ui, history, preferences
+from ui import Example, PageSettings, build_ui
 from ui.answering import as_sentence
+from ui.chat import history, preferences
 from ui.language import (
     CHINESE,
     COOKIE,
@@ -61,7 +62,7 @@ def places(text: str) -> set[str]:
 
 def said_in_python() -> Iterator[str]:
     """Yield the literal sentences that the page's code says."""
-    for path in (ROOT / "ui").glob("*.py"):
+    for path in (ROOT / "ui").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 index = SAYING.get(node.func.id)
@@ -85,7 +86,7 @@ def said_in_javascript() -> Iterator[str]:
 
 
 def read_programs() -> list[str]:
-    paths = [*(ROOT / "assets").rglob("*.js"), ROOT / "ui" / "arranging.py"]
+    paths = [*(ROOT / "assets").rglob("*.js"), ROOT / "ui" / "chat" / "arranging.py"]
     return [path.read_text("utf-8") for path in paths]
 
 
@@ -93,7 +94,7 @@ def all_words() -> str:
     """Return every string of the page's code, one a line."""
     found: list[str] = []
     found.append((ROOT / "assets" / "bundled" / "README.md").read_text("utf-8"))
-    for path in (*(ROOT / "ui").glob("*.py"), *(ROOT / "agent").glob("*.py"), ROOT / "app.py"):
+    for path in (*(ROOT / "ui").rglob("*.py"), *(ROOT / "agent").glob("*.py"), ROOT / "app.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)

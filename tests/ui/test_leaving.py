@@ -14,7 +14,7 @@ import httpx
 from in_a_loop import run_in_a_loop
 from starlette.types import Receive, Scope, Send
 
-from ui.leaving import HEARTBEAT, forget_left
+from ui.visitors.leaving import HEARTBEAT, forget_left
 
 START = datetime(2026, 1, 1)
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grounding import strip_markers
-from ui.linking import to_linked_markdown
-from ui.markdown import LINK_CLOSES, LINK_OPENS, to_markdown
-from ui.targets import Target
+from ui.rendering.linking import to_linked_markdown
+from ui.rendering.markdown import LINK_CLOSES, LINK_OPENS, to_markdown
+from ui.targets.target import Target
 
 
 def target(number: int, span: tuple[int, int]) -> Target:

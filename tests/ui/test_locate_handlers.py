@@ -15,7 +15,7 @@ from scripted_backend import END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, SamplingOptions, ThinkingDelta
 from model.processing import Limits
-from ui.locate import Locate, LocateView
+from ui.locate.handlers import Locate, LocateView
 
 BOXED = AnswerDelta("<|begin_of_box|>[[100,200,300,400]]<|end_of_box|>")
 

@@ -22,7 +22,7 @@ from model.backends.base import (
     TokenProbability,
 )
 from model.processing import Limits
-from ui.locate import Locate, LocateView
+from ui.locate.handlers import Locate, LocateView
 
 BLUE = (0, 0, 255)
 BUTTON = (600, 400, 640, 416)  # in a screen of 1000 x 800

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ui.markdown import MARK, to_markdown
+from ui.rendering.markdown import MARK, to_markdown
 
 ESCAPED = {
     "a < b and c > d": "a < b and c > d",

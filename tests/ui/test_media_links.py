@@ -10,11 +10,11 @@ from PIL import Image
 
 from grounding import Place
 from ui.conversation import Attached, Item, Picture, Turn
-from ui.linking import to_linked_markdown
-from ui.marking import mark, mark_complete
-from ui.media_links import find_mentions, key_of
-from ui.media_view import to_media_html
-from ui.targets import Target
+from ui.rendering.linking import to_linked_markdown
+from ui.rendering.marking import mark, mark_complete
+from ui.rendering.media_links import find_mentions, key_of
+from ui.rendering.media_view import to_media_html
+from ui.targets.target import Target
 
 BLANK = Image.new("RGB", (20, 10))
 

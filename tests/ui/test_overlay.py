@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from ui.conversation import Attached, Picture, Turn
-from ui.findings import to_table
-from ui.marking import give_unnamed, has_unnamed, mark, mark_complete
-from ui.overlay import read_script, to_html
-from ui.targets import Gesture, Target
+from ui.rendering.findings import to_table
+from ui.rendering.marking import give_unnamed, has_unnamed, mark, mark_complete
+from ui.rendering.overlay import read_script, to_html
+from ui.targets.target import Gesture, Target
 
 NASTY = """"><img src=x onerror=alert(1)> ' & </sightline-overlay><script>"""
 

@@ -80,7 +80,7 @@ def test_live_runs_are_there_only_where_the_operator_allowed_servers() -> None:
 
 def test_the_repository_gets_no_files_from_building_the_page(settings: PageSettings) -> None:
     build_ui(ScriptedBackend(), settings)
-    assert list(Path(__file__).parents[2].glob("ui/*.pyi")) == []
+    assert list(Path(__file__).parents[2].glob("ui/**/*.pyi")) == []
 
 
 def test_examples_are_offered_with_a_word_on_how_they_go(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from scripted_backend import BOX, END, ScriptedBackend
 from model.backends.base import AnswerDelta, SamplingOptions
 from model.processing import Limits
 from ui.answering import Refused
-from ui.locate import Locate
-from ui.parsing import MAX_IMAGES, MAX_TEXT_BYTES, call, read_reply
+from ui.api.parsing import MAX_IMAGES, MAX_TEXT_BYTES, call, read_reply
+from ui.locate.handlers import Locate
 
 
 def refusal(

@@ -11,7 +11,7 @@ from scripted_backend import ScriptedBackend
 
 from model.backends.base import Abilities, SamplingOptions
 from ui import PageSettings
-from ui.preferences import (
+from ui.chat.preferences import (
     FIELDS,
     MAX_SYSTEM_CHARACTERS,
     Preferences,

@@ -13,9 +13,9 @@ import anyio
 import httpx
 import pytest
 
-from ui import received
 from ui.answering import Refused
-from ui.received import receive_file
+from ui.api import received
+from ui.api.received import receive_file
 
 
 class Site:

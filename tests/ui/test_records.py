@@ -17,11 +17,9 @@ from scripted_backend import END, ScriptedBackend
 
 from model.backends.base import Finished, TokenProbability
 from model.processing import WHOLE, Choice, Limits
-from ui.attaching import open_attached, open_files
-from ui.conversation import Attached, Turn, pictures_in_question
-from ui.dialogue import Dialogue
-from ui.marking import mark_complete
-from ui.records import (
+from ui.chat.attaching import open_attached, open_files
+from ui.chat.dialogue import Dialogue
+from ui.chat.records import (
     LEFT,
     MAX_TURNS,
     TITLE_CHARACTERS,
@@ -32,6 +30,8 @@ from ui.records import (
     make_title,
     to_record,
 )
+from ui.conversation import Attached, Turn, pictures_in_question
+from ui.rendering.marking import mark_complete
 
 EMPTY = Dialogue()
 BOXED = "Here: <|begin_of_box|>[[100,200,300,400]]<|end_of_box|>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from grounding import Action, Box, Point, Result
-from ui.targets import Gesture, list_targets, on_picture
+from ui.targets.target import Gesture, list_targets, on_picture
 
 
 def test_boxes_points_and_actions_are_numbered_through() -> None:

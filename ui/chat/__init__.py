@@ -1,0 +1,1 @@
+"""The chat: what is asked, what was said, and what is kept of it."""

@@ -1,0 +1,1 @@
+"""Grounding: a screenshot and what to look for in it."""

@@ -1,0 +1,1 @@
+"""Answers and pictures as the page shows them."""

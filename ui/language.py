@@ -109,6 +109,11 @@ def say_number(number: int, one: str, many: str, **values: object) -> str:
     return say(one if is_one else many, number=number, **values)
 
 
+def say_size(size: tuple[int, int]) -> str:
+    """Return a width and a height, the same in every language."""
+    return f"{size[0]} × {size[1]}"
+
+
 def say_label(label: str) -> str:
     """Return what an item of a file is called, of which "Page 3" is words and a time is not."""
     page, _, number = label.partition(" ")

@@ -129,7 +129,7 @@ def test_files_are_dropped_moved_and_removed_and_the_rest_is_answered(
     )
     strip = chat.locator("#strip")
     expect_files(chat, "screen.png", "report.pdf", "clip.mp4")
-    for text in ("200×100 →", "Page 3", "0:01.5", "not trained on images and videos"):
+    for text in ("200 × 100 →", "Page 3", "0:01.5", "not trained on images and videos"):
         expect(strip).to_contain_text(text)
     expect(strip.locator(".total")).to_contain_text("the model takes in 8,192 at once")
     for picture in strip.locator("img").all():

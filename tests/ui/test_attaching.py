@@ -87,7 +87,7 @@ def test_an_empty_box_has_no_strip() -> None:
 def test_an_image_is_shown_with_both_sizes_and_its_tokens(image: str) -> None:
     tab = Tab()
     strip = tab.strip(image)
-    assert "200×100 → " in strip
+    assert "200 × 100 → " in strip
     (draft,) = tab.drafts
     assert draft.attached is not None
     assert draft.attached.tokens > 0
@@ -97,7 +97,7 @@ def test_an_image_is_shown_with_both_sizes_and_its_tokens(image: str) -> None:
 def test_files_appear_one_after_the_other(image: str, pdf: str) -> None:
     strips = [view.strip["html"] for view in Tab().attach(image, pdf)]
     assert "screen.png</strong> is being opened" in strips[0]
-    assert "200×100" in strips[1]
+    assert "200 × 100" in strips[1]
     assert "report.pdf</strong> is being opened" in strips[1]
     assert "is being opened" not in strips[-1]
 
@@ -373,7 +373,7 @@ def test_a_refused_file_is_named_and_the_others_stay(image: str, tmp_path: Path)
     strip = tab.strip(image, str(broken))
     assert "&lt;i&gt;broken.pdf" in strip
     assert "<i>" not in strip
-    assert "200×100" in strip
+    assert "200 × 100" in strip
     view = tab.send(image, str(broken))
     assert "broken.pdf" in view.notice
     assert view.notice.endswith("Nothing was sent. Send again to ask about the rest.")

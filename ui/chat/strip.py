@@ -9,7 +9,7 @@ from model.processing import Choice, mixing_note
 from ui.chat.attaching import Draft, Drafts
 from ui.chat.estimate import Estimate
 from ui.conversation import Attached, Item
-from ui.language import say, say_label, say_message, say_number
+from ui.language import say, say_label, say_message, say_number, say_size
 
 TOO_LONG = (
     "That is more than the model can take in at once: remove a file, choose fewer pages or frames, "
@@ -150,7 +150,11 @@ def _summary(draft: Draft) -> str:
 def _item(item: Item, attached: Attached) -> str:
     """Return a picture that opens at its full size, and what becomes of it."""
     label = f"<span>{escape(say_label(item.label))}</span>" if item.label else ""
-    sizes = f"{_size(item.size)} → {_size(item.sent_size)}" if item.size and item.sent_size else ""
+    sizes = (
+        f"{say_size(item.size)} → {say_size(item.sent_size)}"
+        if item.size and item.sent_size
+        else ""
+    )
     facts = say(", ").join(filter(None, [sizes, say_number(item.tokens, *TOKENS)]))
     address = "gradio_api/file=" + quote(item.png)
     alt = escape(say(", ").join(filter(None, [attached.name, say_label(item.label)])))
@@ -158,10 +162,6 @@ def _item(item: Item, attached: Attached) -> str:
         f'<li><a href="{address}" target="_blank" rel="noopener"><img src="{address}" alt="{alt}" '
         f'loading="lazy"></a>{label}<small>{escape(facts)}</small></li>'
     )
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]}×{size[1]}"
 
 
 def _total(total: Estimate, *, is_complete: bool) -> str:

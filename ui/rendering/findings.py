@@ -9,7 +9,7 @@ from typing import Any
 from grounding import Result
 from model.backends.base import Reply
 from ui.conversation import Attached, Picture, Turn, read_turn
-from ui.language import say
+from ui.language import say, say_size
 from ui.targets.exports import to_pixels, to_thousandths
 from ui.targets.target import Target, on_picture, say_kind, show_score
 
@@ -128,7 +128,7 @@ def _origin(targets: Sequence[Target], pictures: Sequence[Picture], convention: 
     for index, picture in enumerate(pictures):
         if not on_picture(targets, index):
             continue
-        size, sent = _size(picture.image.size), picture.sent_size
+        size, sent = say_size(picture.image.size), picture.sent_size
         if sent is None:
             line = say("{name}: {size} pixels", name=picture.name, size=size)
         else:
@@ -136,15 +136,11 @@ def _origin(targets: Sequence[Target], pictures: Sequence[Picture], convention: 
                 "{name}: {size} pixels, seen by the model as {sent}",
                 name=picture.name,
                 size=size,
-                sent=_size(sent),
+                sent=say_size(sent),
             )
         lines.append(line)
     lines.append(say("Coordinates of the answer read as: {convention}", convention=convention))
     return "".join(f'<p class="origin">{escape(line)}</p>' for line in lines)
-
-
-def _size(size: tuple[int, int]) -> str:
-    return f"{size[0]} × {size[1]}"
 
 
 def _row(target: Target, sizes: Sequence[tuple[int, int]], has_scores: bool) -> str:

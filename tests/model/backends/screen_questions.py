@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
 from model.backends.base import ChatBackend, Message, Reply, SamplingOptions
+
+EXAMPLES = Path(__file__).parents[3] / "assets" / "examples"
 
 
 def question(
@@ -16,6 +19,13 @@ def question(
     image = Image.new("RGB", (112 * scale, 84 * scale), "white")
     button = (30 * scale, 30 * scale, 80 * scale, 50 * scale)
     ImageDraw.Draw(image).rectangle(button, fill=color)
+    content = [{"type": "image", "image": image}, {"type": "text", "text": text}]
+    return [{"role": "user", "content": content}]
+
+
+def about(example: str, text: str) -> list[Message]:
+    """Ask about one of the app's example screenshots."""
+    image = Image.open(EXAMPLES / example).convert("RGB")
     content = [{"type": "image", "image": image}, {"type": "text", "text": text}]
     return [{"role": "user", "content": content}]
 

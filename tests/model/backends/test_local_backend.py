@@ -15,7 +15,7 @@ import pytest
 import torch
 from media_files import make_clip, make_pdf
 from opens_files import BUNDLED
-from screen_questions import ask, question
+from screen_questions import about, ask, question
 
 import model.backends.local
 from model.backends.base import (
@@ -52,7 +52,7 @@ def test_a_thought_comes_apart_from_the_answer(backend: LocalBackend) -> None:
 def test_the_tokens_of_an_answer_end_with_it_and_have_probabilities(
     backend: LocalBackend, thinking: bool
 ) -> None:
-    reply = ask(backend, question("Click on the button"), thinking=thinking)
+    reply = ask(backend, about("checkout.png", "Click on the Coupon field"), thinking=thinking)
     assert reply.finished is not None
     tokens = reply.finished.tokens
     assert "".join(token.text for token in tokens).endswith(reply.answer)
@@ -148,7 +148,10 @@ def test_a_step_may_run_in_any_thread_and_leaves_no_mode_behind(backend: LocalBa
 
 
 def test_two_at_once_answer_as_each_alone(backend: LocalBackend) -> None:
-    questions = [question("Click on the button"), question("Where is the field?", "orange")]
+    questions = [
+        about("checkout.png", "Click on the Coupon field"),
+        about("settings.png", "Where is the Battery saver row?"),
+    ]
     alone = [ask(backend, q, thinking=True) for q in questions]
     with ThreadPoolExecutor(2) as threads:
         together = list(threads.map(lambda q: ask(backend, q, thinking=True), questions))

@@ -78,8 +78,8 @@ def likely_tokens(logits: Tensor, top_k: int, top_p: float) -> tuple[Tensor, Ten
         top_p: 1 for all.
 
     Returns:
-        tokens: (n,) int64, some more than may be drawn.
-        probabilities: (n,) float32, 0 for those; their sum is not 1.
+        tokens: (n,) int64, ascending.
+        probabilities: (n,) float32, above 0; their sum is not 1.
     """
     if top_k:
         tokens = (logits >= logits.topk(min(top_k, len(logits))).values[-1]).nonzero()[:, 0]
@@ -93,10 +93,21 @@ def likely_tokens(logits: Tensor, top_k: int, top_p: float) -> tuple[Tensor, Ten
         probabilities = everything[tokens]
         rest = everything.double().sum() - probabilities.double().sum()
     order = logits[tokens].sort(stable=True).indices
-    ordered = probabilities[order]
-    dropped = ordered.cumsum(dim=-1) + rest <= 1 - top_p
+    dropped = probabilities[order].cumsum(dim=-1) + rest <= 1 - top_p
     dropped[-1] = False
-    return tokens[order], ordered.masked_fill(dropped, 0)
+    kept = order[~dropped].sort().values
+    return tokens[kept], probabilities[kept]
+
+
+def draw(probabilities: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Draw one of (n,) shares of their sum; returns its index, (1,) int64.
+
+    By one random number, held against the running sum: rounding that makes another choice of what
+    is hardly probable, or another order of equals, does not make another draw.
+    """
+    sums = probabilities.double().cumsum(dim=-1)
+    at = torch.rand(1, generator=generator, dtype=torch.float64) * sums[-1]
+    return torch.searchsorted(sums, at, right=True).clamp(max=len(sums) - 1)
 
 
 def pick(
@@ -123,7 +134,7 @@ def pick(
         drawn = []
         for row in logits:
             tokens, probabilities = likely_tokens(row, sampling.top_k, sampling.top_p)
-            drawn.append(tokens[torch.multinomial(probabilities, 1, generator=generator)])
+            drawn.append(tokens[draw(probabilities, generator)])
         return torch.cat(drawn)
     if sampling.top_k:
         logits = keep_top_k(logits, sampling.top_k)

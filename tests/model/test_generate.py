@@ -244,6 +244,23 @@ def test_likely_tokens_are_those_that_sorting_the_vocabulary_leaves(
         torch.testing.assert_close(got, want[0].softmax(dim=-1))
 
 
+@pytest.mark.parametrize("settings", [{"top_k": 40}, {"top_p": 0.95}, {"top_k": 40, "top_p": 0.9}])
+def test_a_draw_does_not_depend_on_rounding(settings: dict[str, float]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 3000, generator=generator)
+    noise = 1e-6 * torch.randn(1, 3000, generator=generator)
+    sampling, seen = Sampling(True, **settings), torch.zeros(1, 1, dtype=torch.int64)
+
+    def drawn(given: torch.Tensor) -> list[int]:
+        return [
+            int(pick(given, sampling, seen, torch.Generator().manual_seed(seed)))
+            for seed in range(300)
+        ]
+
+    assert len(set(drawn(logits))) > 20
+    assert drawn(logits) == drawn(logits + noise)
+
+
 def test_repeated_tokens_lose_whatever_their_sign() -> None:
     logits = torch.tensor([[2.0, -2.0, 1.0]])
     got = penalize_repetition(logits, torch.tensor([[0, 1, 0]]), 2.0)

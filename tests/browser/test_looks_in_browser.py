@@ -76,14 +76,18 @@ def test_settings_are_refused_in_words_sent_with_questions_kept_and_reset(
     for refreshed in (False, True):
         if refreshed:
             # what it has to keep is kept
+            expect(page.locator("#prompt [aria-label=Submit]")).to_be_visible()
             expect(page.locator("#history")).to_contain_text("(1)")
             visitor.reload(page)
             show(page, "chat")
             expect(page.locator("#chat").get_by_label("Think first")).to_be_checked()
             expect(fold.locator("summary")).to_contain_text("(changed: System prompt, Seed)")
+            expect(page.locator("#log")).to_contain_text("It is here")
             page.locator("#new-conversation").click()
+            expect(page.locator("#log .bot")).to_have_count(0)
         backend.asked.clear()
         ask(page, "where is it?")
+        wait_until(lambda: backend.asked)
         expect(page.locator("#log")).to_contain_text("It is here")
         messages, thinking, options = backend.asked[-1]
         assert messages[0]["role"] == "system"

@@ -22,6 +22,7 @@ _LEADING_TURN = re.compile(rf"\s*{_TURN}")
 _TRAILING_TURN = re.compile(rf"{_TURN}\s*$")
 _BOX_TOKEN_TEXTS = ("<|begin_of_box|>", "<|start_of_box|>", "<|end_of_box|>")
 _CUT_TOKEN = re.compile(r"<\|?[a-z_]{0,12}\|?$")
+_CUT_BOX_TOKEN = re.compile(r"<\|[a-z_]{0,12}\|?$")
 _FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[^\n]*$", re.MULTILINE)
 _INLINE_CODE = re.compile(r"`([^`\n]+)`")
 _HEADING = re.compile(
@@ -113,6 +114,15 @@ def strip_markers(text: str) -> str:
     if cut and len(cut[0]) > 1 and any(token.startswith(cut[0]) for token in _BOX_TOKEN_TEXTS):
         text = text[: cut.start()]
     return text
+
+
+def blank_cut_token(text: str) -> str:
+    """Return a growing text with spaces for a last box token that is not complete.
+
+    An object before it that is not finished breaks at other text and is given up at a box token.
+    """
+    cut = _CUT_BOX_TOKEN.search(text)
+    return text if cut is None else text[: cut.start()] + " " * (len(text) - cut.start())
 
 
 def split_box_tokens(text: str) -> list[Segment]:

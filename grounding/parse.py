@@ -7,6 +7,7 @@ from typing import Any
 
 from grounding.conventions import Size, get_convention
 from grounding.markers import (
+    blank_cut_token,
     blank_drafts,
     keep_spans,
     split_answer_tags,
@@ -71,6 +72,8 @@ def parse(
     before, final, answer_start = split_answer_tags(keep_spans(text, kept))
     result = Result(thinking="\n".join(part for part in (thinking, before) if part))
     visible = blank_drafts(final, is_complete=is_complete)
+    if not is_complete:
+        visible = blank_cut_token(visible)
     ranges = [rule.spans(*size, seen) for size, seen in zip(image_sizes, model_sizes, strict=True)]
     reader = Reader(visible, ranges, answer_start=answer_start, is_complete=is_complete)
     reader.read()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from grounding import parse, strip_markers
@@ -134,6 +134,7 @@ def test_five_thousand_texts_of_the_formats_own_fragments_give_results(text: str
 
 
 @settings(max_examples=200, deadline=None)
+@example('{0:12"POINT":[1,2]<|begin_of_box|>')
 @given(st.lists(st.sampled_from(PIECES), max_size=10).map("".join))
 def test_nothing_that_a_growing_reply_reports_vanishes_or_changes(text: str) -> None:
     text = "<think>x</think>" + text

@@ -22,7 +22,6 @@ _LEADING_TURN = re.compile(rf"\s*{_TURN}")
 _TRAILING_TURN = re.compile(rf"{_TURN}\s*$")
 _BOX_TOKEN_TEXTS = ("<|begin_of_box|>", "<|start_of_box|>", "<|end_of_box|>")
 _CUT_TOKEN = re.compile(r"<\|?[a-z_]{0,12}\|?$")
-_CUT_BOX_TOKEN = re.compile(r"<\|[a-z_]{0,12}\|?$")
 _FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[^\n]*$", re.MULTILINE)
 _INLINE_CODE = re.compile(r"`([^`\n]+)`")
 _HEADING = re.compile(
@@ -110,10 +109,15 @@ def strip_markers(text: str) -> str:
     """
     text = _ANSWER_TAG.sub("", _BOX_TOKEN.sub("", _without_leading_turn(text)))
     text = _TRAILING_TURN.sub("", text)
+    return text[: _cut_token_start(text)]
+
+
+def _cut_token_start(text: str) -> int:
+    """Where a box token begins that is cut in half at the end of the text; else its length."""
     cut = _CUT_TOKEN.search(text)
     if cut and len(cut[0]) > 1 and any(token.startswith(cut[0]) for token in _BOX_TOKEN_TEXTS):
-        text = text[: cut.start()]
-    return text
+        return cut.start()
+    return len(text)
 
 
 def blank_cut_token(text: str) -> str:
@@ -121,8 +125,7 @@ def blank_cut_token(text: str) -> str:
 
     An object before it that is not finished breaks at other text and is given up at a box token.
     """
-    cut = _CUT_BOX_TOKEN.search(text)
-    return text if cut is None else text[: cut.start()] + " " * (len(text) - cut.start())
+    return text[: _cut_token_start(text)].ljust(len(text))
 
 
 def split_box_tokens(text: str) -> list[Segment]:

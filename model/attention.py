@@ -182,7 +182,7 @@ class Glm4vMoeAttention(nn.Module):
         """
         q, k, v = self.project(x, rope)
         if isinstance(cache, CacheBatch):
-            return self.merge(attend_cached(q, k, v, cache, self.layer)), None
+            return self.merge(attend_rows(q, k, v, cache, self.layer)), None
         if cache is not None:
             k, v = cache.append(self.layer, k, v)
         dropout = self.dropout if self.training else 0.0

@@ -10,6 +10,7 @@ The twin is `model.decoder.Glm4vMoeTextModel.forward`, which says when this is u
 from __future__ import annotations
 
 import logging
+import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from torch import Tensor
 from model.attention import attend_cached
 from model.cache import CacheBatch, KVCache
 from model.out_of_memory import is_out_of_memory
-from model.watch import Watch, WrappedError
+from model.watch import Prepared, UnfitError, Watch
 
 if TYPE_CHECKING:
     from model.decoder import Glm4vMoeDecoderLayer, Glm4vMoeTextModel
@@ -92,33 +93,30 @@ class GraphedStep:
         model: on one device, and computing without waiting for it.
         record: makes pieces that can be played back.
 
+    Attributes:
+        watch: says whether they do.
+
     Raises:
-        WrappedError: a module's ``forward`` was replaced.
+        UnfitError: a module's ``forward`` was replaced.
     """
 
     def __init__(self, model: Glm4vMoeTextModel, record: Record) -> None:
         self._model = weakref.ref(model)
         self._record = record
-        self._watch = Watch(model)
+        self.watch = Watch(model)
         for module in model.modules():
             for name in (*module._parameters, *module._buffers):
-                self._watch.add_tensor(module, name)
+                self.watch.add_tensor(module, name)
         self._recorded: dict[int, _Pieces] = {}
-
-    def is_current(self) -> bool:
-        """Whether the model is still what it was: nothing moved or replaced."""
-        return self._watch.is_current()
-
-    def is_hooked(self) -> bool:
-        """Whether somebody wants to be called when a layer runs."""
-        return self._watch.is_hooked()
+        # inputs and outputs lie where they lie: one step at a time, whoever asks for it
+        self._busy = threading.Lock()
 
     def prepare(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> None:
         """Record what `run` plays back for so many conversations, unless that was done."""
-        if len(x) not in self._recorded:
-            self._recorded[len(x)] = self._record_pieces(
-                x.clone(), (rope[0].clone(), rope[1].clone())
-            )
+        with self._busy:
+            if len(x) not in self._recorded:
+                inputs = x.clone(), (rope[0].clone(), rope[1].clone())
+                self._recorded[len(x)] = self._record_pieces(*inputs)
 
     def run(self, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache | CacheBatch) -> Tensor:
         """Compute one token of each conversation; their keys and values are stored.
@@ -131,17 +129,18 @@ class GraphedStep:
         Returns:
             (B, 1, C), normed.
         """
-        pieces = self._recorded[len(x)]
-        pieces.x.copy_(x)
-        for filled, given in zip(pieces.rope, rope, strict=True):
-            filled.copy_(given)
-        for layer, (replay, (q, k, v)) in enumerate(
-            zip(pieces.replays[:-1], pieces.heads, strict=True)
-        ):
-            replay()
-            pieces.attended.copy_(attend_cached(q, k, v, cache, layer))
-        pieces.replays[-1]()
-        return pieces.out.clone()  # the next step writes there
+        with self._busy:
+            pieces = self._recorded[len(x)]
+            pieces.x.copy_(x)
+            for filled, given in zip(pieces.rope, rope, strict=True):
+                filled.copy_(given)
+            for layer, (replay, (q, k, v)) in enumerate(
+                zip(pieces.replays[:-1], pieces.heads, strict=True)
+            ):
+                replay()
+                pieces.attended.copy_(attend_cached(q, k, v, cache, layer))
+            pieces.replays[-1]()
+            return pieces.out.clone()  # the next step writes there
 
     def _record_pieces(self, x: Tensor, rope: tuple[Tensor, Tensor]) -> _Pieces:
         """Record the pieces for inputs that lie where they will lie in every step."""
@@ -170,9 +169,12 @@ class GraphedStep:
         return _Pieces(x, rope, attended, (*replays, last), tuple(heads), out)
 
 
-_steps: weakref.WeakKeyDictionary[Glm4vMoeTextModel, GraphedStep] = weakref.WeakKeyDictionary()
-# what can't be recorded, by where its last norm lay: a model that has moved is looked at again
-_unfit: weakref.WeakKeyDictionary[Glm4vMoeTextModel, int] = weakref.WeakKeyDictionary()
+_prepared: Prepared[GraphedStep] = Prepared()
+
+
+def _is_in_order() -> bool:
+    """Whether what this thread asks of the GPU waits for what others have asked before."""
+    return torch.cuda.current_stream() == torch.cuda.default_stream()
 
 
 def _can_be_recorded(model: Glm4vMoeTextModel, device: torch.device) -> bool:
@@ -185,6 +187,12 @@ def _can_be_recorded(model: Glm4vMoeTextModel, device: torch.device) -> bool:
     )
 
 
+def _make(model: Glm4vMoeTextModel, device: torch.device) -> GraphedStep:
+    if not _can_be_recorded(model, device):
+        raise UnfitError
+    return GraphedStep(model, CudaRecorder())
+
+
 def graphed_step_for(
     model: Glm4vMoeTextModel, x: Tensor, rope: tuple[Tensor, Tensor]
 ) -> GraphedStep | None:
@@ -194,29 +202,17 @@ def graphed_step_for(
     """
     if not x.is_cuda or x.dtype != torch.bfloat16 or x.shape[1] != 1 or len(x) > MAX_ROWS:
         return None
-    if torch.is_grad_enabled() or torch.cuda.is_current_stream_capturing():
+    if torch.is_grad_enabled() or not _is_in_order():
         return None
-    address = model.norm.weight.data_ptr()
-    if _unfit.get(model) == address:
+    step = _prepared.get(model, model.norm.weight, lambda: _make(model, x.device))
+    if step is None:
         return None
     try:
-        step = _steps.get(model)
-        if step is None or not step.is_current():
-            if not _can_be_recorded(model, x.device):
-                _unfit[model] = address
-                return None
-            step = _steps[model] = GraphedStep(model, CudaRecorder())
-        if step.is_hooked():
-            return None
         step.prepare(x, rope)
-    except WrappedError:
-        step = None
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise
         logger.warning("decoding runs without CUDA graphs: recording failed (%s)", error)
-        step = None
-    if step is None:
-        _steps.pop(model, None)
-        _unfit[model] = address
+        _prepared.refuse(model, model.norm.weight)
+        return None
     return step

@@ -1,14 +1,16 @@
-"""Whether a network is still what it was when something was prepared from it."""
+"""What is prepared from a network, and whether that still is what it was then."""
 
 from __future__ import annotations
 
-from typing import Any
+import weakref
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
 
 
-class WrappedError(Exception):
-    """A module's ``forward`` was replaced, by accelerate for example."""
+class UnfitError(Exception):
+    """A network from which something can't be prepared."""
 
 
 class Watch:
@@ -18,7 +20,7 @@ class Watch:
         module: the network.
 
     Raises:
-        WrappedError: calling a module does not do what its class says.
+        UnfitError: a module's ``forward`` was replaced, by accelerate for example.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -54,8 +56,58 @@ class Watch:
     def _add(self, module: nn.Module) -> None:
         self._hooks += [module._forward_hooks, module._forward_pre_hooks]
         if "forward" in module.__dict__:
-            raise WrappedError
+            raise UnfitError
         for name, child in module._modules.items():
             if child is not None:
                 self._modules.append((module._modules, name, child))
                 self._add(child)
+
+
+class Watching(Protocol):
+    """What was prepared from a network."""
+
+    @property
+    def watch(self) -> Watch:
+        """Of that network."""
+
+
+PreparedT = TypeVar("PreparedT", bound=Watching)
+
+
+class Prepared(Generic[PreparedT]):
+    """What was prepared from networks, one of each, for as long as they live and stay the same."""
+
+    def __init__(self) -> None:
+        self._kept: weakref.WeakKeyDictionary[nn.Module, PreparedT] = weakref.WeakKeyDictionary()
+        # what was found unfit, by where it lay: a network that has moved is looked at again
+        self._unfit: weakref.WeakKeyDictionary[nn.Module, int] = weakref.WeakKeyDictionary()
+
+    def get(
+        self,
+        network: nn.Module,
+        place: Tensor,
+        make: Callable[[], PreparedT],
+        is_usable: Callable[[PreparedT], bool] = lambda prepared: True,
+    ) -> PreparedT | None:
+        """Return what was prepared; None if that can't be done, or a module has hooks.
+
+        Args:
+            place: a tensor of the network, to see whether one that was unfit has moved.
+            make: prepares it, or raises `UnfitError`.
+            is_usable: else it is prepared anew.
+        """
+        kept = self._kept.get(network)
+        if kept is None or not is_usable(kept) or not kept.watch.is_current():
+            if self._unfit.get(network) == place.data_ptr():
+                return None
+            try:
+                kept = self._kept[network] = make()
+            except UnfitError:
+                self.refuse(network, place)
+                return None
+        return None if kept.watch.is_hooked() else kept
+
+    def refuse(self, network: nn.Module, place: Tensor) -> None:
+        """Count a network as unfit until ``place`` lies elsewhere."""
+        self._kept.pop(network, None)
+        self._unfit[network] = place.data_ptr()

@@ -1,8 +1,8 @@
 // <sightline-overlay data-view='{...}'>: pictures, and over them what was found.
 //
-// The view is written by ui/rendering/overlay.py, and grows while the answer does. Everything in it is data:
-// it reaches the page as text and attributes, never as HTML. The element owns what is inside of it,
-// so a new view changes only what is different, and zoom, focus and picture stay.
+// The view is written by ui/rendering/overlay.py, and grows while the answer does. Everything in it
+// is data: it reaches the page as text and attributes, never as HTML. The element owns what is
+// inside of it, so a new view changes only what is different, and zoom, focus and picture stay.
 
 const SAID_FOR_MS = 2000;
 

@@ -5,7 +5,6 @@ The twin is `model.decoder.Glm4vMoeTextModel.forward`, which says when it is use
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_float, c_int, c_int64, c_void_p
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model import native
-from model.watch import Watch, WrappedError
+from model.watch import Prepared, UnfitError, Watch
 
 if TYPE_CHECKING:
     from model.decoder import Glm4vMoeTextModel
@@ -67,16 +66,15 @@ class _Decoder(Structure):
     ]
 
 
-class UnfitError(Exception):
-    """A decoder that the kernels can't compute."""
-
-
 class DecoderStep:
     """The step of one decoder, as long as its parameters and modules stay what and where they are.
 
     Args:
         model: whose modules are all of this project's own kinds, plain and in main memory.
         kernels: of its dtype.
+
+    Attributes:
+        watch: says whether they do.
 
     Raises:
         UnfitError: it is another one.
@@ -89,10 +87,7 @@ class DecoderStep:
         if config.n_group > 1 or dim is None or dim > MAX_HEAD_DIM:
             raise UnfitError
         self.kernels = kernels
-        try:
-            self._watch = Watch(model)
-        except WrappedError as error:
-            raise UnfitError from error
+        self.watch = Watch(model)
         layers = (_Layer * len(model.layers))(*(self._describe(layer) for layer in model.layers))
         self._decoder = _Decoder(
             layers,
@@ -110,18 +105,10 @@ class DecoderStep:
             config.routed_scaling_factor,
             int(config.norm_topk_prob),
         )
-        self._nbytes = self._watch.nbytes
+        self._nbytes = self.watch.nbytes
         self._step = kernels.compiled.step
         self._step.argtypes = [POINTER(_Decoder), *[c_void_p] * 6, c_int64, c_int]
         self._step.restype = c_int
-
-    def is_current(self) -> bool:
-        """Whether the model is still what it was: nothing moved or replaced."""
-        return self._watch.is_current()
-
-    def is_hooked(self) -> bool:
-        """Whether somebody wants to be called when a layer runs."""
-        return self._watch.is_hooked()
 
     def run(
         self, x: Tensor, rope: tuple[Tensor, Tensor], slots: Sequence[tuple[int, int]]
@@ -155,7 +142,7 @@ class DecoderStep:
 
     def _pointer(self, module: nn.Module, name: str, dtype: torch.dtype | None = None) -> int:
         """Return where a parameter or buffer lies; 0 if the module has none of this name."""
-        tensor = self._watch.add_tensor(module, name)
+        tensor = self.watch.add_tensor(module, name)
         if tensor is None:
             return 0
         if not native._is_plain(tensor, dtype or self.dtype) or not tensor.is_contiguous():
@@ -219,9 +206,7 @@ class DecoderStep:
         return described
 
 
-_steps: weakref.WeakKeyDictionary[nn.Module, DecoderStep] = weakref.WeakKeyDictionary()
-# what was found unfit, by where its last norm lay: a model that has moved is looked at again
-_unfit: weakref.WeakKeyDictionary[nn.Module, int] = weakref.WeakKeyDictionary()
+_prepared: Prepared[DecoderStep] = Prepared()
 
 
 def step_for(model: Glm4vMoeTextModel, x: Tensor) -> DecoderStep | None:
@@ -232,15 +217,9 @@ def step_for(model: Glm4vMoeTextModel, x: Tensor) -> DecoderStep | None:
     kernels = native.load(x.dtype)
     if kernels is None or len(x) > min(kernels.max_rows, native.MAX_ROWS):
         return None
-    step = _steps.get(model)
-    if step is None or step.kernels is not kernels or not step.is_current():
-        address = model.norm.weight.data_ptr()
-        if _unfit.get(model) == address:
-            return None
-        try:
-            step = _steps[model] = DecoderStep(model, kernels)
-        except UnfitError:
-            _steps.pop(model, None)
-            _unfit[model] = address
-            return None
-    return None if step.is_hooked() else step
+    return _prepared.get(
+        model,
+        model.norm.weight,
+        lambda: DecoderStep(model, kernels),
+        lambda step: step.kernels is kernels,
+    )

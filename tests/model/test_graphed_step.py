@@ -7,24 +7,26 @@ graph does. That a GPU could record the pieces shows where values are unknown, a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import torch
-from no_values import forget_values
+from as_on_a_gpu import compute_as_on_a_gpu, forget_values
 from tiny import randomize, tiny_config
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from model import graphed_step, moe, native
+from model import graphed_step, moe
 from model.cache import CacheBatch, KVCache
 from model.config import Glm4vMoeConfig
 from model.decoder import Glm4vMoeTextModel
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.graphed_step import GraphedStep, Outputs
 from model.quantization import QuantizedExperts, quantize
-from model.watch import WrappedError
+from model.watch import UnfitError
 
 
 class Recorder:
@@ -48,9 +50,7 @@ class Recorder:
 
 @pytest.fixture(autouse=True)
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No kernels of ours, and experts computed as those of bfloat16 on CUDA are."""
-    monkeypatch.setattr(native, "_kernels", dict.fromkeys(native.DEFINES))
-    monkeypatch.setattr(moe, "run_experts", moe.run_experts_grouped)
+    compute_as_on_a_gpu(monkeypatch)
     with torch.inference_mode():
         yield
 
@@ -112,6 +112,32 @@ def test_recorded_pieces_equal_the_layers_bit_for_bit(model: Glm4vMoeTextModel) 
     assert recorder.played == 6 * pieces
 
 
+def test_two_threads_that_share_a_network_do_not_meet(model: Glm4vMoeTextModel) -> None:
+    class Slow(Recorder):
+        def __call__(self, compute: Callable[[], Outputs]) -> tuple[Outputs, Callable[[], None]]:
+            outputs, replay = super().__call__(compute)
+
+            def hesitate() -> None:
+                replay()
+                time.sleep(0.002)  # as long as the other thread needs to begin its step
+
+            return outputs, hesitate
+
+    lengths = ([5, 7, 9], [31, 11, 6])
+    want = [answer(model, conversations(model, each), None) for each in lengths]
+    step = GraphedStep(model, Slow())
+    caches = [conversations(model, each) for each in lengths]
+
+    @torch.inference_mode()  # of a thread
+    def answer_there(some: list[KVCache]) -> list[Tensor]:
+        return answer(model, some, step)
+
+    with ThreadPoolExecutor(2) as threads:
+        got = list(threads.map(answer_there, caches))
+    for a, b in zip(sum(want, []), sum(got, []), strict=True):
+        assert torch.equal(a, b)
+
+
 def test_nothing_in_a_piece_depends_on_values(
     model: Glm4vMoeTextModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,16 +157,17 @@ def test_a_model_that_changes_is_recorded_anew_and_one_that_is_wrapped_never(
     model: Glm4vMoeTextModel,
 ) -> None:
     step = GraphedStep(model, Recorder())
-    assert step.is_current() and not step.is_hooked()
+    watch = step.watch
+    assert watch.is_current() and not watch.is_hooked()
     handle = model.layers[1].mlp.gate.register_forward_hook(lambda *_: None)
-    assert step.is_hooked()
+    assert watch.is_hooked()
     handle.remove()
-    assert not step.is_hooked()
+    assert not watch.is_hooked()
     gate = model.layers[1].mlp.gate
     gate.weight = nn.Parameter(gate.weight.clone(), requires_grad=False)
-    assert not step.is_current()
+    assert not watch.is_current()
     model.layers[2].forward = model.layers[2].forward
-    with pytest.raises(WrappedError):
+    with pytest.raises(UnfitError):
         GraphedStep(model, Recorder())
 
 
@@ -155,7 +182,7 @@ def test_what_cannot_be_recorded_runs_layer_by_layer_and_says_so_once(
         is_cuda = True
 
     monkeypatch.setattr(graphed_step, "CudaRecorder", Refusing)
-    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(graphed_step, "_is_in_order", lambda: True)
     x, rope, _ = inputs_of(model, conversations(model, [5]), 0)
     there = x.as_subclass(OnGPU)
     assert graphed_step.graphed_step_for(model, x, rope) is None  # on a CPU: no attempt

@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 import torch
-from no_values import forget_values
+from as_on_a_gpu import compute_as_on_a_gpu, forget_values
 from tiny import randomize, tiny_config
 from torch import Tensor
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 from torch.overrides import TorchFunctionMode
 
-from model import moe, native
 from model.cache import CacheBatch, KVCache
 from model.config import Glm4vMoeConfig
 from model.engine import Engine
@@ -44,9 +43,7 @@ class HostReads(TorchFunctionMode):
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No kernels of ours, and experts computed as those of bfloat16 on CUDA are."""
-    monkeypatch.setattr(native, "_kernels", dict.fromkeys(native.DEFINES))
-    monkeypatch.setattr(moe, "run_experts", moe.run_experts_grouped)
+    compute_as_on_a_gpu(monkeypatch)
 
 
 @pytest.fixture

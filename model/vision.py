@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model import native
 from model.config import Glm4vMoeVisionConfig
 from model.layers import GatedMLP, Linear, RMSNorm, activation, linear
 from model.outputs import VisionModelOutput
@@ -130,12 +131,18 @@ def attend_segments(
             weights = (batched[0] * q.shape[-1] ** -0.5 @ batched[1].mT).softmax(dim=-1)
             out = weights @ batched[2]
         else:
-            out = F.scaled_dot_product_attention(
-                batched[0], batched[1], batched[2], dropout_p=dropout
-            )  # (count, H, length, D)
+            out = _attend_all(batched[0], batched[1], batched[2], dropout)
         outputs.append(out.transpose(1, 2).flatten(0, 1))
         start = end
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def _attend_all(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+    """Let every query see every key: (B, H, T, D) -> (B, H, T, D)."""
+    kernels = native.kernels_for_attention(q, k, v) if dropout == 0 else None
+    if kernels is not None and kernels.can_attend_prompt(q.shape[-1]):
+        return kernels.attend_prompt(q, k, v, causal=False)
+    return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
 
 
 def _runs(lengths: list[int]) -> Iterator[tuple[int, int]]:

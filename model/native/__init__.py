@@ -22,14 +22,17 @@ from model.native.build import BuildError, load_library, processor
 logger = logging.getLogger(__name__)
 
 MAX_ROWS = 16  # of a decoding step
-VECTOR_ROWS = 8  # beyond, without a matrix unit, torch's matrix products win
-TILE_ROWS = 512  # beyond, with it, too; of experts' products it wins always
+VECTOR_ROWS = 8  # beyond, in vectors of floats, torch's matrix products win
+# Beyond, they are as fast as products in pairs of bfloat16, or in a matrix unit's tiles; of
+# experts' products these win always.
+PAIR_ROWS = 128
+TILE_ROWS = 512
 # A thread is worth waking (3 us) for so many bytes: a core reads them in about that time.
 GRAIN_BYTES = 128 * 1024
 DEFINES: dict[torch.dtype, tuple[str, ...]] = {torch.bfloat16: ("-DBF16",), torch.float32: ()}
 TILES = "-DTILES"  # for bfloat16 on processors with this among their flags:
 TILES_FLAG = "amx_bf16"
-MAX_TILED_DIM = 256  # of a head
+MAX_PAIRED_DIM = 256  # of a head
 PRODUCTS_PER_BYTE = 16  # computed in the time in which a byte is read
 # pointers of tensors, then sizes
 SIGNATURES: dict[str, list[Any]] = {
@@ -41,8 +44,9 @@ SIGNATURES: dict[str, list[Any]] = {
     "routed_experts": [c_void_p] * 8 + [c_int64] * 5 + [c_int],
     "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
 }
-TILE_SIGNATURES: dict[str, list[Any]] = {
-    "attend_prompt": [c_void_p] * 4 + [c_int64] * 6 + [c_void_p, c_float, c_int],
+# only for bfloat16, on processors that multiply pairs of it
+PAIR_SIGNATURES: dict[str, list[Any]] = {
+    "attend_prompt": [c_void_p] * 4 + [c_int64] * 6 + [c_void_p, c_float, c_int, c_int],
 }
 
 
@@ -66,11 +70,14 @@ class Kernels:
             has_tiles: it was compiled with `TILES`.
         """
         self.compiled = compiled
-        self._has_tiles = has_tiles
-        # up to so many rows it is faster than torch, and can compute at all
-        self.max_rows = TILE_ROWS if has_tiles else VECTOR_ROWS
-        self.max_expert_rows = sys.maxsize if has_tiles else VECTOR_ROWS
-        for name, types in {**SIGNATURES, **(TILE_SIGNATURES if has_tiles else {})}.items():
+        self._has_pairs = all(hasattr(compiled, name) for name in PAIR_SIGNATURES)
+        # up to so many rows it is faster than torch
+        self.max_step_rows = MAX_ROWS if has_tiles else VECTOR_ROWS
+        self.max_rows = VECTOR_ROWS
+        if self._has_pairs:
+            self.max_rows = TILE_ROWS if has_tiles else PAIR_ROWS
+        self.max_expert_rows = sys.maxsize if self._has_pairs else VECTOR_ROWS
+        for name, types in {**SIGNATURES, **(PAIR_SIGNATURES if self._has_pairs else {})}.items():
             function = getattr(compiled, name)
             function.argtypes, function.restype = types, c_int
 
@@ -226,15 +233,16 @@ class Kernels:
 
     def can_attend_prompt(self, dim: int) -> bool:
         """Whether there is `attend_prompt` for heads of this size."""
-        return self._has_tiles and dim % 32 == 0 and dim <= MAX_TILED_DIM
+        return self._has_pairs and dim % 32 == 0 and dim <= MAX_PAIRED_DIM
 
-    def attend_prompt(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def attend_prompt(self, q: Tensor, k: Tensor, v: Tensor, *, causal: bool = True) -> Tensor:
         """`model.attention.attend` without a mask, of many queries.
 
         Args:
             q: (B, H, T, D) of the last T tokens, whose last dimension has no gaps.
             k: (B, K, S, D), as ``q``.
             v: (B, K, S, D), as ``q``.
+            causal: a query sees no later keys; False: it sees all.
 
         Returns:
             (B, H, T, D), laid out as (B, T, H, D).
@@ -255,6 +263,7 @@ class Kernels:
             dim,
             (c_int64 * len(strides))(*strides),
             dim**-0.5,
+            causal,
             threads_for(q.numel() * k.shape[2] // PRODUCTS_PER_BYTE),
         )
         _check(status)

@@ -77,10 +77,11 @@ static void attend_part(const float *q, const T *k, const T *v, int64_t k_stride
     }
 }
 
-#ifdef TILES
+#ifdef PAIRS
 #define KEYS 64           /* scored at once */
-#define MAX_TILED_DIM 256 /* of a head */
+#define MAX_PAIRED_DIM 256 /* of a head */
 
+#ifdef TILES
 /* scores (KEYS, 16) = keys @ queries, a block; as many keys as there are */
 static inline void score(const float *queries, const T *k, int64_t stride, int64_t keys,
                          int64_t dim, float *scores) {
@@ -99,6 +100,53 @@ static inline void score(const float *queries, const T *k, int64_t stride, int64
         _tile_stored(0, scores + first * ROWS, 64);
     }
 }
+
+/* sums (16, dim) += weights (16, KEYS) @ values, paired, of so many keys */
+static inline void add_pairs(float *sums, const T *weights, const uint32_t *pairs, int64_t keys,
+                             int64_t dim) {
+    for (int64_t d = 0; d < dim; d += ROWS) {
+        _tile_loadd(0, sums + d, dim * sizeof(float));
+        for (int half = 0; half < keys; half += DEPTH) {
+            _tile_loadd(4, weights + half, KEYS * sizeof(T));
+            _tile_loadd(5, pairs + half / 2 * dim + d, dim * sizeof(uint32_t));
+            _tile_dpbf16ps(0, 4, 5);
+        }
+        _tile_stored(0, sums + d, dim * sizeof(float));
+    }
+}
+#else
+static inline void score(const float *queries, const T *k, int64_t stride, int64_t keys,
+                         int64_t dim, float *scores) {
+    for (int64_t first = 0; first < keys; first += ROWS)
+        multiply_pairs(k + first * stride, dim, stride, smaller(ROWS, keys - first), queries,
+                       queries, scores + first * ROWS, NULL);
+}
+
+static inline void add_pairs(float *sums, const T *weights, const uint32_t *pairs, int64_t keys,
+                             int64_t dim) {
+    for (int64_t d = 0; d < dim; d += 2 * ROWS)
+        for (int q = 0; q < ROWS; q += AT_ONCE) {
+            __m512 left[AT_ONCE], right[AT_ONCE];
+            for (int r = 0; r < AT_ONCE; r++) {
+                left[r] = _mm512_loadu_ps(sums + (q + r) * dim + d);
+                right[r] = _mm512_loadu_ps(sums + (q + r) * dim + d + ROWS);
+            }
+            for (int64_t j = 0; j < keys; j += 2) {
+                const uint32_t *here = pairs + j / 2 * dim + d;
+                __m512 one = _mm512_load_ps(here), next = _mm512_load_ps(here + ROWS);
+                for (int r = 0; r < AT_ONCE; r++) {
+                    uint32_t pair = two(weights + (q + r) * KEYS, j / 2);
+                    left[r] = add_products(left[r], one, pair);
+                    right[r] = add_products(right[r], next, pair);
+                }
+            }
+            for (int r = 0; r < AT_ONCE; r++) {
+                _mm512_storeu_ps(sums + (q + r) * dim + d, left[r]);
+                _mm512_storeu_ps(sums + (q + r) * dim + d + ROWS, right[r]);
+            }
+        }
+}
+#endif
 
 #define ALL KEYS /* visible keys */
 
@@ -168,15 +216,7 @@ static inline void meet_keys(const float *queries, const T *k, int64_t k_stride,
             _mm512_store_si512(weights + q * KEYS + half,
                                (__m512i)_mm512_cvtne2ps_pbh(high[q], low[q]));
     }
-    for (int64_t d = 0; d < dim; d += ROWS) {
-        _tile_loadd(0, part + d, dim * sizeof(float));
-        for (int half = 0; half < keys; half += DEPTH) {
-            _tile_loadd(4, weights + half, KEYS * sizeof(T));
-            _tile_loadd(5, pairs + half / 2 * dim + d, dim * sizeof(uint32_t));
-            _tile_dpbf16ps(0, 4, 5);
-        }
-        _tile_stored(0, part + d, dim * sizeof(float));
-    }
+    add_pairs(part, weights, pairs, keys, dim);
 }
 
 /* A part in which no key has been seen */
@@ -187,10 +227,10 @@ static inline void begin_part(float *part, int64_t dim) {
 }
 
 /* As attend_part, of 16 queries in a block */
-static void attend_tiles(const float *queries, const T *k, const T *v, int64_t k_stride,
+static void attend_pairs(const float *queries, const T *k, const T *v, int64_t k_stride,
                          int64_t v_stride, int64_t begin, int64_t end, int64_t dim, float scale,
                          float *part) {
-    _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_TILED_DIM];
+    _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_PAIRED_DIM];
     begin_part(part, dim);
     for (int64_t start = begin; start < end; start += KEYS) {
         int64_t keys = smaller(KEYS, end - start);
@@ -199,28 +239,31 @@ static void attend_tiles(const float *queries, const T *k, const T *v, int64_t k
     }
 }
 
-static inline int in_tiles(int64_t group, int64_t dim) {
+static inline int in_pairs(int64_t group, int64_t dim) {
     /* up to four queries are as fast without */
-    return group > 4 && group <= ROWS && dim % DEPTH == 0 && dim <= MAX_TILED_DIM;
+    return group > 4 && group <= ROWS && dim % DEPTH == 0 && dim <= MAX_PAIRED_DIM;
 }
 #else
-static inline int in_tiles(int64_t group, int64_t dim) { return (void)group, (void)dim, 0; }
+static inline int in_pairs(int64_t group, int64_t dim) { return (void)group, (void)dim, 0; }
 #endif
 
 /* The queries of a group as they are kept for its attention: how many there is room for, the floats
    that they take, and the way there; what is not a query must be zero */
 static inline int64_t query_rows(int64_t group, int64_t dim) {
-    return in_tiles(group, dim) ? ROWS : round_up(group, 4);
+    return in_pairs(group, dim) ? ROWS : round_up(group, 4);
 }
 static inline int64_t queries_size(int64_t group, int64_t dim) {
-    return in_tiles(group, dim) ? block_size(dim) : query_rows(group, dim) * dim;
+    return query_rows(group, dim) * dim; /* pairs take half of it */
 }
 static inline void place_query(const T *q, int64_t index, int64_t group, int64_t dim, float scale,
                                float *queries) {
-    if (in_tiles(group, dim)) {
-        for (int64_t i = 0; i < dim; i++) put(queries, dim, index, i, load(q[i]));
+    (void)group;
+#ifdef PAIRS
+    if (in_pairs(group, dim)) {
+        for (int64_t i = 0; i < dim; i++) put_in_pair(queries, index, i, load(q[i]));
         return;
     }
+#endif
     widen(q, dim, queries + index * dim);
     for (int64_t i = 0; i < dim; i++) queries[index * dim + i] *= scale;
 }
@@ -229,9 +272,9 @@ static inline void place_query(const T *q, int64_t index, int64_t group, int64_t
 static inline void attend_group(const float *queries, const T *k, const T *v, int64_t k_stride,
                                 int64_t v_stride, int64_t begin, int64_t end, int64_t group,
                                 int64_t dim, float scale, float *part) {
-#ifdef TILES
-    if (in_tiles(group, dim)) {
-        attend_tiles(queries, k, v, k_stride, v_stride, begin, end, dim, scale, part);
+#ifdef PAIRS
+    if (in_pairs(group, dim)) {
+        attend_pairs(queries, k, v, k_stride, v_stride, begin, end, dim, scale, part);
         return;
     }
 #endif

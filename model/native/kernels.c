@@ -1,5 +1,5 @@
-/* Decoding steps for a few rows on a CPU, where the time is that of reading the weights once; and, in
-   tiles, the products of prompts and pictures.
+/* Decoding steps for a few rows on a CPU, where the time is that of reading the weights once; and,
+   where the processor multiplies pairs of bfloat16, the products of prompts and pictures.
 
    Compiled once per element type: with -DBF16 for bfloat16, without for float32. Sums are in float32
    and rounded once, when they are complete. Matrices are row-major and without gaps unless a
@@ -9,18 +9,25 @@
 
 #include "vectors.h"
 
+#include "pairs.h"
 #include "products.h"
 #include "quantized.h"
 
 #include "attention.h"
 #include "feed_forward.h"
 #include "step.h"
-#ifdef TILES
+#ifdef PAIRS
 #include "matrices.h"
 #include "prompt.h"
 #endif
 
-/* As `linear` for up to 16 rows, a thread's part; `block` is scratch space */
+#if defined(PAIRS) && !defined(TILES)
+#define FEW 8 /* rows: for more, pairs are multiplied, however many of the 16 are there */
+#else
+#define FEW ROWS
+#endif
+
+/* As `linear` for a FEW rows, a thread's part; `block` is scratch space */
 static void multiply_few(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
                          int64_t inputs, int64_t outputs, float *block) {
 #pragma omp single
@@ -42,11 +49,11 @@ static void multiply_few(const T *x, Matrix weight, const T *bias, T *out, int64
 /* Floats in which a thread writes out `elements` for many rows; none for a matrix of elements */
 static int64_t written_size(Matrix matrix, int64_t rows, int64_t count) {
     int64_t size = round_up(count * (int64_t)sizeof(T), sizeof(Lanes)) / (int64_t)sizeof(float);
-    return matrix.scale && rows > ROWS ? size : 0;
+    return matrix.scale && rows > FEW ? size : 0;
 }
 
 /* out (rows, outputs) = x (rows, inputs) @ weight (outputs, inputs)^T + bias; bias may be NULL.
-   `scale` (outputs) is NULL, or the weights are integers. Up to 16 rows, or any number in tiles */
+   `scale` (outputs) is NULL, or the weights are integers. A FEW rows, or any number in pairs */
 int linear(const T *x, const void *values, const float *scale, const T *bias, T *out, int64_t rows,
            int64_t inputs, int64_t outputs, int threads) {
     Matrix weight = {values, scale};
@@ -60,8 +67,8 @@ int linear(const T *x, const void *values, const float *scale, const T *bias, T 
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         begin_products();
-#ifdef TILES
-        if (rows > ROWS)
+#ifdef PAIRS
+        if (rows > FEW)
             multiply(x, weight, bias, out, rows, inputs, outputs, packed,
                      (T *)(written + each * thread_number()));
         else
@@ -137,7 +144,7 @@ static void run_few(const Chosen *chosen, const float *block, T *out, int64_t ro
 
 /* out (rows, hidden): the sum over a row's top_k experts e of
    share * down[e] @ (silu(gate[e] @ x) * (up[e] @ x)).
-   Up to 16 rows, or any number in tiles; ids, of a row all different, and shares (rows, top_k);
+   Up to 16 rows, or any number in pairs; ids, of a row all different, and shares (rows, top_k);
    gate_up (experts, 2 * inner, hidden), gate rows first; down (experts, hidden, inner). Their scales
    are NULL, or they are integers; scales lack the last dimension */
 int routed_experts(const T *x, const int64_t *ids, const float *shares, const void *gate_up_values,
@@ -163,7 +170,7 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const vo
     {
         begin_products();
         if (rows <= ROWS) run_few(&chosen, packed, out, rows, hidden);
-#ifdef TILES
+#ifdef PAIRS
         else
             for (int64_t e = 0; e < chosen.count; e++)
                 add_expert(chosen.layers + e, x, hidden, packed, sums,

@@ -1,9 +1,9 @@
-/* Products of matrices with many vectors, in blocks of 16, for prompts and pictures. Without a matrix
-   unit torch's are as fast; where it has one, torch prepares every size anew, which takes as long as
-   the product of a small model. */
+/* Products of matrices with many vectors, in pairs, for prompts and pictures: torch prepares every
+   size anew, which takes as long as the product of a small model, or of one expert's few rows. */
 
 #define CACHED_FLOATS (1 << 18) /* of vectors that meet a matrix: half of a core's second cache */
 
+#ifdef TILES
 /* out[0] = v @ left, [1] = w @ left, [2] = v @ right, [3] = w @ right, each (16, 16), outputs
    first: some outputs, at most 16, of two matrices times two blocks */
 static inline void four_products(const T *v, int64_t v_outputs, const T *w, int64_t w_outputs,
@@ -36,6 +36,14 @@ static inline void four_products(const T *v, int64_t v_outputs, const T *w, int6
     _tile_stored(2, out[2], 64);
     _tile_stored(3, out[3], 64);
 }
+#else
+static inline void four_products(const T *v, int64_t v_outputs, const T *w, int64_t w_outputs,
+                                 int64_t n, const float *left, const float *right,
+                                 float out[4][ROWS * ROWS]) {
+    multiply_pairs(v, n, n, v_outputs, left, right, out[0], out[2]);
+    if (w_outputs > 0) multiply_pairs(w, n, n, w_outputs, left, right, out[1], out[3]);
+}
+#endif
 
 static inline __m512 rounded_lanes(__m512 x) {
     __m512i words = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(x));
@@ -95,11 +103,11 @@ static inline void add_rows(const float *tile, int64_t outputs, int64_t rows, co
 /* As `linear`, a thread's part; `packed` holds the blocks of x, `written` is for integers, 32 rows */
 static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
                      int64_t inputs, int64_t outputs, float *packed, T *written) {
-    int64_t blocks = units_of(rows), size = block_size(inputs);
+    int64_t blocks = units_of(rows), size = pairs_size(inputs);
     int64_t some = CACHED_FLOATS / size / 2 * 2 + 2; /* blocks at a time */
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; b++)
-        pack(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS), packed + b * size);
+        pack_pairs(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS), packed + b * size);
     for (int64_t begin = 0; begin < blocks; begin += some) {
         int64_t end = smaller(begin + some, blocks);
 #pragma omp for schedule(static) nowait
@@ -128,12 +136,12 @@ static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t r
 static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *packed, float *sums,
                        T *written) {
     int64_t blocks = units_of(layer->count), inner = layer->inner;
-    int64_t size = block_size(hidden), between_size = block_size(inner);
+    int64_t size = pairs_size(hidden), between_size = pairs_size(inner);
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; b++) {
-        pack(x, hidden, layer->rows + b * ROWS, smaller(ROWS, layer->count - b * ROWS),
+        pack_pairs(x, hidden, layer->rows + b * ROWS, smaller(ROWS, layer->count - b * ROWS),
              packed + b * size);
-        clear_tail(layer->between + b * between_size, inner);
+        clear_tail_of_pairs(layer->between + b * between_size, inner);
     }
 #pragma omp for schedule(static)
     for (int64_t start = 0; start < inner; start += ROWS) {

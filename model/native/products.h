@@ -7,8 +7,6 @@
    With -DTILES, for bfloat16 on a processor with AMX: its tiles read 16 rows of a matrix side by
    side at the speed of memory, and 16 vectors cost what one costs. */
 
-#define ROWS 16 /* outputs of a product, and vectors of a block */
-
 /* Rows of a matrix: first, first + step, ..., at most 16 */
 typedef struct {
     int64_t first, step, count;
@@ -32,11 +30,8 @@ static inline Rows unit_rows(int64_t unit, int64_t outputs) {
 static inline int64_t row_of(Rows rows, int64_t o) { return rows.first + o * rows.step; }
 
 #ifdef TILES
-#include <immintrin.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#define DEPTH 32 /* values of a row in a tile */
 
 /* Ask Linux for the tiles; 0 if this process may use them */
 int prepare(void) { return syscall(SYS_arch_prctl, 0x1023 /* ARCH_REQ_XCOMP_PERM */, 18) ? -1 : 0; }
@@ -51,84 +46,18 @@ static inline void begin_products(void) {
 }
 static inline void end_products(void) { _tile_release(); }
 
-/* A block holds, for each pair of neighbours, that of the first row, of the second, ... */
-static inline int64_t block_size(int64_t n) { return round_up(n, DEPTH) / 2 * ROWS; }
+/* A block holds pairs */
+static inline int64_t block_size(int64_t n) { return pairs_size(n); }
 
 static inline void put(float *block, int64_t n, int64_t row, int64_t i, float value) {
     (void)n;
-    ((T *)block)[(i / 2 * ROWS + row) * 2 + i % 2] = store(value);
+    put_in_pair(block, row, i, value);
 }
 
-/* Make what lies after the last value zero, before the last value is put */
-static inline void clear_tail(float *block, int64_t n) {
-    float *tail = block + n / 2 * ROWS;
-    memset(tail, 0, (size_t)(block + block_size(n) - tail) * sizeof *tail);
-}
+static inline void clear_tail(float *block, int64_t n) { clear_tail_of_pairs(block, n); }
 
-/* Exchange rows and columns of 16 x 16 words: neighbours, then pairs, then quarters of a vector */
-static inline void transpose(__m512 *rows) {
-    __m512 other[ROWS];
-    for (int i = 0; i < ROWS; i += 2) {
-        other[i] = _mm512_unpacklo_ps(rows[i], rows[i + 1]);
-        other[i + 1] = _mm512_unpackhi_ps(rows[i], rows[i + 1]);
-    }
-    for (int i = 0; i < ROWS; i += 4)
-        for (int j = 0; j < 2; j++) {
-            __m512d a = _mm512_castps_pd(other[i + j]), b = _mm512_castps_pd(other[i + j + 2]);
-            rows[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
-            rows[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-        }
-    for (int j = 0; j < 4; j++) {
-        __m512 a = _mm512_shuffle_f32x4(rows[j], rows[4 + j], 0x88);
-        __m512 b = _mm512_shuffle_f32x4(rows[j], rows[4 + j], 0xdd);
-        __m512 c = _mm512_shuffle_f32x4(rows[8 + j], rows[12 + j], 0x88);
-        __m512 d = _mm512_shuffle_f32x4(rows[8 + j], rows[12 + j], 0xdd);
-        other[j] = _mm512_shuffle_f32x4(a, c, 0x88), other[8 + j] = _mm512_shuffle_f32x4(a, c, 0xdd);
-        other[4 + j] = _mm512_shuffle_f32x4(b, d, 0x88);
-        other[12 + j] = _mm512_shuffle_f32x4(b, d, 0xdd);
-    }
-    memcpy(rows, other, sizeof other);
-}
-
-static inline __mmask16 first_lanes(int64_t n) { return (__mmask16)(0xffff >> (ROWS - n)); }
-
-/* fast_exp of a whole vector */
-static inline __m512 exp_lanes(__m512 x) {
-    /* in this order NaN stays */
-    x = _mm512_min_ps(_mm512_set1_ps(88.0f), _mm512_max_ps(_mm512_set1_ps(-87.0f), x));
-    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
-    __m512 p = _mm512_set1_ps(1.9875691500e-4f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-    p = _mm512_fmadd_ps(_mm512_mul_ps(p, r), r, _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
-    return _mm512_scalef_ps(p, n);
-}
-
-/* Rows `which` of x, or the first ones if it is NULL, to a block */
 static inline void pack(const T *x, int64_t n, const int64_t *which, int64_t rows, float *block) {
-    uint32_t *words = (uint32_t *)block;
-    const T *row[ROWS];
-    for (int64_t r = 0; r < ROWS; r++) {
-        int64_t real = smaller(r, rows - 1);
-        row[r] = x + (which ? which[real] : real) * n;
-    }
-    int64_t pair = 0;
-    for (; rows > 4 && pair + ROWS <= n / 2; pair += ROWS) {
-        __m512 lines[ROWS];
-        for (int r = 0; r < ROWS; r++) lines[r] = _mm512_loadu_ps(row[r] + 2 * pair);
-        transpose(lines);
-        for (int p = 0; p < ROWS; p++) _mm512_store_ps(words + (pair + p) * ROWS, lines[p]);
-    }
-    for (; pair < n / 2; pair++)
-        for (int64_t r = 0; r < rows; r++) words[pair * ROWS + r] = two(row[r], pair);
-    clear_tail(block, n);
-    if (n % 2)
-        for (int64_t r = 0; r < rows; r++) words[n / 2 * ROWS + r] = row[r][n - 1];
+    pack_pairs(x, n, which, rows, block);
 }
 
 /* A tile that reaches beyond the matrix, filled up with zeros */
@@ -174,8 +103,8 @@ int prepare(void) { return 0; }
 static inline void begin_products(void) {}
 static inline void end_products(void) {}
 
-/* A block holds one row after the other, in float32, as `widen` leaves them */
-static inline int64_t block_size(int64_t n) { return ROWS * n; }
+/* A block holds one row after the other, in float32, as `widen` leaves them; pairs have room in it */
+static inline int64_t block_size(int64_t n) { return ROWS * round_up(n, DEPTH); }
 
 static inline void put(float *block, int64_t n, int64_t row, int64_t i, float value) {
     block[row * n + place(i, n)] = rounded(value);

@@ -1,4 +1,4 @@
-/* Attention of many queries, those of a prompt, in tiles. */
+/* Attention of many queries, those of a prompt or of the patches of a picture, in pairs. */
 
 #define BLOCKS 4 /* of queries, which meet the same keys one after the other */
 
@@ -10,10 +10,10 @@ typedef struct {
 /* Up to 16 queries, `stride` apart, to a block */
 static inline void pack_queries(const T *q, int64_t stride, int64_t rows, int64_t dim,
                                 float *block) {
-    T copy[ROWS * MAX_TILED_DIM];
+    T copy[ROWS * MAX_PAIRED_DIM];
     for (int64_t r = 0; r < rows; r++)
         memcpy(copy + r * dim, q + r * stride, (size_t)dim * sizeof(T));
-    pack(copy, dim, NULL, rows, block);
+    pack_pairs(copy, dim, NULL, rows, block);
 }
 
 /* Up to 16 queries' sums of values, normalised, in their natural order */
@@ -34,19 +34,20 @@ static inline void finish_part(const float *part, int64_t rows, int64_t dim, T *
     }
 }
 
-/* `count` queries from `first` on of one head; the query at place t sees keys up to t + `ahead` */
+/* `count` queries from `first` on of one head; the query at place t sees keys up to t + `ahead`, as
+   far as there are any */
 static void attend_blocks(const T *q, int64_t q_stride, const T *k, int64_t k_stride, const T *v,
                           int64_t v_stride, T *out, int64_t out_stride, int64_t first,
-                          int64_t count, int64_t ahead, int64_t dim, float scale) {
-    _Alignas(64) float blocks[BLOCKS][ROWS / 2 * MAX_TILED_DIM];
-    _Alignas(64) float parts[BLOCKS][ROWS * MAX_TILED_DIM + 2 * ROWS];
-    _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_TILED_DIM];
+                          int64_t count, int64_t ahead, int64_t keys, int64_t dim, float scale) {
+    _Alignas(64) float blocks[BLOCKS][ROWS / 2 * MAX_PAIRED_DIM];
+    _Alignas(64) float parts[BLOCKS][ROWS * MAX_PAIRED_DIM + 2 * ROWS];
+    _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_PAIRED_DIM];
     for (int64_t b = 0; b < units_of(count); b++) {
         pack_queries(q + (first + b * ROWS) * q_stride, q_stride, smaller(ROWS, count - b * ROWS),
                      dim, blocks[b]);
         begin_part(parts[b], dim);
     }
-    int64_t end = first + count + ahead;
+    int64_t end = smaller(first + count + ahead, keys);
     for (int64_t start = 0; start < end; start += KEYS) {
         int64_t some = smaller(KEYS, end - start);
         pair_values(v + start * v_stride, v_stride, some, dim, pairs);
@@ -63,11 +64,11 @@ static void attend_blocks(const T *q, int64_t q_stride, const T *k, int64_t k_st
 }
 
 /* out = softmax(q . k * scale) @ v. q and out (batch, heads, queries, dim), k and v
-   (batch, kv_heads, keys, dim); the queries are the last of the keys' tokens, and see no later ones.
-   dim is a multiple of 32, at most 256 */
+   (batch, kv_heads, keys, dim). If `causal`, the queries are the last of the keys' tokens, and see no
+   later ones. dim is a multiple of 32, at most 256 */
 int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t heads,
                   int64_t kv_heads, int64_t queries, int64_t keys, int64_t dim,
-                  const Strides *strides, float scale, int threads) {
+                  const Strides *strides, float scale, int causal, int threads) {
     int64_t each = (queries + BLOCKS * ROWS - 1) / (BLOCKS * ROWS), group = heads / kv_heads;
     const Strides *qs = strides, *ks = strides + 1, *vs = strides + 2, *os = strides + 3;
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -81,7 +82,8 @@ int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int
                           k + b * ks->batch + head / group * ks->head, ks->token,
                           v + b * vs->batch + head / group * vs->head, vs->token,
                           out + b * os->batch + head * os->head, os->token, first,
-                          smaller(BLOCKS * ROWS, queries - first), keys - queries, dim, scale);
+                          smaller(BLOCKS * ROWS, queries - first), causal ? keys - queries : keys, keys,
+                          dim, scale);
         }
         end_products();
     }

@@ -215,7 +215,7 @@ def step_for(model: Glm4vMoeTextModel, x: Tensor) -> DecoderStep | None:
     if x.shape[1] != 1 or not native._only_computes() or not native._is_plain(x, dtype):
         return None
     kernels = native.load(x.dtype)
-    if kernels is None or len(x) > min(kernels.max_rows, native.MAX_ROWS):
+    if kernels is None or len(x) > kernels.max_step_rows:
         return None
     return _prepared.get(
         model,

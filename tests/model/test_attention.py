@@ -75,6 +75,14 @@ def test_segment_attention_equals_one_masked_product(lengths: list[int]) -> None
     torch.testing.assert_close(attend_segments(q, k, v, lengths), want)
 
 
+@torch.no_grad()
+def test_segment_attention_in_bfloat16_equals_one_masked_product() -> None:
+    lengths = [70, 70, 5]
+    q, k, v = (torch.randn(sum(lengths), 3, 32).bfloat16() for _ in range(3))
+    want = attend_segments_reference(q, k, v, lengths)
+    torch.testing.assert_close(attend_segments(q, k, v, lengths), want, atol=0.02, rtol=0.02)
+
+
 @pytest.mark.parametrize("written_out", [0, 1024])
 def test_segment_attention_has_the_gradients_of_one_masked_product(
     written_out: int, monkeypatch: pytest.MonkeyPatch

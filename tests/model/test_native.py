@@ -83,18 +83,19 @@ def test_a_row_gets_the_same_result_to_the_last_bit_whatever_rows_are_beside_it(
     kind: str, inputs: int, outputs: int
 ) -> None:
     found, dtype = kernels_of(kind)
-    weight, x = torch.randn(outputs, inputs).to(dtype), torch.randn(9, inputs).to(dtype)
+    most = found.max_step_rows
+    weight, x = torch.randn(outputs, inputs).to(dtype), torch.randn(most, inputs).to(dtype)
     gate_up = torch.randn(4, 2 * outputs, inputs).to(dtype)
     down = torch.randn(4, inputs, outputs).to(dtype)
-    ids = torch.stack([torch.randperm(4)[:2] for _ in range(9)])
-    shares = torch.rand(9, 2)
+    ids = torch.stack([torch.randperm(4)[:2] for _ in range(most)])
+    shares = torch.rand(most, 2)
 
     def run(rows: slice) -> tuple[Tensor, Tensor]:
         experts = found.routed_experts(x[rows], ids[rows], shares[rows], gate_up, down)
         return found.linear(x[rows], weight, None), experts
 
-    alone = [run(slice(row, row + 1)) for row in range(9)]
-    for rows in (2, 5, 9):
+    alone = [run(slice(row, row + 1)) for row in range(most)]
+    for rows in (2, 5, most):
         for got, each in zip(run(slice(rows)), zip(*alone, strict=True), strict=True):
             assert torch.equal(got, torch.cat(each[:rows]))
 
@@ -146,15 +147,17 @@ def test_routed_experts_equal_every_expert_on_every_token(
 
 
 @pytest.mark.parametrize(
-    ("rows", "inputs", "outputs"), [(17, 33, 17), (40, 64, 70), (33, 352, 48), (47, 2500, 40)]
+    ("rows", "inputs", "outputs"),
+    [(12, 64, 40), (17, 33, 17), (40, 64, 70), (33, 352, 48), (47, 2500, 40)],
 )
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("kind", KINDS[1:])
 def test_a_product_with_many_rows_equals_torchs(
-    rows: int, inputs: int, outputs: int, threads: int
+    rows: int, inputs: int, outputs: int, threads: int, kind: str
 ) -> None:
-    found = kernels(torch.bfloat16)
+    found, _ = kernels_of(kind)
     if found.max_rows < rows:
-        pytest.skip("the processor has no matrix unit, and torch computes it")
+        pytest.skip("the processor multiplies no pairs, and torch computes it")
     torch.set_num_threads(threads)
     layer = nn.Linear(inputs, outputs, dtype=torch.bfloat16)
     x = torch.randn(rows, inputs).bfloat16()
@@ -165,12 +168,13 @@ def test_a_product_with_many_rows_equals_torchs(
     ("rows", "hidden", "inner"), [(17, 33, 19), (40, 64, 32), (70, 50, 48), (130, 96, 64)]
 )
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("kind", KINDS[1:])
 def test_routed_experts_of_many_rows_equal_every_expert_on_every_token(
-    rows: int, hidden: int, inner: int, threads: int
+    rows: int, hidden: int, inner: int, threads: int, kind: str
 ) -> None:
-    found = kernels(torch.bfloat16)
+    found, _ = kernels_of(kind)
     if found.max_expert_rows < rows:
-        pytest.skip("the processor has no matrix unit, and torch computes them")
+        pytest.skip("the processor multiplies no pairs, and torch computes them")
     torch.set_num_threads(threads)
     x = torch.randn(rows, hidden).bfloat16()
     gate_up = (torch.randn(8, 2 * inner, hidden) / hidden**0.5).bfloat16()
@@ -250,17 +254,27 @@ def test_attention_of_one_query_equals_the_written_out_form(
 @pytest.mark.parametrize(("queries", "keys"), [(2, 2), (5, 70), (17, 17), (100, 133), (130, 130)])
 @pytest.mark.parametrize(("heads", "kv_heads", "dim"), [(6, 2, 32), (2, 2, 96)])
 @pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("causal", [True, False])
 def test_attention_of_many_queries_equals_the_written_out_form(
-    queries: int, keys: int, heads: int, kv_heads: int, dim: int, threads: int
+    queries: int,
+    keys: int,
+    heads: int,
+    kv_heads: int,
+    dim: int,
+    threads: int,
+    kind: str,
+    causal: bool,
 ) -> None:
-    found = kernels(torch.bfloat16)
+    found, _ = kernels_of(kind)
     if not found.can_attend_prompt(dim):
-        pytest.skip("the processor has no matrix unit, and torch computes it")
+        pytest.skip("the processor multiplies no pairs, and torch computes it")
     torch.set_num_threads(threads)
     q = torch.randn(2, queries, heads, dim).bfloat16().transpose(1, 2)
     k, v = (torch.randn(2, kv_heads, keys + 5, dim).bfloat16()[:, :, :keys] for _ in "kv")
-    want, _ = attend_reference(q.float(), k.float(), v.float(), None)
-    assert_near(found.attend_prompt(q, k, v), want.bfloat16())
+    mask = None if causal else torch.ones(queries, keys, dtype=torch.bool)
+    want, _ = attend_reference(q.float(), k.float(), v.float(), mask)
+    assert_near(found.attend_prompt(q, k, v, causal=causal), want.bfloat16())
 
 
 def test_attention_survives_scores_beyond_the_range_of_exp() -> None:

@@ -5,7 +5,8 @@
    vector alone, to the last bit: not on the other vectors, nor on how many there are.
 
    With -DTILES, for bfloat16 on a processor with AMX: its tiles read 16 rows of a matrix side by
-   side at the speed of memory, and 16 vectors cost what one costs. */
+   side at the speed of memory, and 16 vectors cost what one costs. Else, where pairs of bfloat16 are
+   multiplied, two values are one. */
 
 /* Rows of a matrix: first, first + step, ..., at most 16 */
 typedef struct {
@@ -103,8 +104,34 @@ int prepare(void) { return 0; }
 static inline void begin_products(void) {}
 static inline void end_products(void) {}
 
-/* A block holds one row after the other, in float32, as `widen` leaves them; pairs have room in it */
-static inline int64_t block_size(int64_t n) { return ROWS * round_up(n, DEPTH); }
+#ifdef PAIRS
+/* A block holds one row after the other, each filled up with zeros to whole vectors */
+static inline int64_t block_size(int64_t n) { return pairs_size(n); }
+static inline const T *row_at(const float *block, int64_t n, int64_t row) {
+    return (const T *)block + row * round_up(n, DEPTH);
+}
+
+static inline void put(float *block, int64_t n, int64_t row, int64_t i, float value) {
+    ((T *)block)[row * round_up(n, DEPTH) + i] = store(value);
+}
+
+/* Make what lies after the last values zero */
+static inline void clear_tail(float *block, int64_t n) {
+    int64_t whole = round_up(n, DEPTH);
+    for (int64_t r = 0; r < ROWS; r++)
+        memset((T *)block + r * whole + n, 0, (size_t)(whole - n) * sizeof(T));
+}
+
+/* Rows `which` of x, or the first ones if it is NULL, to a block */
+static inline void pack(const T *x, int64_t n, const int64_t *which, int64_t rows, float *block) {
+    clear_tail(block, n);
+    for (int64_t r = 0; r < rows; r++)
+        memcpy((T *)block + r * round_up(n, DEPTH), x + (which ? which[r] : r) * n,
+               (size_t)n * sizeof(T));
+}
+#else
+/* A block holds one row after the other, in float32, as `widen` leaves them */
+static inline int64_t block_size(int64_t n) { return ROWS * n; }
 
 static inline void put(float *block, int64_t n, int64_t row, int64_t i, float value) {
     block[row * n + place(i, n)] = rounded(value);
@@ -116,6 +143,7 @@ static inline void clear_tail(float *block, int64_t n) { (void)block, (void)n; }
 static inline void pack(const T *x, int64_t n, const int64_t *which, int64_t rows, float *block) {
     for (int64_t r = 0; r < rows; r++) widen(x + (which ? which[r] : r) * n, n, block + r * n);
 }
+#endif
 #endif
 
 /* Dot products of `O` neighbouring rows of a matrix with `R` vectors, one sum at a time for each */
@@ -154,7 +182,64 @@ DOTS(dot2x4, 2, 4)
 #undef ADD
 #undef DOTS
 
-#ifndef TILES
+#if defined(PAIRS) && !defined(TILES)
+/* DEPTH elements, of which `left` are there */
+static inline __m512bh elements_at(const T *w, int64_t left) {
+    if (left >= DEPTH) return (__m512bh)_mm512_loadu_si512(w);
+    return (__m512bh)_mm512_maskz_loadu_epi16(0xffffffffu >> (DEPTH - left), w);
+}
+
+/* Dot products of `O` rows of a matrix, `stride` apart as far as there are so many `outputs`, with `R`
+   vectors; out (outputs, 16), at the places that `column` names. `LOAD` reads DEPTH of a row */
+#define PAIR_DOTS(NAME, W, LOAD, O, R)                                                             \
+    static inline void NAME(const W *w, int64_t n, int64_t stride, int64_t outputs,                \
+                            const T *const *x, const int64_t *column, float *out) {                \
+        const W *row[O];                                                                           \
+        __m512 sums[O][R];                                                                         \
+        for (int o = 0; o < O; o++) {                                                              \
+            row[o] = w + smaller(o, outputs - 1) * stride;                                         \
+            for (int r = 0; r < R; r++) sums[o][r] = _mm512_setzero_ps();                          \
+        }                                                                                          \
+        for (int64_t i = 0; i < n; i += DEPTH)                                                     \
+            for (int o = 0; o < O; o++) {                                                          \
+                if (O > 1) __builtin_prefetch(row[o] + O * stride + i);                            \
+                __m512bh weights = LOAD(row[o] + i, n - i);                                        \
+                for (int r = 0; r < R; r++)                                                        \
+                    sums[o][r] = _mm512_dpbf16_ps(sums[o][r], weights,                             \
+                                                  elements_at(x[r] + i, DEPTH));                   \
+            }                                                                                      \
+        for (int o = 0; o < O && o < outputs; o++)                                                 \
+            for (int r = 0; r < R; r++)                                                            \
+                out[o * ROWS + column[r]] = _mm512_reduce_add_ps(sums[o][r]);                      \
+    }
+
+/* out (16, 16), outputs first = up to 16 outputs of a matrix, whose rows of n values begin `stride`
+   apart, times rows `which` of a block, or the first ones if it is NULL. Memory gives
+   most if one row is read after the other; more than two vectors are read too often then */
+#define PAIR_PRODUCTS(NAME, W, LOAD)                                                               \
+    PAIR_DOTS(NAME##_of_1, W, LOAD, 1, 1)                                                          \
+    PAIR_DOTS(NAME##_of_2, W, LOAD, 1, 2)                                                          \
+    PAIR_DOTS(NAME##_of_4, W, LOAD, 4, 4)                                                          \
+    static inline void NAME(const W *w, int64_t n, int64_t stride, int64_t outputs,                \
+                            const float *block, const int64_t *which, int64_t rows, float *out) {  \
+        const T *x[ROWS];                                                                          \
+        int64_t column[ROWS];                                                                      \
+        for (int64_t r = 0; r < ROWS; r++) { /* the last one again where there are no more */      \
+            column[r] = which ? which[smaller(r, rows - 1)] : smaller(r, rows - 1);                \
+            x[r] = row_at(block, n, column[r]);                                                    \
+        }                                                                                          \
+        for (int64_t o = 0; o < outputs; o += rows > 2 ? 4 : 1) {                                  \
+            const W *here = w + o * stride;                                                        \
+            float *sums = out + o * ROWS;                                                          \
+            if (rows == 1) NAME##_of_1(here, n, stride, 1, x, column, sums);                       \
+            if (rows == 2) NAME##_of_2(here, n, stride, 1, x, column, sums);                       \
+            for (int64_t r = 0; rows > 2 && r < rows; r += 4)                                      \
+                NAME##_of_4(here, n, stride, outputs - o, x + r, column + r, sums);                \
+        }                                                                                          \
+    }
+
+PAIR_PRODUCTS(products, T, elements_at)
+#elif !defined(TILES)
 /* out (16, 16), outputs first = up to 16 outputs of a matrix, whose rows of n values begin `stride`
    apart, times rows `which` of a block, or the first ones if it is NULL */
 static inline void products(const T *w, int64_t n, int64_t stride, int64_t outputs,

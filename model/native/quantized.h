@@ -119,6 +119,19 @@ static inline void integer_products(const int8_t *w, int64_t n, int64_t stride, 
     }
     _tile_stored(0, out, 64);
 }
+#elif defined(PAIRS)
+/* DEPTH integers, of which `left` are there, as elements */
+static inline __m512bh integers_at(const int8_t *w, int64_t left) {
+    int8_t padded[DEPTH] = {0};
+    if (left < DEPTH)
+        w = memcpy(padded, w, (size_t)left);
+    else
+        __builtin_prefetch(w + AHEAD);
+    __m512 low = (__m512)integers_in_order(w), high = (__m512)integers_in_order(w + LANES);
+    return _mm512_cvtne2ps_pbh(high, low);
+}
+
+PAIR_PRODUCTS(integer_products, int8_t, integers_at)
 #else
 /* 2 * LANES integers as floats, in the order in which vectors are widened: see `place` */
 static inline void integers_at(const int8_t *w, Lanes out[2]) {

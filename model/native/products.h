@@ -215,11 +215,13 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
 
 /* out (16, 16), outputs first = up to 16 outputs of a matrix, whose rows of n values begin `stride`
    apart, times rows `which` of a block, or the first ones if it is NULL. Memory gives
-   most if one row is read after the other; more than two vectors are read too often then */
+   most if one row is read after the other, but long vectors don't stay in the first cache then */
+#define MOST_NEAR 6144 /* values of all */
 #define PAIR_PRODUCTS(NAME, W, LOAD)                                                               \
     PAIR_DOTS(NAME##_of_1, W, LOAD, 1, 1)                                                          \
     PAIR_DOTS(NAME##_of_2, W, LOAD, 1, 2)                                                          \
-    PAIR_DOTS(NAME##_of_4, W, LOAD, 4, 4)                                                          \
+    PAIR_DOTS(NAME##_of_4, W, LOAD, 1, 4)                                                          \
+    PAIR_DOTS(NAME##_of_4_long, W, LOAD, 4, 4)                                                     \
     static inline void NAME(const W *w, int64_t n, int64_t stride, int64_t outputs,                \
                             const float *block, const int64_t *which, int64_t rows, float *out) {  \
         const T *x[ROWS];                                                                          \
@@ -228,13 +230,16 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
             column[r] = which ? which[smaller(r, rows - 1)] : smaller(r, rows - 1);                \
             x[r] = row_at(block, n, column[r]);                                                    \
         }                                                                                          \
-        for (int64_t o = 0; o < outputs; o += rows > 2 ? 4 : 1) {                                  \
+        int is_long = rows > 2 && rows * n > MOST_NEAR;                                             \
+        for (int64_t o = 0; o < outputs; o += is_long ? 4 : 1) {                                   \
             const W *here = w + o * stride;                                                        \
             float *sums = out + o * ROWS;                                                          \
             if (rows == 1) NAME##_of_1(here, n, stride, 1, x, column, sums);                       \
             if (rows == 2) NAME##_of_2(here, n, stride, 1, x, column, sums);                       \
-            for (int64_t r = 0; rows > 2 && r < rows; r += 4)                                      \
-                NAME##_of_4(here, n, stride, outputs - o, x + r, column + r, sums);                \
+            for (int64_t r = 0; is_long && r < rows; r += 4)                                       \
+                NAME##_of_4_long(here, n, stride, outputs - o, x + r, column + r, sums);           \
+            for (int64_t r = 0; !is_long && rows > 2 && r < rows; r += 4)                          \
+                NAME##_of_4(here, n, stride, 1, x + r, column + r, sums);                          \
         }                                                                                          \
     }
 

@@ -120,13 +120,14 @@ static void leave_experts(const Chosen *chosen, int64_t begin, int64_t end, int6
 
 /* All of `enter_layer` for the chosen experts and then `more`, which may be NULL; a thread's part */
 static void enter_layers(const Chosen *chosen, const Layer *more, const float *block,
-                         int64_t hidden) {
+                         int64_t hidden, Meeting *meeting) {
     int64_t each = units_of(chosen->inner), routed = chosen->count * each;
     int64_t all = routed + (more ? units_of(more->inner) : 0);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t unit = 0; unit < all; unit++)
         if (unit < routed)
             enter_layer(chosen->layers + unit / each, unit % each, block, hidden);
         else
             enter_layer(more, unit - routed, block, hidden);
+    meet(meeting);
 }

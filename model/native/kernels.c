@@ -7,6 +7,7 @@
 
 #define _GNU_SOURCE /* syscall */
 
+#include "threads.h"
 #include "vectors.h"
 
 #include "pairs.h"
@@ -29,10 +30,10 @@
 
 /* As `linear` for a FEW rows, a thread's part; `block` is scratch space */
 static void multiply_few(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
-                         int64_t inputs, int64_t outputs, float *block) {
-#pragma omp single
-    pack(x, inputs, NULL, rows, block);
-#pragma omp for schedule(static)
+                         int64_t inputs, int64_t outputs, float *block, Meeting *meeting) {
+    if (thread_number() == 0) pack(x, inputs, NULL, rows, block);
+    meet(meeting);
+#pragma omp for schedule(static) nowait
     for (int64_t unit = 0; unit < units_of(outputs); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
         Rows of = unit_rows(unit, outputs);
@@ -57,6 +58,7 @@ static int64_t written_size(Matrix matrix, int64_t rows, int64_t count) {
 int linear(const T *x, const void *values, const float *scale, const T *bias, T *out, int64_t rows,
            int64_t inputs, int64_t outputs, int threads) {
     Matrix weight = {values, scale};
+    Meeting meeting = {0};
     float *packed = floats(units_of(rows) * block_size(inputs)), *written = NULL;
     int64_t each = written_size(weight, rows, 2 * ROWS * inputs);
     if (each) written = floats(each * threads);
@@ -70,10 +72,10 @@ int linear(const T *x, const void *values, const float *scale, const T *bias, T 
 #ifdef PAIRS
         if (rows > FEW)
             multiply(x, weight, bias, out, rows, inputs, outputs, packed,
-                     (T *)(written + each * thread_number()));
+                     (T *)(written + each * thread_number()), &meeting);
         else
 #endif
-            multiply_few(x, weight, bias, out, rows, inputs, outputs, packed);
+            multiply_few(x, weight, bias, out, rows, inputs, outputs, packed, &meeting);
         end_products();
     }
     free(packed), free(written);
@@ -124,10 +126,10 @@ int rotate(const T *x, int64_t stride, const float *cos, const float *sin, T *ou
 
 /* As `routed_experts` for up to 16 rows, a thread's part: weights are read once for all of them */
 static void run_few(const Chosen *chosen, const float *block, T *out, int64_t rows,
-                    int64_t hidden) {
-    enter_layers(chosen, NULL, block, hidden);
+                    int64_t hidden, Meeting *meeting) {
+    enter_layers(chosen, NULL, block, hidden, meeting);
     int64_t units = units_of(hidden), groups = groups_of(units);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t group = 0; group < groups; group++) {
         _Alignas(64) float sums[TOGETHER][ROWS * ROWS];
         int64_t begin = group * units / groups, end = (group + 1) * units / groups;
@@ -153,6 +155,7 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const vo
                    int64_t inner, int threads) {
     Matrix gate_up = {gate_up_values, gate_up_scale}, down = {down_values, down_scale};
     Chosen chosen;
+    Meeting meeting = {0};
     /* one expert may be chosen by all */
     int64_t blocks = units_of(rows);
     float *packed = floats(blocks * block_size(hidden)), *sums = NULL, *written = NULL;
@@ -169,14 +172,14 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const vo
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         begin_products();
-        if (rows <= ROWS) run_few(&chosen, packed, out, rows, hidden);
+        if (rows <= ROWS) run_few(&chosen, packed, out, rows, hidden, &meeting);
 #ifdef PAIRS
         else
             for (int64_t e = 0; e < chosen.count; e++)
                 add_expert(chosen.layers + e, x, hidden, packed, sums,
-                           (T *)(written + each * thread_number()));
+                           (T *)(written + each * thread_number()), &meeting);
         if (rows > ROWS)
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
             for (int64_t i = 0; i < rows; i++)
                 for (int64_t c = 0; c < hidden; c++)
                     out[i * hidden + c] = store(sums[i * hidden + c]);

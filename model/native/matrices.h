@@ -102,12 +102,14 @@ static inline void add_rows(const float *tile, int64_t outputs, int64_t rows, co
 
 /* As `linear`, a thread's part; `packed` holds the blocks of x, `written` is for integers, 32 rows */
 static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
-                     int64_t inputs, int64_t outputs, float *packed, T *written) {
+                     int64_t inputs, int64_t outputs, float *packed, T *written,
+                     Meeting *meeting) {
     int64_t blocks = units_of(rows), size = pairs_size(inputs);
     int64_t some = CACHED_FLOATS / size / 2 * 2 + 2; /* blocks at a time */
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t b = 0; b < blocks; b++)
         pack_pairs(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS), packed + b * size);
+    meet(meeting);
     for (int64_t begin = 0; begin < blocks; begin += some) {
         int64_t end = smaller(begin + some, blocks);
 #pragma omp for schedule(static) nowait
@@ -134,16 +136,17 @@ static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t r
 /* An expert's rows, and the sums (rows, hidden) of all experts, in blocks; a thread's part.
    `written` is for integers, 32 rows of hidden or inner */
 static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *packed, float *sums,
-                       T *written) {
+                       T *written, Meeting *meeting) {
     int64_t blocks = units_of(layer->count), inner = layer->inner;
     int64_t size = pairs_size(hidden), between_size = pairs_size(inner);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t b = 0; b < blocks; b++) {
         pack_pairs(x, hidden, layer->rows + b * ROWS, smaller(ROWS, layer->count - b * ROWS),
              packed + b * size);
         clear_tail_of_pairs(layer->between + b * between_size, inner);
     }
-#pragma omp for schedule(static)
+    meet(meeting);
+#pragma omp for schedule(static) nowait
     for (int64_t start = 0; start < inner; start += ROWS) {
         int64_t some = smaller(ROWS, inner - start);
         const T *gate = elements(layer->gate, start, some, hidden, written);
@@ -158,7 +161,8 @@ static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *pa
                          layer->between + (b + side) * between_size);
         }
     }
-#pragma omp for schedule(static)
+    meet(meeting);
+#pragma omp for schedule(static) nowait
     for (int64_t first = 0; first < hidden; first += 2 * ROWS) {
         int64_t both = smaller(2 * ROWS, hidden - first);
         const T *w = elements(layer->down, first, both, inner, written);
@@ -177,4 +181,5 @@ static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *pa
             }
         }
     }
+    meet(meeting);
 }

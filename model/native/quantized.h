@@ -10,15 +10,6 @@
 #include <immintrin.h>
 #endif
 
-#ifdef _OPENMP
-#include <omp.h>
-static inline int thread_number(void) { return omp_get_thread_num(); }
-static inline int thread_count(void) { return omp_get_num_threads(); }
-#else
-static inline int thread_number(void) { return 0; }
-static inline int thread_count(void) { return 1; }
-#endif
-
 /* A matrix, row-major: elements, or, if it has scales (outputs), integers */
 typedef struct {
     const void *values;

@@ -37,6 +37,7 @@ typedef struct {
     int64_t *ids;
     Chosen chosen;
     Layer all; /* the layer that all tokens go through */
+    Meeting *meeting;
 } Step;
 
 /* Keys of one part; by the length alone, so that a result does not depend on the other rows */
@@ -68,7 +69,7 @@ static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) 
     const Matrix weights[] = {layer->q, layer->k, layer->v};
     const T *biases[] = {layer->q_bias, layer->k_bias, layer->v_bias};
     const int64_t starts[] = {0, q_size, q_size + kv_size}, sizes[] = {q_size, kv_size, kv_size};
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t unit = 0; unit < q_units + 2 * kv_units; unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
         int which = (unit >= q_units) + (unit >= q_units + kv_units);
@@ -81,6 +82,7 @@ static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) 
                 s->qkv[row * size + starts[which] + i] = store(tile[o * ROWS + row] + bias);
             }
     }
+    meet(s->meeting);
 }
 
 /* Turn the first dimensions of a head, as `model.rope.rotate` */
@@ -98,7 +100,7 @@ static void turn(const T *x, const T *cos, const T *sin, int64_t rotary, int64_t
 static void place_heads(const Decoder *d, const Step *s, int64_t index) {
     int64_t heads = d->heads + 2 * d->kv_heads, group = d->heads / d->kv_heads, dim = d->dim;
     float scale = 1 / sqrtf((float)dim);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t pair = 0; pair < s->rows * d->kv_heads; pair++) {
         int64_t row = pair / d->kv_heads, head = pair % d->kv_heads, at = s->lengths[row] * dim;
         const T *x = s->qkv + row * heads * dim, *k = x + (d->heads + head) * dim;
@@ -114,6 +116,7 @@ static void place_heads(const Decoder *d, const Step *s, int64_t index) {
         memcpy(storage->v + head * storage->stride + at, k + d->kv_heads * dim,
                (size_t)dim * sizeof(T));
     }
+    meet(s->meeting);
 }
 
 /* Attention of every row over its own conversation, to `attended` (rows, heads, dim) */
@@ -122,7 +125,7 @@ static void attend_rows(const Decoder *d, const Step *s, int64_t index) {
     int64_t pairs = s->rows * d->kv_heads, size = part_size(room, dim);
     int64_t parts = (s->longest + part_keys(s->longest) - 1) / part_keys(s->longest);
     float scale = 1 / sqrtf((float)dim);
-#pragma omp for schedule(dynamic)
+#pragma omp for schedule(dynamic) nowait
     for (int64_t unit = 0; unit < pairs * parts; unit++) {
         int64_t pair = unit / parts, row = pair / d->kv_heads, head = pair % d->kv_heads;
         int64_t keys = s->lengths[row] + 1, begin = unit % parts * part_keys(keys);
@@ -133,19 +136,21 @@ static void attend_rows(const Decoder *d, const Step *s, int64_t index) {
                          dim, dim, begin, smaller(begin + part_keys(keys), keys), group, dim,
                          scale, s->parts + (pair * MAX_PARTS + unit % parts) * size);
     }
-#pragma omp for schedule(static)
+    meet(s->meeting);
+#pragma omp for schedule(static) nowait
     for (int64_t unit = 0; unit < s->rows * d->heads; unit++) {
         int64_t keys = s->lengths[unit / d->heads] + 1;
         join_parts(s->parts + unit / group * MAX_PARTS * size,
                    (keys + part_keys(keys) - 1) / part_keys(keys), size, unit % group, room, dim,
                    s->attended + unit * dim);
     }
+    meet(s->meeting);
 }
 
 /* x += what attention brings, by its last matrix */
 static void add_attended(const Decoder *d, const Step *s, const DecoderLayer *layer) {
     int64_t inputs = d->heads * d->dim;
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t unit = 0; unit < units_of(d->hidden); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
         Rows of = unit_rows(unit, d->hidden);
@@ -156,11 +161,12 @@ static void add_attended(const Decoder *d, const Step *s, const DecoderLayer *la
                 *x = store(load(*x) + rounded(tile[o * ROWS + row]));
             }
     }
+    meet(s->meeting);
 }
 
 /* The router's scores, (rows, experts), as logits */
 static void score_experts(const Decoder *d, const Step *s, const DecoderLayer *layer) {
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t unit = 0; unit < units_of(d->experts); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
         Rows of = unit_rows(unit, d->experts);
@@ -170,6 +176,7 @@ static void score_experts(const Decoder *d, const Step *s, const DecoderLayer *l
             for (int64_t o = 0; o < of.count; o++)
                 s->logits[row * d->experts + row_of(of, o)] = tile[o * ROWS + row];
     }
+    meet(s->meeting);
 }
 
 /* A row's experts and their shares, as `model.moe.route` with one group */
@@ -210,7 +217,7 @@ static void plan_feed_forward(const Decoder *d, Step *s, const DecoderLayer *lay
 /* x += what the experts and the layer for all rows make of it */
 static void add_feed_forward(const Decoder *d, const Step *s, const DecoderLayer *layer) {
     int64_t units = units_of(d->hidden), groups = groups_of(units);
-#pragma omp for schedule(static)
+#pragma omp for schedule(static) nowait
     for (int64_t group = 0; group < groups; group++) {
         _Alignas(64) float routed[TOGETHER][ROWS * ROWS], common[ROWS * ROWS];
         int64_t begin = group * units / groups, end = (group + 1) * units / groups;
@@ -229,24 +236,26 @@ static void add_feed_forward(const Decoder *d, const Step *s, const DecoderLayer
                 }
         }
     }
+    meet(s->meeting);
 }
 
 static void run_layer(const Decoder *d, Step *s, int64_t index) {
     const DecoderLayer *layer = d->layers + index;
-#pragma omp single
-    norm_rows(d, s, layer->input_norm);
+    int is_first = thread_number() == 0;
+    if (is_first) norm_rows(d, s, layer->input_norm);
+    meet(s->meeting);
     project(d, s, layer);
     place_heads(d, s, index);
     attend_rows(d, s, index);
-#pragma omp single
-    pack(s->attended, d->heads * d->dim, NULL, s->rows, s->block);
+    if (is_first) pack(s->attended, d->heads * d->dim, NULL, s->rows, s->block);
+    meet(s->meeting);
     add_attended(d, s, layer);
-#pragma omp single
-    norm_rows(d, s, layer->post_norm);
+    if (is_first) norm_rows(d, s, layer->post_norm);
+    meet(s->meeting);
     if (layer->router) score_experts(d, s, layer);
-#pragma omp single
-    plan_feed_forward(d, s, layer);
-    enter_layers(&s->chosen, &s->all, s->block, d->hidden);
+    if (is_first) plan_feed_forward(d, s, layer);
+    meet(s->meeting);
+    enter_layers(&s->chosen, &s->all, s->block, d->hidden, s->meeting);
     add_feed_forward(d, s, layer);
 }
 
@@ -284,7 +293,9 @@ static int make_step(const Decoder *d, Step *s) {
    to the conversations' storage. cos and sin (rows, rotary) */
 int step(const Decoder *d, const T *x, T *out, const T *cos, const T *sin,
          const Storage *const *storage, const int64_t *lengths, int64_t rows, int threads) {
-    Step s = {.rows = rows, .storage = storage, .lengths = lengths, .cos = cos, .sin = sin};
+    Meeting meeting = {0};
+    Step s = {.rows = rows, .storage = storage, .lengths = lengths, .cos = cos, .sin = sin,
+              .meeting = &meeting};
     for (int64_t row = 0; row < rows; row++)
         if (lengths[row] >= s.longest) s.longest = lengths[row] + 1;
     if (make_step(d, &s)) {

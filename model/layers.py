@@ -127,6 +127,12 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias)
 
 
+def gated(act: Activation, gates: Tensor, ups: Tensor) -> Tensor:
+    """``act(gates) * ups``, of two of one shape; ``gates`` may be overwritten."""
+    kernels = native.kernels_for_any(gates, ups) if act is F.silu else None
+    return act(gates) * ups if kernels is None else kernels.gate(gates, ups)
+
+
 class GatedMLP(nn.Module):
     """Gated feed-forward layer: ``down(act(gate(x)) * up(x))``."""
 
@@ -139,4 +145,4 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., C) -> (..., C)."""
-        return self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(gated(self.act, self.gate_proj(x), self.up_proj(x)))

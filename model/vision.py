@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from model import native
 from model.config import Glm4vMoeVisionConfig
-from model.layers import GatedMLP, Linear, RMSNorm, activation, linear
+from model.layers import GatedMLP, Linear, RMSNorm, activation, gated, linear
 from model.outputs import VisionModelOutput
 from model.rope import VisionRotaryEmbedding, rotate_in_float
 from model.weights import initialize
@@ -218,7 +218,7 @@ class PatchMerger(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N / 4, C) -> (N / 4, C)."""
         x = F.gelu(self.post_projection_norm(self.proj(x)))
-        return self.down_proj(self.act(self.gate_proj(x)) * self.up_proj(x))
+        return self.down_proj(gated(self.act, self.gate_proj(x), self.up_proj(x)))
 
 
 class Glm4vMoeVisionModel(nn.Module):

@@ -23,10 +23,8 @@ logger = logging.getLogger(__name__)
 
 MAX_ROWS = 16  # of a decoding step
 VECTOR_ROWS = 8  # beyond, in vectors of floats, torch's matrix products win
-# Beyond, they are as fast as products in pairs of bfloat16, or in a matrix unit's tiles; of
-# experts' products these win always.
-PAIR_ROWS = 128
-TILE_ROWS = 512
+# Beyond, they are as fast as products in pairs of bfloat16, except for experts.
+PAIR_ROWS = 512
 # A thread is worth waking (3 us) for so many bytes: a core reads them in about that time.
 GRAIN_BYTES = 128 * 1024
 DEFINES: dict[torch.dtype, tuple[str, ...]] = {torch.bfloat16: ("-DBF16",), torch.float32: ()}
@@ -39,6 +37,7 @@ SIGNATURES: dict[str, list[Any]] = {
     "linear": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
     "dequantize": [c_void_p] * 3 + [c_int64] * 2 + [c_int],
     "rms_norm": [c_void_p] * 3 + [c_int64] * 2 + [c_float, c_int],
+    "gate": [c_void_p, c_void_p, c_int64, c_int],
     "turn_heads": [c_void_p, c_void_p] + [c_void_p] * 3 + [c_int64] * 5 + [c_int],
     "rotate": [c_void_p, c_int64] + [c_void_p] * 3 + [c_int64] * 3 + [c_int],
     "routed_experts": [c_void_p] * 8 + [c_int64] * 5 + [c_int],
@@ -73,9 +72,7 @@ class Kernels:
         self._has_pairs = all(hasattr(compiled, name) for name in PAIR_SIGNATURES)
         # up to so many rows it is faster than torch
         self.max_step_rows = MAX_ROWS if has_tiles else VECTOR_ROWS
-        self.max_rows = VECTOR_ROWS
-        if self._has_pairs:
-            self.max_rows = TILE_ROWS if has_tiles else PAIR_ROWS
+        self.max_rows = PAIR_ROWS if self._has_pairs else VECTOR_ROWS
         self.max_expert_rows = sys.maxsize if self._has_pairs else VECTOR_ROWS
         for name, types in {**SIGNATURES, **(PAIR_SIGNATURES if self._has_pairs else {})}.items():
             function = getattr(compiled, name)
@@ -129,6 +126,12 @@ class Kernels:
             )
         )
         return out
+
+    def gate(self, gates: Tensor, ups: Tensor) -> Tensor:
+        """``silu(gates) * ups`` of two of one shape, in the place of ``gates``, which is returned."""
+        threads = threads_for(gates.nbytes)
+        _check(self.compiled.gate(gates.data_ptr(), ups.data_ptr(), gates.numel(), threads))
+        return gates
 
     def turn_heads(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """`model.rope.rotate` of (B, H, T, D) by (B, 1, T, rotary_dim), laid out (B, T, H, D)."""

@@ -90,6 +90,27 @@ int rms_norm(const T *x, const T *weight, T *out, int64_t rows, int64_t n, float
     return 0;
 }
 
+/* gates (n) = silu(gates) * ups, rounded where torch rounds */
+int gate(T *restrict gates, const T *restrict ups, int64_t n, int threads) {
+    int64_t chunk = 4096;
+#pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
+    for (int64_t begin = 0; begin < n; begin += chunk) {
+        int64_t i = begin, end = smaller(begin + chunk, n);
+#ifdef PAIRS
+        for (; i + LANES <= end; i += LANES) {
+            __m512i products = activated(widened(_mm256_loadu_si256((const void *)(gates + i))),
+                                         widened(_mm256_loadu_si256((const void *)(ups + i))));
+            _mm256_storeu_si256((void *)(gates + i), _mm512_cvtepi32_epi16(products));
+        }
+#endif
+        for (; i < end; i++) {
+            float x = load(gates[i]);
+            gates[i] = store(rounded(x / (1.0f + fast_exp(-x))) * load(ups[i]));
+        }
+    }
+    return 0;
+}
+
 /* out (batch, tokens, heads, dim) = `model.rope.rotate` of x (batch, heads, tokens, dim), whose first
    three strides are given; cos and sin (batch, tokens, rotary) */
 int turn_heads(const T *x, const int64_t *strides, const T *cos, const T *sin, T *out,
@@ -112,9 +133,9 @@ int rotate(const T *x, int64_t stride, const float *cos, const float *sin, T *ou
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t row = 0; row < rows; row++)
         for (int64_t head = 0; head < heads; head++) {
-            const T *here = x + row * stride + head * dim;
-            const float *c = cos + row * dim, *s = sin + row * dim;
-            T *turned = out + (row * heads + head) * dim;
+            const T *restrict here = x + row * stride + head * dim;
+            const float *restrict c = cos + row * dim, *restrict s = sin + row * dim;
+            T *restrict turned = out + (row * heads + head) * dim;
             for (int64_t i = 0; i < half; i++) {
                 float low = load(here[i]), high = load(here[half + i]);
                 turned[i] = store(low * c[i] + high * s[i]);

@@ -45,19 +45,18 @@ static inline void four_products(const T *v, int64_t v_outputs, const T *w, int6
 }
 #endif
 
-static inline __m512 rounded_lanes(__m512 x) {
-    __m512i words = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(x));
-    return _mm512_castsi512_ps(_mm512_slli_epi32(words, 16));
+static inline __m512 widened(__m256i elements) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(elements), 16));
 }
+
+static inline __m512 rounded_lanes(__m512 x) { return widened((__m256i)_mm512_cvtneps_pbh(x)); }
 
 /* Outputs of up to 16 rows plus biases, (16, 16) outputs first, to rows `stride` apart */
 static inline void store_rows(const float *tile, int64_t outputs, int64_t rows, const T *bias,
                               T *out, int64_t stride) {
     __mmask16 real = first_lanes(outputs);
     __m512 lines[ROWS], added = _mm512_setzero_ps();
-    if (bias)
-        added = _mm512_castsi512_ps(_mm512_slli_epi32(
-            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(real, bias)), 16));
+    if (bias) added = widened(_mm256_maskz_loadu_epi16(real, bias));
     for (int i = 0; i < ROWS; i++) lines[i] = _mm512_load_ps(tile + i * ROWS);
     transpose(lines);
     for (int row = 0; row < ROWS; row++) {
@@ -66,21 +65,25 @@ static inline void store_rows(const float *tile, int64_t outputs, int64_t rows, 
     }
 }
 
-/* silu(gates) * ups of 16 rows, rounded where torch rounds */
-static inline __m512i activated(const float *gates, const float *ups) {
-    __m512 gate = rounded_lanes(_mm512_load_ps(gates));
+/* silu(gates) * ups, rounded where torch rounds; words of which the lower half is the result */
+static inline __m512i activated(__m512 gates, __m512 ups) {
+    __m512 gate = rounded_lanes(gates);
     __m512 power = exp_lanes(_mm512_sub_ps(_mm512_setzero_ps(), gate));
     __m512 silu = rounded_lanes(_mm512_div_ps(gate, _mm512_add_ps(_mm512_set1_ps(1.0f), power)));
-    __m512 product = _mm512_mul_ps(silu, rounded_lanes(_mm512_load_ps(ups)));
+    __m512 product = _mm512_mul_ps(silu, rounded_lanes(ups));
     return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(product));
+}
+
+static inline __m512i activated_at(const float *gates, const float *ups) {
+    return activated(_mm512_load_ps(gates), _mm512_load_ps(ups));
 }
 
 /* `between` = silu(gates) * ups, each (16, 16) outputs first, as outputs [start, ...) of a block */
 static inline void activate(const float *gates, const float *ups, int64_t outputs, int64_t start,
                             float *between) {
     for (int64_t o = 0; o < outputs; o += 2) {
-        __m512i even = activated(gates + o * ROWS, ups + o * ROWS), odd = _mm512_setzero_si512();
-        if (o + 1 < outputs) odd = activated(gates + (o + 1) * ROWS, ups + (o + 1) * ROWS);
+        __m512i even = activated_at(gates + o * ROWS, ups + o * ROWS), odd = _mm512_setzero_si512();
+        if (o + 1 < outputs) odd = activated_at(gates + (o + 1) * ROWS, ups + (o + 1) * ROWS);
         _mm512_store_si512(between + (start + o) / 2 * ROWS,
                            _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
     }

@@ -49,20 +49,19 @@ static inline void transpose(__m512 *rows) {
 
 static inline __mmask16 first_lanes(int64_t n) { return (__mmask16)(0xffff >> (ROWS - n)); }
 
-/* fast_exp of a whole vector */
+/* exp of a whole vector, to 2^-18: what it computes is rounded to bfloat16 */
 static inline __m512 exp_lanes(__m512 x) {
     /* in this order NaN stays */
-    x = _mm512_min_ps(_mm512_set1_ps(88.0f), _mm512_max_ps(_mm512_set1_ps(-87.0f), x));
-    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504f)), 8);
-    __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375f), x);
-    r = _mm512_fmadd_ps(n, _mm512_set1_ps(2.12194440e-4f), r);
-    __m512 p = _mm512_set1_ps(1.9875691500e-4f);
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.3981999507e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(8.3334519073e-3f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(4.1665795894e-2f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.6666665459e-1f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.0000001201e-1f));
-    p = _mm512_fmadd_ps(_mm512_mul_ps(p, r), r, _mm512_add_ps(r, _mm512_set1_ps(1.0f)));
+    x = _mm512_max_ps(_mm512_set1_ps(-87.0f), x);
+    __m512 per_octave = _mm512_set1_ps(1.44269504f); /* exp(x) = 2^(x / ln 2) */
+    __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, per_octave), 8);
+    __m512 r = _mm512_fmsub_ps(x, per_octave, n);
+    __m512 p = _mm512_set1_ps(1.3333558e-3f); /* (ln 2)^k / k! */
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(9.6181291e-3f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(5.5504109e-2f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(2.4022651e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(6.9314718e-1f));
+    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(1.0f));
     return _mm512_scalef_ps(p, n);
 }
 

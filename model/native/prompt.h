@@ -1,6 +1,6 @@
 /* Attention of many queries, those of a prompt or of the patches of a picture, in pairs. */
 
-#define BLOCKS 4 /* of queries, which meet the same keys one after the other */
+#define BLOCKS 8 /* of queries, which meet the same keys one after the other */
 
 /* Where the numbers of a tensor (batch, heads, tokens, dim) are: its first three strides */
 typedef struct {

@@ -86,7 +86,8 @@ static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) 
 }
 
 /* Turn the first dimensions of a head, as `model.rope.rotate` */
-static void turn(const T *x, const T *cos, const T *sin, int64_t rotary, int64_t dim, T *out) {
+static void turn(const T *restrict x, const T *restrict cos, const T *restrict sin, int64_t rotary,
+                 int64_t dim, T *restrict out) {
     int64_t half = rotary / 2;
     for (int64_t i = 0; i < half; i++) {
         float low = load(x[i]), high = load(x[i + half]);

@@ -222,6 +222,19 @@ def test_another_activation_than_silu_is_left_to_torch() -> None:
     torch.testing.assert_close(got, want)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("size", [1, 33, 70_001])
+def test_gating_equals_torchs_form(kind: str, threads: int, size: int) -> None:
+    found, dtype = kernels_of(kind)
+    torch.set_num_threads(threads)
+    gates, ups = (torch.randn(2, size).to(dtype) * 20 for _ in range(2))
+    want = F.silu(gates) * ups
+    got = found.gate(gates, ups)
+    assert_near(got, want)
+    assert got is gates, "no memory was taken"
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [1, 7, 64, 129])
 def test_normalising_a_few_rows_equals_torchs_form(

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from model import native
 from model.cache import CacheBatch
 from model.generate import check_prompt
 from model.generation_config import make_plan
@@ -112,6 +113,7 @@ class Engine:
         has_media = "pixel_values" in inputs or "pixel_values_videos" in inputs
         check_prompt(ids, None, has_media, self._model.config)
         plan = make_plan(self._model, ids.shape[1], **options)
+        native.release_threads()  # of the caller, who has prepared the pictures
         request = Request(Prompt(self._model.model, inputs), plan, self._wake, numbers)
         with self._changed:
             if self._closing:
@@ -146,6 +148,7 @@ class Engine:
     def _run(self) -> None:
         with torch.inference_mode():
             while True:
+                native.release_threads()
                 with self._changed:
                     self._changed.wait_for(lambda: self._has_news or self._closing)
                     self._has_news = False

@@ -307,6 +307,17 @@ def test_two_threads_at_once_get_what_each_gets_alone() -> None:
     assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
 
 
+def test_helpers_of_a_thread_go_when_they_are_released_and_come_back() -> None:
+    torch.set_num_threads(3)
+    layer, x = Linear(2048, 2048, dtype=torch.bfloat16), torch.randn(4, 2048).bfloat16()
+    want = layer(x)
+    tasks = Path("/proc/self/task")
+    before = len(list(tasks.iterdir()))
+    native.release_threads()
+    assert len(list(tasks.iterdir())) < before
+    assert torch.equal(layer(x), want)
+
+
 def test_greedy_tokens_are_the_same_with_and_without_kernels(
     tiny_model: Glm4vMoeForConditionalGeneration, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -248,7 +248,8 @@ class Engine:
         tokens, request.read = end - request.read, end
         if logits is not None:
             self._pick([request], logits)
-        self._pacing.time_tokens(tokens, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._pacing.time_tokens(tokens, seconds, is_rest=tokens < most)
 
     def _answer(self, requests: list[Request]) -> None:
         """Compute the next token of each."""

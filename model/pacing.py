@@ -12,7 +12,8 @@ from model.request import Request
 FIRST_PIECE_TOKENS = 512
 MAX_PIECE_TOKENS = 4096
 MIN_PIECE_TOKENS = 64  # of fewer, most is the time to read all weights,
-MIN_LATE_PIECE_TOKENS = 16  # unless attention to what came before takes longer than that
+MIN_LATE_PIECE_TOKENS = 4  # unless attention to what came before takes longer than that
+TELLING_TOKENS = 16  # of fewer, what was left of a prompt, nothing is learned
 # A piece may take so long while nobody is being answered ...
 PIECE_S = 0.5
 # ... and while somebody is, so many times what a token takes: tokens come at a quarter of their
@@ -91,9 +92,9 @@ class Pacing:
         least = FIRST_PIECE_TOKENS if alone else max(late, MIN_LATE_PIECE_TOKENS)
         return min(max(int(seconds / self._token_s), least), MAX_PIECE_TOKENS)
 
-    def time_tokens(self, tokens: int, seconds: float) -> None:
-        """Learn what ``tokens`` of a prompt took."""
-        if tokens >= MIN_LATE_PIECE_TOKENS:
+    def time_tokens(self, tokens: int, seconds: float, *, is_rest: bool = False) -> None:
+        """Learn what ``tokens`` of a prompt took; the rest of one may be fewer than were allowed."""
+        if tokens >= TELLING_TOKENS or not is_rest:
             self._token_s = seconds / tokens
 
     def time_reading(self, seconds: float, *, alone: bool) -> None:

@@ -136,7 +136,7 @@ class Kernels:
         return out
 
     def gate(self, gates: Tensor, ups: Tensor) -> Tensor:
-        """``silu(gates) * ups`` of two of one shape, in the place of ``gates``, which is returned."""
+        """``silu(gates) * ups`` of two of one shape, written over ``gates`` and returned."""
         threads = threads_for(gates.nbytes)
         _check(self.compiled.gate(gates.data_ptr(), ups.data_ptr(), gates.numel(), threads))
         return gates

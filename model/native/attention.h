@@ -78,7 +78,7 @@ static void attend_part(const float *q, const T *k, const T *v, int64_t k_stride
 }
 
 #ifdef PAIRS
-#define KEYS 64           /* scored at once */
+#define KEYS 64            /* scored at once */
 #define MAX_PAIRED_DIM 256 /* of a head */
 
 #ifdef TILES
@@ -148,18 +148,18 @@ static inline void add_pairs(float *sums, const T *weights, const uint32_t *pair
 }
 #endif
 
-#define ALL KEYS /* visible keys */
-
 /* Scores to weights, in place, that are relative to each query's highest score so far; zero for the
-   keys that are not there. The first query sees `visible` keys, and each one more than the last.
-   Returns whether a sum of weighted values so far must be shrunk */
-static inline int weigh(float *scores, int64_t keys, int64_t visible, float scale, float *highest,
-                        float *total, float *shrink) {
+   keys that are not there. Each query sees its `visible` keys, no fewer than the one before it; NULL
+   for all. Returns whether a sum of weighted values so far must be shrunk */
+static inline int weigh(float *scores, int64_t keys, const int32_t *visible, float scale,
+                        float *highest, float *total, float *shrink) {
+    int64_t by_all = visible ? visible[0] : keys;
     __m512 before = _mm512_loadu_ps(highest), top = before, sum = _mm512_setzero_ps();
     for (int64_t j = 0; j < keys; j++) {
         __m512 scaled = _mm512_mul_ps(_mm512_load_ps(scores + j * ROWS), _mm512_set1_ps(scale));
-        if (j >= visible) {
-            __mmask16 blind = first_lanes(smaller(ROWS, j - visible + 1));
+        if (j >= by_all) {
+            __m512i seen = _mm512_loadu_si512(visible);
+            __mmask16 blind = _mm512_cmple_epi32_mask(seen, _mm512_set1_epi32((int)j));
             scaled = _mm512_mask_mov_ps(scaled, blind, _mm512_set1_ps(-INFINITY));
         }
         _mm512_store_ps(scores + j * ROWS, scaled);
@@ -196,8 +196,8 @@ static inline void pair_values(const T *v, int64_t stride, int64_t keys, int64_t
 /* Up to KEYS keys from `k` on and their values, paired, for 16 queries in a block; `part` as of
    attend_part. Weights are rounded before they meet the values */
 static inline void meet_keys(const float *queries, const T *k, int64_t k_stride,
-                             const uint32_t *pairs, int64_t keys, int64_t visible, int64_t dim,
-                             float scale, float *part) {
+                             const uint32_t *pairs, int64_t keys, const int32_t *visible,
+                             int64_t dim, float scale, float *part) {
     float *highest = part + ROWS * dim, *total = highest + ROWS;
     _Alignas(64) float scores[KEYS * ROWS], shrink[ROWS];
     _Alignas(64) T weights[ROWS * KEYS];
@@ -235,7 +235,7 @@ static void attend_pairs(const float *queries, const T *k, const T *v, int64_t k
     for (int64_t start = begin; start < end; start += KEYS) {
         int64_t keys = smaller(KEYS, end - start);
         pair_values(v + start * v_stride, v_stride, keys, dim, pairs);
-        meet_keys(queries, k + start * k_stride, k_stride, pairs, keys, ALL, dim, scale, part);
+        meet_keys(queries, k + start * k_stride, k_stride, pairs, keys, NULL, dim, scale, part);
     }
 }
 

@@ -5,7 +5,7 @@
 
 #ifdef TILES
 /* out[0] = v @ left, [1] = w @ left, [2] = v @ right, [3] = w @ right, each (16, 16), outputs
-   first: some outputs, at most 16, of two matrices times two blocks */
+   first: some outputs, at most 16, of two matrices times twice 16 rows, in pairs */
 static inline void four_products(const T *v, int64_t v_outputs, const T *w, int64_t w_outputs,
                                  int64_t n, const float *left, const float *right,
                                  float out[4][ROWS * ROWS]) {
@@ -111,7 +111,8 @@ static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t r
     int64_t some = CACHED_FLOATS / size / 2 * 2 + 2; /* blocks at a time */
 #pragma omp for schedule(static) nowait
     for (int64_t b = 0; b < blocks; b++)
-        pack_pairs(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS), packed + b * size);
+        pack_pairs(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS),
+                   packed + b * size);
     meet(meeting);
     for (int64_t begin = 0; begin < blocks; begin += some) {
         int64_t end = smaller(begin + some, blocks);
@@ -145,7 +146,7 @@ static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *pa
 #pragma omp for schedule(static) nowait
     for (int64_t b = 0; b < blocks; b++) {
         pack_pairs(x, hidden, layer->rows + b * ROWS, smaller(ROWS, layer->count - b * ROWS),
-             packed + b * size);
+                   packed + b * size);
         clear_tail_of_pairs(layer->between + b * between_size, inner);
     }
     meet(meeting);

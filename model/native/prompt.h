@@ -1,26 +1,30 @@
 /* Attention of many queries, those of a prompt or of the patches of a picture, in pairs. */
 
-#define BLOCKS 8 /* of queries, which meet the same keys one after the other */
+#define BLOCKS 6 /* of queries, which meet the same keys one after the other */
+
+/* Up to 16 queries, in the order of their places, of heads that share keys */
+typedef struct {
+    const T *q[ROWS];
+    T *out[ROWS];
+    int64_t place[ROWS], count;
+} Queries;
 
 /* Where the numbers of a tensor (batch, heads, tokens, dim) are: its first three strides */
 typedef struct {
     int64_t batch, head, token;
 } Strides;
 
-/* Up to 16 queries, `stride` apart, to a block */
-static inline void pack_queries(const T *q, int64_t stride, int64_t rows, int64_t dim,
-                                float *block) {
+static inline void pack_queries(const Queries *queries, int64_t dim, float *packed) {
     T copy[ROWS * MAX_PAIRED_DIM];
-    for (int64_t r = 0; r < rows; r++)
-        memcpy(copy + r * dim, q + r * stride, (size_t)dim * sizeof(T));
-    pack_pairs(copy, dim, NULL, rows, block);
+    for (int64_t r = 0; r < queries->count; r++)
+        memcpy(copy + r * dim, queries->q[r], (size_t)dim * sizeof(T));
+    pack_pairs(copy, dim, NULL, queries->count, packed);
 }
 
-/* Up to 16 queries' sums of values, normalised, in their natural order */
-static inline void finish_part(const float *part, int64_t rows, int64_t dim, T *out,
-                               int64_t stride) {
+/* The queries' sums of values, normalised, in their natural order */
+static inline void finish_part(const float *part, const Queries *queries, int64_t dim) {
     const float *total = part + ROWS * dim + ROWS;
-    for (int64_t r = 0; r < rows; r++) {
+    for (int64_t r = 0; r < queries->count; r++) {
         __m512 share = _mm512_set1_ps(1 / total[r]);
         for (int64_t i = 0; i < dim / 2; i += LANES) {
             const float *sums = part + r * dim + i;
@@ -28,39 +32,40 @@ static inline void finish_part(const float *part, int64_t rows, int64_t dim, T *
             __m512 odd = _mm512_mul_ps(_mm512_loadu_ps(sums + dim / 2), share);
             __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(even));
             __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(odd));
-            _mm512_storeu_si512(out + r * stride + 2 * i,
+            _mm512_storeu_si512(queries->out[r] + 2 * i,
                                 _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
         }
     }
 }
 
-/* `count` queries from `first` on of one head; the query at place t sees keys up to t + `ahead`, as
-   far as there are any */
-static void attend_blocks(const T *q, int64_t q_stride, const T *k, int64_t k_stride, const T *v,
-                          int64_t v_stride, T *out, int64_t out_stride, int64_t first,
-                          int64_t count, int64_t ahead, int64_t keys, int64_t dim, float scale) {
-    _Alignas(64) float blocks[BLOCKS][ROWS / 2 * MAX_PAIRED_DIM];
+/* A few blocks of queries; that at place t sees keys up to t + `ahead`, as far as there are any */
+static void attend_blocks(const Queries *queries, int64_t blocks, const T *k, int64_t k_stride,
+                          const T *v, int64_t v_stride, int64_t ahead, int64_t keys, int64_t dim,
+                          float scale) {
+    _Alignas(64) float packed[BLOCKS][ROWS / 2 * MAX_PAIRED_DIM];
     _Alignas(64) float parts[BLOCKS][ROWS * MAX_PAIRED_DIM + 2 * ROWS];
     _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_PAIRED_DIM];
-    for (int64_t b = 0; b < units_of(count); b++) {
-        pack_queries(q + (first + b * ROWS) * q_stride, q_stride, smaller(ROWS, count - b * ROWS),
-                     dim, blocks[b]);
+    for (int64_t b = 0; b < blocks; b++) {
+        pack_queries(queries + b, dim, packed[b]);
         begin_part(parts[b], dim);
     }
-    int64_t end = smaller(first + count + ahead, keys);
+    const Queries *last = queries + blocks - 1;
+    int64_t end = smaller(last->place[last->count - 1] + ahead + 1, keys);
     for (int64_t start = 0; start < end; start += KEYS) {
         int64_t some = smaller(KEYS, end - start);
         pair_values(v + start * v_stride, v_stride, some, dim, pairs);
-        for (int64_t b = 0; b < units_of(count); b++) {
-            int64_t visible = first + b * ROWS + ahead + 1 - start;
-            if (visible + ROWS > 1)
-                meet_keys(blocks[b], k + start * k_stride, k_stride, pairs, some, visible, dim,
+        for (int64_t b = 0; b < blocks; b++) {
+            int32_t visible[ROWS];
+            for (int64_t r = 0; r < ROWS; r++) {
+                int64_t place = queries[b].place[smaller(r, queries[b].count - 1)];
+                visible[r] = (int32_t)smaller(place + ahead + 1 - start, KEYS);
+            }
+            if (visible[ROWS - 1] > 0)
+                meet_keys(packed[b], k + start * k_stride, k_stride, pairs, some, visible, dim,
                           scale, parts[b]);
         }
     }
-    for (int64_t b = 0; b < units_of(count); b++)
-        finish_part(parts[b], smaller(ROWS, count - b * ROWS), dim,
-                    out + (first + b * ROWS) * out_stride, out_stride);
+    for (int64_t b = 0; b < blocks; b++) finish_part(parts[b], queries + b, dim);
 }
 
 /* out = softmax(q . k * scale) @ v. q and out (batch, heads, queries, dim), k and v
@@ -69,21 +74,30 @@ static void attend_blocks(const T *q, int64_t q_stride, const T *k, int64_t k_st
 int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t heads,
                   int64_t kv_heads, int64_t queries, int64_t keys, int64_t dim,
                   const Strides *strides, float scale, int causal, int threads) {
-    int64_t each = (queries + BLOCKS * ROWS - 1) / (BLOCKS * ROWS), group = heads / kv_heads;
+    int64_t group = heads / kv_heads, rows = queries * group; /* that share keys */
+    int64_t blocks = units_of(rows), each = (blocks + BLOCKS - 1) / BLOCKS;
     const Strides *qs = strides, *ks = strides + 1, *vs = strides + 2, *os = strides + 3;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         begin_products();
 #pragma omp for schedule(dynamic)
-        for (int64_t unit = 0; unit < batch * heads * each; unit++) {
-            int64_t b = unit / each / heads, head = unit / each % heads;
-            int64_t first = unit % each * BLOCKS * ROWS;
-            attend_blocks(q + b * qs->batch + head * qs->head, qs->token,
-                          k + b * ks->batch + head / group * ks->head, ks->token,
-                          v + b * vs->batch + head / group * vs->head, vs->token,
-                          out + b * os->batch + head * os->head, os->token, first,
-                          smaller(BLOCKS * ROWS, queries - first), causal ? keys - queries : keys, keys,
-                          dim, scale);
+        for (int64_t unit = 0; unit < batch * kv_heads * each; unit++) {
+            int64_t b = unit / each / kv_heads, kv_head = unit / each % kv_heads;
+            int64_t begin = unit % each * BLOCKS, count = smaller(BLOCKS, blocks - begin);
+            Queries some[BLOCKS];
+            for (int64_t i = 0; i < count; i++) {
+                int64_t first = (begin + i) * ROWS;
+                some[i].count = smaller(ROWS, rows - first);
+                for (int64_t r = 0; r < some[i].count; r++) { /* a place's heads, then the next's */
+                    int64_t head = kv_head * group + (first + r) % group, t = (first + r) / group;
+                    some[i].q[r] = q + b * qs->batch + head * qs->head + t * qs->token;
+                    some[i].out[r] = out + b * os->batch + head * os->head + t * os->token;
+                    some[i].place[r] = t;
+                }
+            }
+            attend_blocks(some, count, k + b * ks->batch + kv_head * ks->head, ks->token,
+                          v + b * vs->batch + kv_head * vs->head, vs->token,
+                          causal ? keys - queries : keys, keys, dim, scale);
         }
         end_products();
     }

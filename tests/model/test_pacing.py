@@ -78,7 +78,7 @@ def test_pieces_are_as_long_as_the_machine_is_fast() -> None:
     pacing.time_tokens(1000, 0.25)
     assert pacing.piece_tokens(alone=False) == 400  # a tenth of a second
     assert pacing.piece_tokens(alone=True) == 2000  # half a second
-    pacing.time_tokens(8, 100.0)  # of a few tokens nothing is learned
+    pacing.time_tokens(8, 100.0, is_rest=True)  # of a few tokens nothing is learned
     assert pacing.piece_tokens(alone=False) == 400
     pacing.time_tokens(100, 1000.0)
     assert pacing.piece_tokens(alone=True) == model.pacing.FIRST_PIECE_TOKENS
@@ -104,7 +104,7 @@ def test_late_in_a_long_document_pieces_may_be_shorter() -> None:
     pacing = Pacing(even_context=1000)
     pacing.time_tokens(100, 1000.0)  # too slow for any piece
     late = [pacing.piece_tokens(alone=False, context=context) for context in (0, 1000, 10**6)]
-    assert late == [model.pacing.MIN_PIECE_TOKENS, model.pacing.MIN_PIECE_TOKENS // 2, 16]
+    assert late == [model.pacing.MIN_PIECE_TOKENS, model.pacing.MIN_PIECE_TOKENS // 2, 4]
 
 
 def test_attention_costs_as_much_as_the_weights_at_an_even_context() -> None:

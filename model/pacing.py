@@ -93,7 +93,7 @@ class Pacing:
         return min(max(int(seconds / self._token_s), least), MAX_PIECE_TOKENS)
 
     def time_tokens(self, tokens: int, seconds: float, *, is_rest: bool = False) -> None:
-        """Learn what ``tokens`` of a prompt took; the rest of one may be fewer than were allowed."""
+        """Learn what ``tokens`` of a prompt took; the rest of one may be less than a piece."""
         if tokens >= TELLING_TOKENS or not is_rest:
             self._token_s = seconds / tokens
 

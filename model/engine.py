@@ -113,8 +113,8 @@ class Engine:
         has_media = "pixel_values" in inputs or "pixel_values_videos" in inputs
         check_prompt(ids, None, has_media, self._model.config)
         plan = make_plan(self._model, ids.shape[1], **options)
-        native.release_threads()  # of the caller, who has prepared the pictures
         request = Request(Prompt(self._model.model, inputs), plan, self._wake, numbers)
+        native.release_threads()  # of the caller, who has prepared the pictures
         with self._changed:
             if self._closing:
                 raise RuntimeError("the engine is closed")

@@ -38,7 +38,7 @@ SIGNATURES: dict[str, list[Any]] = {
     "linear": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
     "dequantize": [c_void_p] * 3 + [c_int64] * 2 + [c_int],
     "rms_norm": [c_void_p] * 3 + [c_int64] * 2 + [c_float, c_int],
-    "gate": [c_void_p, c_void_p, c_int64, c_int],
+    "gate": [c_void_p] * 3 + [c_int64, c_int],
     "turn_heads": [c_void_p, c_void_p] + [c_void_p] * 3 + [c_int64] * 5 + [c_int],
     "rotate": [c_void_p, c_int64] + [c_void_p] * 3 + [c_int64] * 3 + [c_int],
     "routed_experts": [c_void_p] * 8 + [c_int64] * 5 + [c_int],
@@ -136,10 +136,11 @@ class Kernels:
         return out
 
     def gate(self, gates: Tensor, ups: Tensor) -> Tensor:
-        """``silu(gates) * ups`` of two of one shape, written over ``gates`` and returned."""
-        threads = threads_for(gates.nbytes)
-        _check(self.compiled.gate(gates.data_ptr(), ups.data_ptr(), gates.numel(), threads))
-        return gates
+        """``silu(gates) * ups``: two of one shape -> (...)."""
+        out = torch.empty_like(gates)
+        pointers = (gates.data_ptr(), ups.data_ptr(), out.data_ptr())
+        _check(self.compiled.gate(*pointers, out.numel(), threads_for(out.nbytes)))
+        return out
 
     def turn_heads(self, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """`model.rope.rotate` of (B, H, T, D) by (B, 1, T, rotary_dim), laid out (B, T, H, D)."""
@@ -325,7 +326,7 @@ def release_threads() -> None:
     OpenMP counts the helpers of all threads, of those too that do nothing. As long as they are no
     more than cores, a helper waits awake for what comes next: 50 us less for each operation.
     """
-    for kernels in _kernels.values():
+    for kernels in tuple(_kernels.values()):
         if kernels is not None:
             kernels.release_threads()
             return

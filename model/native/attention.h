@@ -104,6 +104,7 @@ static inline void score(const float *queries, const T *k, int64_t stride, int64
 /* sums (16, dim) += weights (16, KEYS) @ values, paired, of so many keys */
 static inline void add_pairs(float *sums, const T *weights, const uint32_t *pairs, int64_t keys,
                              int64_t dim) {
+    written();
     for (int64_t d = 0; d < dim; d += ROWS) {
         _tile_loadd(0, sums + d, dim * sizeof(float));
         for (int half = 0; half < keys; half += DEPTH) {

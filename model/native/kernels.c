@@ -57,6 +57,7 @@ static int64_t written_size(Matrix matrix, int64_t rows, int64_t count) {
    `scale` (outputs) is NULL, or the weights are integers. A FEW rows, or any number in pairs */
 int linear(const T *x, const void *values, const float *scale, const T *bias, T *out, int64_t rows,
            int64_t inputs, int64_t outputs, int threads) {
+    if (!rows) return 0;
     Matrix weight = {values, scale};
     Meeting meeting = {0};
     float *packed = floats(units_of(rows) * block_size(inputs)), *written = NULL;
@@ -90,8 +91,8 @@ int rms_norm(const T *x, const T *weight, T *out, int64_t rows, int64_t n, float
     return 0;
 }
 
-/* gates (n) = silu(gates) * ups, rounded where torch rounds */
-int gate(T *restrict gates, const T *restrict ups, int64_t n, int threads) {
+/* out (n) = silu(gates) * ups, rounded where torch rounds */
+int gate(const T *restrict gates, const T *restrict ups, T *restrict out, int64_t n, int threads) {
     int64_t chunk = 4096;
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t begin = 0; begin < n; begin += chunk) {
@@ -100,12 +101,12 @@ int gate(T *restrict gates, const T *restrict ups, int64_t n, int threads) {
         for (; i + LANES <= end; i += LANES) {
             __m512i products = activated(widened(_mm256_loadu_si256((const void *)(gates + i))),
                                          widened(_mm256_loadu_si256((const void *)(ups + i))));
-            _mm256_storeu_si256((void *)(gates + i), _mm512_cvtepi32_epi16(products));
+            _mm256_storeu_si256((void *)(out + i), _mm512_cvtepi32_epi16(products));
         }
 #endif
         for (; i < end; i++) {
             float x = load(gates[i]);
-            gates[i] = store(rounded(x / (1.0f + fast_exp(-x))) * load(ups[i]));
+            out[i] = store(rounded(x / (1.0f + fast_exp(-x))) * load(ups[i]));
         }
     }
     return 0;
@@ -174,6 +175,7 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const vo
                    const float *gate_up_scale, const void *down_values, const float *down_scale,
                    T *out, int64_t rows, int64_t top_k, int64_t experts, int64_t hidden,
                    int64_t inner, int threads) {
+    if (!rows) return 0;
     Matrix gate_up = {gate_up_values, gate_up_scale}, down = {down_values, down_scale};
     Chosen chosen;
     Meeting meeting = {0};

@@ -1,7 +1,7 @@
 /* Products of matrices with many vectors, in pairs, for prompts and pictures: torch prepares every
    size anew, which takes as long as the product of a small model, or of one expert's few rows. */
 
-#define CACHED_FLOATS (1 << 18) /* of vectors that meet a matrix: half of a core's second cache */
+#define CACHED_FLOATS (1 << 18) /* of vectors that meet a matrix: 1 MB, of a core's second cache */
 
 #ifdef TILES
 /* out[0] = v @ left, [1] = w @ left, [2] = v @ right, [3] = w @ right, each (16, 16), outputs

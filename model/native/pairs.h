@@ -88,7 +88,7 @@ static inline void pack_pairs(const T *x, int64_t n, const int64_t *which, int64
         for (int64_t r = 0; r < rows; r++) words[n / 2 * ROWS + r] = row[r][n - 1];
 }
 
-#define AT_ONCE 8 /* outputs: enough sums that none waits for the one before */
+#define AT_ONCE 8 /* outputs, or queries: enough sums that none waits for the one before */
 
 /* sum + products of 16 rows' pairs with one pair of a matrix */
 static inline __m512 add_products(__m512 sum, __m512 pairs, uint32_t pair) {

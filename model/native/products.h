@@ -61,11 +61,15 @@ static inline void pack(const T *x, int64_t n, const int64_t *which, int64_t row
     pack_pairs(x, n, which, rows, block);
 }
 
+/* Before tiles are read from what this thread has just written: compilers don't know that they are */
+static inline void written(void) { __asm__ volatile("" ::: "memory"); }
+
 /* A tile that reaches beyond the matrix, filled up with zeros */
 static inline const T *edge(const T *w, int64_t stride, int64_t rows, int64_t depth, T *copy) {
     memset(copy, 0, ROWS * DEPTH * sizeof(T));
     for (int64_t r = 0; r < rows; r++)
         memcpy(copy + r * DEPTH, w + r * stride, (size_t)depth * sizeof(T));
+    written();
     return copy;
 }
 

@@ -75,7 +75,9 @@ int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int
                   int64_t kv_heads, int64_t queries, int64_t keys, int64_t dim,
                   const Strides *strides, float scale, int causal, int threads) {
     int64_t group = heads / kv_heads, rows = queries * group; /* that share keys */
-    int64_t blocks = units_of(rows), each = (blocks + BLOCKS - 1) / BLOCKS;
+    int64_t blocks = units_of(rows), together = BLOCKS;
+    while (together > 1 && batch * kv_heads * blocks < 2 * threads * together) together--;
+    int64_t each = (blocks + together - 1) / together;
     const Strides *qs = strides, *ks = strides + 1, *vs = strides + 2, *os = strides + 3;
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
@@ -83,7 +85,7 @@ int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int
 #pragma omp for schedule(dynamic)
         for (int64_t unit = 0; unit < batch * kv_heads * each; unit++) {
             int64_t b = unit / each / kv_heads, kv_head = unit / each % kv_heads;
-            int64_t begin = unit % each * BLOCKS, count = smaller(BLOCKS, blocks - begin);
+            int64_t begin = unit % each * together, count = smaller(together, blocks - begin);
             Queries some[BLOCKS];
             for (int64_t i = 0; i < count; i++) {
                 int64_t first = (begin + i) * ROWS;

@@ -90,6 +90,7 @@ static inline void widen_tiles(const int8_t *w, int64_t stride, int64_t rows, in
             _mm512_store_si512(tiles[half] + r * DEPTH, (__m512i)_mm512_cvtne2ps_pbh(high, low));
         }
     }
+    written();
 }
 
 /* out (16, 16) = integers, rows of n that begin `stride` apart, times one block, outputs first */

@@ -1,8 +1,8 @@
 /* The threads of a parallel region, and where they wait for each other.
 
-   OpenMP's own barrier sleeps at once when a process has more teams of threads than cores, as a
+   OpenMP's own barrier sleeps at once when a process has more threads in teams than cores, as a
    server has: waking takes longer than what a thread does between two barriers of a decoding step.
-   Loops over shared work are therefore `nowait`, and end with `meet`. */
+   Loops whose results other threads read are therefore `nowait`, and `meet` follows them. */
 
 #include <sched.h>
 #include <stdatomic.h>
@@ -16,7 +16,7 @@ static inline int thread_number(void) { return 0; }
 static inline int thread_count(void) { return 1; }
 #endif
 
-#define PATIENCE 4000 /* looks, some 50 us, before a thread lets others have its core */
+#define PATIENCE 4000 /* looks, 50 to 200 us, before a thread lets others have its core */
 
 typedef struct {
     atomic_int arrived, meetings;

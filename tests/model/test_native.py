@@ -24,8 +24,10 @@ from model.native import build
 from model.rope import cos_and_sin, rotate_heads, rotate_in_float
 
 DTYPES = (torch.float32, torch.bfloat16)
-# bfloat16 is computed in the processor's matrix unit where it has one, else in its vectors
-KINDS = ("float32", "bfloat16", "bfloat16 in vectors")
+# bfloat16 is computed in the processor's matrix unit where it has one, else in pairs where it
+# multiplies those, else in vectors of floats
+KINDS = ("float32", "bfloat16", "bfloat16 without tiles", "bfloat16 without pairs")
+WITHOUT = {KINDS[2]: (), KINDS[3]: ("-U__AVX512BF16__",)}
 
 
 @pytest.fixture(autouse=True)
@@ -48,8 +50,8 @@ def kernels(dtype: torch.dtype) -> native.Kernels:
 
 
 def kernels_of(kind: str) -> tuple[native.Kernels, torch.dtype]:
-    if kind == KINDS[2]:
-        return native.Kernels(build.load_library("-DBF16")), torch.bfloat16
+    if kind in WITHOUT:
+        return native.Kernels(build.load_library("-DBF16", *WITHOUT[kind])), torch.bfloat16
     dtype = getattr(torch, kind)
     return kernels(dtype), dtype
 
@@ -75,6 +77,13 @@ def test_a_product_with_few_rows_equals_torchs(
     layer = nn.Linear(inputs, outputs, bias, dtype=dtype)
     x = torch.randn(1, rows, inputs, dtype=dtype)
     assert_near(found.linear(x, layer.weight, layer.bias), layer(x))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_product_of_no_rows_is_empty(kind: str) -> None:
+    found, dtype = kernels_of(kind)
+    x, weight = torch.randn(0, 2500).to(dtype), torch.randn(3, 2500).to(dtype)
+    assert found.linear(x, weight, None).shape == (0, 3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -151,7 +160,7 @@ def test_routed_experts_equal_every_expert_on_every_token(
     [(12, 64, 40), (17, 33, 17), (40, 64, 70), (33, 352, 48), (47, 2500, 40)],
 )
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", KINDS[1:3])
 def test_a_product_with_many_rows_equals_torchs(
     rows: int, inputs: int, outputs: int, threads: int, kind: str
 ) -> None:
@@ -168,7 +177,7 @@ def test_a_product_with_many_rows_equals_torchs(
     ("rows", "hidden", "inner"), [(17, 33, 19), (40, 64, 32), (70, 50, 48), (130, 96, 64)]
 )
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", KINDS[1:3])
 def test_routed_experts_of_many_rows_equal_every_expert_on_every_token(
     rows: int, hidden: int, inner: int, threads: int, kind: str
 ) -> None:
@@ -232,7 +241,6 @@ def test_gating_equals_torchs_form(kind: str, threads: int, size: int) -> None:
     want = F.silu(gates) * ups
     got = found.gate(gates, ups)
     assert_near(got, want)
-    assert got is gates, "no memory was taken"
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -267,7 +275,7 @@ def test_attention_of_one_query_equals_the_written_out_form(
 @pytest.mark.parametrize(("queries", "keys"), [(2, 2), (5, 70), (17, 17), (100, 133), (130, 130)])
 @pytest.mark.parametrize(("heads", "kv_heads", "dim"), [(6, 2, 32), (2, 2, 96)])
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize("kind", KINDS[1:3])
 @pytest.mark.parametrize("causal", [True, False])
 def test_attention_of_many_queries_equals_the_written_out_form(
     queries: int,

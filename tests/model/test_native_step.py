@@ -19,7 +19,8 @@ from model.moe import ExpertLoad
 from model.native import build
 from model.native.step import step_for
 
-KINDS = ("float32", "bfloat16", "bfloat16 in vectors")
+KINDS = ("float32", "bfloat16", "bfloat16 without tiles", "bfloat16 without pairs")
+WITHOUT = {KINDS[2]: (), KINDS[3]: ("-U__AVX512BF16__",)}
 # nothing is a multiple of what vectors and tiles hold
 ODD_SIZES = {"hidden_size": 72, "intermediate_size": 50, "moe_intermediate_size": 19}
 # as many queries share their keys as tiles are used for
@@ -46,9 +47,9 @@ def inference() -> Iterator[None]:
 
 def make_decoder(kind: str, monkeypatch: pytest.MonkeyPatch, **text: Any) -> Glm4vMoeTextModel:
     dtype = getattr(torch, kind.split()[0])
-    if kind == KINDS[2]:
-        vectors = native.Kernels(build.load_library("-DBF16"))
-        monkeypatch.setitem(native._kernels, dtype, vectors)
+    if kind in WITHOUT:
+        plainer = native.Kernels(build.load_library("-DBF16", *WITHOUT[kind]))
+        monkeypatch.setitem(native._kernels, dtype, plainer)
     with torch.inference_mode(False):
         model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config(text)))
         randomize(model)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from native_kinds import KINDS, plainer_kernels
 from torch import Tensor, nn
 
 from model import native
@@ -24,10 +25,6 @@ from model.native import build
 from model.rope import cos_and_sin, rotate_heads, rotate_in_float
 
 DTYPES = (torch.float32, torch.bfloat16)
-# bfloat16 is computed in the processor's matrix unit where it has one, else in pairs where it
-# multiplies those, else in vectors of floats
-KINDS = ("float32", "bfloat16", "bfloat16 without tiles", "bfloat16 without pairs")
-WITHOUT = {KINDS[2]: (), KINDS[3]: ("-U__AVX512BF16__",)}
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +47,8 @@ def kernels(dtype: torch.dtype) -> native.Kernels:
 
 
 def kernels_of(kind: str) -> tuple[native.Kernels, torch.dtype]:
-    if kind in WITHOUT:
-        return native.Kernels(build.load_library("-DBF16", *WITHOUT[kind])), torch.bfloat16
-    dtype = getattr(torch, kind)
-    return kernels(dtype), dtype
+    dtype = getattr(torch, kind.split()[0])
+    return plainer_kernels(kind) or kernels(dtype), dtype
 
 
 def assert_near(got: Tensor, want: Tensor) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from native_kinds import KINDS, plainer_kernels
 from tiny import randomize, tiny_config
 from torch import Tensor
 
@@ -16,11 +17,8 @@ from model.config import Glm4vMoeConfig
 from model.decoder import Glm4vMoeTextModel
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.moe import ExpertLoad
-from model.native import build
 from model.native.step import step_for
 
-KINDS = ("float32", "bfloat16", "bfloat16 without tiles", "bfloat16 without pairs")
-WITHOUT = {KINDS[2]: (), KINDS[3]: ("-U__AVX512BF16__",)}
 # nothing is a multiple of what vectors and tiles hold
 ODD_SIZES = {"hidden_size": 72, "intermediate_size": 50, "moe_intermediate_size": 19}
 # as many queries share their keys as tiles are used for
@@ -47,8 +45,8 @@ def inference() -> Iterator[None]:
 
 def make_decoder(kind: str, monkeypatch: pytest.MonkeyPatch, **text: Any) -> Glm4vMoeTextModel:
     dtype = getattr(torch, kind.split()[0])
-    if kind in WITHOUT:
-        plainer = native.Kernels(build.load_library("-DBF16", *WITHOUT[kind]))
+    plainer = plainer_kernels(kind)
+    if plainer is not None:
         monkeypatch.setitem(native._kernels, dtype, plainer)
     with torch.inference_mode(False):
         model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config(text)))

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import torch
 from prompts import Prompt
+from stepping import PATIENCE_S, Stepped, alone
 from torch import Tensor
 
 import model.pacing
@@ -29,7 +30,6 @@ from model.request import CLOSE, MAX_BACKLOG, Request
 Model = Glm4vMoeForConditionalGeneration
 Inputs = dict[str, Tensor]
 MakeEngine = Callable[..., Engine]
-PATIENCE_S = 60.0
 
 
 @pytest.fixture
@@ -44,11 +44,6 @@ def start(tiny_model: Model) -> Iterator[MakeEngine]:
     yield make
     for engine in engines:
         engine.close()
-
-
-def alone(tiny_model: Model, inputs: Inputs, **options: Any) -> list[int]:
-    """Return the answer by the slow twin."""
-    return [int(step.token) for step in stream_tokens(tiny_model, **inputs, **options)]
 
 
 def read(request: Request) -> list[int]:
@@ -109,15 +104,16 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
 
 
 def test_eight_at_once_answer_as_each_alone(
-    tiny_model: Model, start: MakeEngine, watch: Watch, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Model, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model.pacing, "READING_SHARE", 1.0)  # nobody ends before all are read
     asked = prompts(8)
     expected = [alone(tiny_model, inputs, max_new_tokens=24) for inputs in asked]
     assert len({tuple(answer) for answer in expected}) == 8
     watch.passes.clear()
-    engine = start()
+    engine = Stepped(tiny_model)
     requests = [engine.submit(inputs, max_new_tokens=24) for inputs in asked]
+    engine.finish()
     assert [read(request) for request in requests] == expected
     assert (8, 1) in watch.passes
 
@@ -312,9 +308,10 @@ def test_a_conversation_waits_for_memory_unless_it_is_alone(start: MakeEngine) -
 
 
 def test_a_request_that_fails_ends_alone(
-    tiny_model: Model, start: MakeEngine, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = prompts(3)
+    monkeypatch.setattr(model.pacing, "READING_SHARE", 1.0)  # nobody ends before all are read
     expected = [alone(tiny_model, inputs, max_new_tokens=20) for inputs in asked]
     decoder = tiny_model.model.language_model
     run = decoder.forward
@@ -329,24 +326,25 @@ def test_a_request_that_fails_ends_alone(
         return out
 
     monkeypatch.setattr(decoder, "forward", fail)
-    engine = start()
+    engine = Stepped(tiny_model)
     requests = [engine.submit(inputs, max_new_tokens=20) for inputs in asked]
-    begun = [request.next_token(PATIENCE_S) for request in requests]
+    while any(request.is_reading for request in requests):
+        engine.turns()
     cache = requests[1].cache
     assert cache is not None
     failing.append(cache)
+    engine.finish()
     with pytest.raises(ArithmeticError, match="cursed"):
         read(requests[1])
     for n in (0, 2):
-        first = begun[n]
-        assert first is not None
-        assert [first.id, *read(requests[n])] == expected[n]
+        assert read(requests[n]) == expected[n]
 
 
 def test_when_memory_runs_out_what_is_kept_goes_first_then_the_newest(
-    tiny_model: Model, start: MakeEngine, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = prompts(3)
+    monkeypatch.setattr(model.pacing, "READING_SHARE", 1.0)  # nobody ends before all are read
     expected = [alone(tiny_model, inputs, max_new_tokens=60) for inputs in asked]
     decoder = tiny_model.model.language_model
     run, limit = decoder.forward, threading.Event()
@@ -357,16 +355,19 @@ def test_when_memory_runs_out_what_is_kept_goes_first_then_the_newest(
         return run(*args, **inputs)
 
     monkeypatch.setattr(decoder, "forward", allocate)
-    engine = start()
-    read(engine.submit(asked[2], max_new_tokens=20))
+    engine = Stepped(tiny_model)
+    kept = engine.submit(asked[2], max_new_tokens=20)
+    engine.finish()
+    assert read(kept) == expected[2][:20]
     assert engine.memory().prefixes > 0
     requests = [engine.submit(inputs, max_new_tokens=60) for inputs in asked[:2]]
-    begun = [request.next_token(PATIENCE_S) for request in requests]
+    while any(request.is_reading for request in requests):
+        engine.turns()
     limit.set()
+    engine.finish()
     with pytest.raises(OutOfMemory, match="memory ran out"):
         read(requests[1])
-    assert begun[0] is not None
-    assert [begun[0].id, *read(requests[0])] == expected[0]
+    assert read(requests[0]) == expected[0]
 
 
 def test_what_is_kept_stays_within_its_bounds(start: MakeEngine) -> None:

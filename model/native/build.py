@@ -94,19 +94,19 @@ def load_library(*defines: str, source: Path | None = None) -> ctypes.CDLL:
 
     Args:
         defines: further options of the compiler, as ``-DBF16``.
-        source: what to compile; None for `SOURCE`.
+        source: what to compile, it may include `SOURCE`; None for that itself.
 
     Raises:
         BuildError: no compiler, or it fails, or its result can't be stored or loaded.
     """
     source = source or SOURCE
+    texts = [file.read_text(encoding="utf-8") for file in (source, SOURCE, *sorted(HEADERS))]
     compiler = find_compiler()
     version = _run([compiler, "--version"])
     failures = []
     for threads in THREADS:
         flags = (*FLAGS, *threads, *defines)
-        parts = [file.read_text(encoding="utf-8") for file in (source, *sorted(HEADERS))]
-        key = "\0".join((*parts, *flags, version, processor()))
+        key = "\0".join((*texts, *flags, version, processor()))
         target = (
             cache_folder() / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:24]}.so"
         )

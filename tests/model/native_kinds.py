@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from model import native
 from model.native import build
 
+# The kernels for processors with a matrix unit, whose instructions are carried out in C.
+EMULATED_TILES = Path(__file__).with_name("emulated_tiles.c")
+_IN_EMULATED_TILES = "bfloat16 in emulated tiles"
+_WITHOUT: dict[str, tuple[str, ...]] = {
+    "bfloat16 without tiles": (),
+    "bfloat16 without pairs": ("-U__AVX512BF16__",),
+}
+# Every processor with the unit also multiplies pairs, and its kernels make use of that.
+_CAN_EMULATE = "avx512_bf16" in build.processor().split()
+
 # bfloat16 is computed in the processor's matrix unit where it has one, else in pairs where it
 # multiplies those, else in vectors of floats
-KINDS = ("float32", "bfloat16", "bfloat16 without tiles", "bfloat16 without pairs")
-_WITHOUT: dict[str, tuple[str, ...]] = {KINDS[2]: (), KINDS[3]: ("-U__AVX512BF16__",)}
+PAIRED_KINDS = (
+    "bfloat16",
+    "bfloat16 without tiles",
+    *((_IN_EMULATED_TILES,) if _CAN_EMULATE else ()),
+)
+KINDS = ("float32", *PAIRED_KINDS, "bfloat16 without pairs")
 
 
-def plainer_kernels(kind: str) -> native.Kernels | None:
-    """Return the kernels that lack what ``kind`` says; None where it is what this machine runs."""
+def other_kernels(kind: str) -> native.Kernels | None:
+    """Return the kernels of this kind; None where it is what this machine runs."""
+    if kind == _IN_EMULATED_TILES:
+        include = f"-I{build.SOURCE.parent}"
+        return native.Kernels(
+            build.load_library("-DBF16", include, source=EMULATED_TILES), has_tiles=True
+        )
     if kind not in _WITHOUT:
         return None
     return native.Kernels(build.load_library("-DBF16", *_WITHOUT[kind]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from native_kinds import KINDS, plainer_kernels
+from native_kinds import KINDS, other_kernels
 from tiny import randomize, tiny_config
 from torch import Tensor
 
@@ -45,9 +45,9 @@ def inference() -> Iterator[None]:
 
 def make_decoder(kind: str, monkeypatch: pytest.MonkeyPatch, **text: Any) -> Glm4vMoeTextModel:
     dtype = getattr(torch, kind.split()[0])
-    plainer = plainer_kernels(kind)
-    if plainer is not None:
-        monkeypatch.setitem(native._kernels, dtype, plainer)
+    other = other_kernels(kind)
+    if other is not None:
+        monkeypatch.setitem(native._kernels, dtype, other)
     with torch.inference_mode(False):
         model = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config(text)))
         randomize(model)

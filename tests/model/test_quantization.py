@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from native_kinds import KINDS, PAIRED_KINDS, other_kernels
 from safetensors.torch import save_file
 from tiny import randomize, tiny_config
 from torch import Tensor, nn
@@ -266,17 +267,8 @@ def test_room_is_checked_for_the_size_in_integers(
     assert sizes[0] - sizes[1] == 3 * quantised  # four bytes became one
 
 
-@pytest.mark.parametrize(
-    "narrow",
-    [
-        (),
-        pytest.param(("-mno-avx512f",), marks=pytest.mark.slow),
-        pytest.param(("-mno-avx512f", "-mno-avx2"), marks=pytest.mark.slow),
-    ],
-)
-@pytest.mark.parametrize("rows", [1, 2, 7, 16])
-def test_processors_without_a_matrix_unit_get_the_same(narrow: tuple[str, ...], rows: int) -> None:
-    kernels = native.Kernels(load_library("-DBF16", *narrow))
+def check_integers(kernels: native.Kernels, rows: int) -> None:
+    """Compare products, experts and matrices written out with their twins, in bfloat16."""
     x, bias = torch.randn(rows, 101).bfloat16(), torch.randn(37).bfloat16()
     weight, scale = stack(37, 101)
     want = linear_reference(x.float(), weight, scale, bias.float())
@@ -290,3 +282,30 @@ def test_processors_without_a_matrix_unit_get_the_same(narrow: tuple[str, ...], 
     torch.testing.assert_close(got.float(), want, atol=want.abs().max().item() * 0.02, rtol=0.02)
     written = kernels.dequantize(weight, scale, torch.bfloat16)
     assert torch.equal(written, dequantize_reference(weight, scale, torch.bfloat16))
+
+
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        pytest.param(("-mno-avx512f",), marks=pytest.mark.slow),
+        pytest.param(("-mno-avx512f", "-mno-avx2"), marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("rows", [1, 2, 7, 16])
+def test_processors_with_narrower_vectors_get_the_same(narrow: tuple[str, ...], rows: int) -> None:
+    check_integers(native.Kernels(load_library("-DBF16", *narrow)), rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows"),
+    [
+        *((kind, rows) for kind in KINDS[1:] for rows in (1, 2, 7, 16)),
+        *((kind, rows) for kind in PAIRED_KINDS for rows in (17, 40)),
+    ],
+)
+def test_integers_are_read_alike_in_every_way(kind: str, rows: int) -> None:
+    kernels = other_kernels(kind) or native.load(torch.bfloat16)
+    assert kernels is not None, "the tests need a C compiler"
+    if rows > max(kernels.max_rows, native.MAX_ROWS):
+        pytest.skip("the processor multiplies no pairs, and torch computes it")
+    check_integers(kernels, rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import queue
+import threading
 import weakref
 from typing import Any
 
@@ -13,6 +14,7 @@ from prompts import Prompt
 from stepping import PATIENCE_S, Stepped, alone, read, text
 
 import model.engine
+from model import native
 from model.engine import Engine
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.prompt import Prompt as Prepared
@@ -236,3 +238,19 @@ def test_places_count_those_who_still_wait(tiny_model: Model) -> None:
     requests[1].cancel()
     engine.turns()
     assert [request.place for request in (requests[0], *requests[2:])] == [0, 1, 2]
+
+
+def test_threads_that_wait_let_their_helpers_go(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released: queue.SimpleQueue[str] = queue.SimpleQueue()
+    monkeypatch.setattr(
+        native, "release_threads", lambda: released.put(threading.current_thread().name)
+    )
+    engine = Engine(tiny_model)
+    assert released.get(timeout=PATIENCE_S) == "engine"
+    request = engine.submit(text(5), max_new_tokens=2)
+    assert released.get(timeout=PATIENCE_S) == threading.current_thread().name
+    assert len(read(request)) == 2
+    assert released.get(timeout=PATIENCE_S) == "engine"
+    engine.close()

@@ -152,9 +152,10 @@ def _split_media(pixels: Tensor, grid_thw: Tensor, where: Tensor, merge: int) ->
 
 
 def _digest(pixels: Tensor, grid: tuple[int, int, int]) -> int:
-    content = hashlib.blake2b(repr((grid, pixels.dtype)).encode(), digest_size=8)
+    # processors have instructions for it: twice as fast as blake2b
+    content = hashlib.sha256(repr((grid, pixels.dtype)).encode())
     content.update(pixels.contiguous().view(torch.uint8).cpu().numpy().data)
-    return int.from_bytes(content.digest(), "little")
+    return int.from_bytes(content.digest()[:8], "little")
 
 
 def _media_keys(medium: Medium) -> Tensor:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import Any
 
 from model.processing.messages import map_text
@@ -50,20 +51,27 @@ class TextMarker:
             value: a text, or messages or tools made of them.
             keep: tokens that stay tokens in this value.
         """
-        tokens = [t for t in self._added_tokens if t not in keep]
-        # A look-ahead finds overlapping ones too. A beginning at the very end counts as well: the
-        # next part of the message could complete it.
-        beginnings = {t[:n] for t in tokens for n in range(1, len(t))}
-        whole = "|".join(map(re.escape, tokens))
-        partial = "|".join(map(re.escape, sorted(beginnings)))
-        first = "".join(re.escape(c) for c in sorted({t[0] for t in tokens}))
-        # the class comes first because the alternatives are slow to rule out one by one
-        pattern = re.compile(rf"(?=[{first}])(?=(?:{whole}|(?:{partial})\Z))")
+        pattern = _look_alikes(frozenset(self._added_tokens).difference(keep))
         return map_text(value, lambda text: pattern.sub(self.marker, _valid_unicode(text)))
 
     def remove(self, text: str) -> str:
         """Return a rendered prompt as people may see it."""
         return text.replace(self.marker, "")
+
+
+@lru_cache(maxsize=64)
+def _look_alikes(tokens: frozenset[str]) -> re.Pattern[str]:
+    """Return what matches, without its characters, in front of each token or beginning of one.
+
+    A look-ahead finds overlapping ones too. A beginning counts at the very end of a text: the next
+    part of the message could complete it.
+    """
+    beginnings = {t[:n] for t in tokens for n in range(1, len(t))}
+    whole = "|".join(map(re.escape, tokens))
+    partial = "|".join(map(re.escape, beginnings))
+    first = "".join(re.escape(c) for c in {t[0] for t in tokens})
+    # the class comes first because the alternatives are slow to rule out one by one
+    return re.compile(rf"(?=[{first}])(?=(?:{whole}|(?:{partial})\Z))")
 
 
 def _valid_unicode(text: str) -> str:

@@ -17,6 +17,7 @@ from model.vision import (
     PositionTable,
     block_coordinates,
     group_segments,
+    in_merge_blocks,
 )
 
 PATCH_DIM = Glm4vMoeVisionConfig().patch_dim
@@ -50,21 +51,33 @@ def test_merge_blocks_are_two_by_two_and_in_reading_order() -> None:
     assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == want
 
 
+def test_what_is_put_in_merge_blocks_lies_where_their_coordinates_say() -> None:
+    rows, columns = block_coordinates(4, 6, 2, torch.device("cpu"))
+    x = torch.randn(4, 6, 3)
+    assert torch.equal(in_merge_blocks(x, 2), x[rows, columns])
+
+
 def test_a_grid_of_the_tables_size_reads_the_table_itself() -> None:
     table = PositionTable(36, 5)
     nn.init.normal_(table.weight)
-    rows, columns = block_coordinates(6, 6, 2, torch.device("cpu"))
-    torch.testing.assert_close(table(rows, columns, 6, 6), table.weight[rows * 6 + columns])
+    torch.testing.assert_close(table(6, 6), table.weight.view(6, 6, 5))
 
 
-def test_other_grids_are_read_as_bicubic_image_resizing_does() -> None:
+@pytest.mark.parametrize(("height", "width"), [(10, 4), (1, 1), (3, 17), (58, 92)])
+def test_other_grids_are_read_as_torch_reads_them(height: int, width: int) -> None:
     table = PositionTable(36, 5)
     nn.init.normal_(table.weight)
-    rows, columns = block_coordinates(10, 4, 2, torch.device("cpu"))
     image = table.weight.view(1, 6, 6, 5).permute(0, 3, 1, 2)
-    resized = F.interpolate(image, size=(10, 4), mode="bicubic", align_corners=False)
-    want = resized[0].permute(1, 2, 0)[rows, columns]
-    torch.testing.assert_close(table(rows, columns, 10, 4), want)
+    resized = F.interpolate(image, size=(height, width), mode="bicubic", align_corners=False)
+    y, x = ((torch.arange(size) + 0.5) / size * 2 - 1 for size in (height, width))
+    at = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]
+    sampled = F.grid_sample(
+        image, at, mode="bicubic", padding_mode="border", align_corners=False
+    )  # as transformers
+    for want in (resized, sampled):
+        torch.testing.assert_close(
+            table(height, width), want[0].permute(1, 2, 0), atol=1e-5, rtol=1e-5
+        )
 
 
 @pytest.mark.parametrize("budget", [1, 24, 40, 64, 10_000])

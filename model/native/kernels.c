@@ -99,8 +99,7 @@ int gate(const T *restrict gates, const T *restrict ups, T *restrict out, int64_
         int64_t i = begin, end = smaller(begin + chunk, n);
 #ifdef PAIRS
         for (; i + LANES <= end; i += LANES) {
-            __m512i products = activated(widened(_mm256_loadu_si256((const void *)(gates + i))),
-                                         widened(_mm256_loadu_si256((const void *)(ups + i))));
+            __m512i products = activated(widened_at(gates + i), widened_at(ups + i));
             _mm256_storeu_si256((void *)(out + i), _mm512_cvtepi32_epi16(products));
         }
 #endif
@@ -118,11 +117,12 @@ int turn_heads(const T *x, const int64_t *strides, const T *cos, const T *sin, T
                int64_t batch, int64_t heads, int64_t tokens, int64_t dim, int64_t rotary,
                int threads) {
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-    for (int64_t token = 0; token < batch * tokens; token++)
+    for (int64_t token = 0; token < batch * tokens; token++) {
+        const T *heads_of = x + token / tokens * strides[0] + token % tokens * strides[2];
         for (int64_t head = 0; head < heads; head++)
-            turn(x + token / tokens * strides[0] + head * strides[1] + token % tokens * strides[2],
-                 cos + token * rotary, sin + token * rotary, rotary, dim,
-                 out + (token * heads + head) * dim);
+            turn(heads_of + head * strides[1], cos + token * rotary, sin + token * rotary, rotary,
+                 dim, out + (token * heads + head) * dim);
+    }
     return 0;
 }
 
@@ -137,7 +137,18 @@ int rotate(const T *x, int64_t stride, const float *cos, const float *sin, T *ou
             const T *restrict here = x + row * stride + head * dim;
             const float *restrict c = cos + row * dim, *restrict s = sin + row * dim;
             T *restrict turned = out + (row * heads + head) * dim;
-            for (int64_t i = 0; i < half; i++) {
+            int64_t i = 0;
+#ifdef PAIRS
+            for (; i + LANES <= half; i += LANES) {
+                __m512 low = widened_at(here + i), high = widened_at(here + half + i);
+                __m512 from_low = _mm512_mul_ps(high, _mm512_loadu_ps(s + i));
+                __m512 from_high = _mm512_mul_ps(low, _mm512_loadu_ps(s + half + i));
+                store_rounded(turned + i, _mm512_fmadd_ps(low, _mm512_loadu_ps(c + i), from_low));
+                store_rounded(turned + half + i,
+                              _mm512_fmadd_ps(high, _mm512_loadu_ps(c + half + i), from_high));
+            }
+#endif
+            for (; i < half; i++) {
                 float low = load(here[i]), high = load(here[half + i]);
                 turned[i] = store(low * c[i] + high * s[i]);
                 turned[half + i] = store(high * c[half + i] + low * s[half + i]);

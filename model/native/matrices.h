@@ -45,12 +45,6 @@ static inline void four_products(const T *v, int64_t v_outputs, const T *w, int6
 }
 #endif
 
-static inline __m512 widened(__m256i elements) {
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(elements), 16));
-}
-
-static inline __m512 rounded_lanes(__m512 x) { return widened((__m256i)_mm512_cvtneps_pbh(x)); }
-
 /* Outputs of up to 16 rows plus biases, (16, 16) outputs first, to rows `stride` apart */
 static inline void store_rows(const float *tile, int64_t outputs, int64_t rows, const T *bias,
                               T *out, int64_t stride) {

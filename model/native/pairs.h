@@ -49,6 +49,20 @@ static inline void transpose(__m512 *rows) {
 
 static inline __mmask16 first_lanes(int64_t n) { return (__mmask16)(0xffff >> (ROWS - n)); }
 
+static inline __m512 widened(__m256i elements) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(elements), 16));
+}
+
+static inline __m512 widened_at(const T *x) {
+    return widened(_mm256_loadu_si256((const void *)x));
+}
+
+static inline __m512 rounded_lanes(__m512 x) { return widened((__m256i)_mm512_cvtneps_pbh(x)); }
+
+static inline void store_rounded(T *out, __m512 x) {
+    _mm256_storeu_si256((void *)out, (__m256i)_mm512_cvtneps_pbh(x));
+}
+
 /* exp of a whole vector, to 2^-18: what it computes is rounded to bfloat16 */
 static inline __m512 exp_lanes(__m512 x) {
     /* in this order NaN stays */

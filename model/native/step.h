@@ -48,12 +48,28 @@ static inline int64_t part_keys(int64_t keys) {
 #define MAX_PARTS 16
 #define MAX_DIM 512 /* of a head */
 
-static void norm_row(const T *x, const T *weight, T *out, int64_t n, float eps) {
+static void norm_row(const T *restrict x, const T *restrict weight, T *restrict out, int64_t n,
+                     float eps) {
     float sum = 0;
+    int64_t i = 0;
+#ifdef PAIRS
+    __m512 squares = _mm512_setzero_ps();
+    for (; i + LANES <= n; i += LANES)
+        squares = _mm512_fmadd_ps(widened_at(x + i), widened_at(x + i), squares);
+    sum = _mm512_reduce_add_ps(squares);
+#endif
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; i++) sum += load(x[i]) * load(x[i]);
+    for (int64_t j = i; j < n; j++) sum += load(x[j]) * load(x[j]);
     float scale = 1 / sqrtf(sum / (float)n + eps);
-    for (int64_t i = 0; i < n; i++) out[i] = store(load(weight[i]) * rounded(load(x[i]) * scale));
+    i = 0;
+#ifdef PAIRS
+    __m512 scales = _mm512_set1_ps(scale);
+    for (; i + LANES <= n; i += LANES) {
+        __m512 normed = rounded_lanes(_mm512_mul_ps(widened_at(x + i), scales));
+        store_rounded(out + i, _mm512_mul_ps(widened_at(weight + i), normed));
+    }
+#endif
+    for (; i < n; i++) out[i] = store(load(weight[i]) * rounded(load(x[i]) * scale));
 }
 
 static void norm_rows(const Decoder *d, const Step *s, const T *weight) {
@@ -88,8 +104,17 @@ static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) 
 /* Turn the first dimensions of a head, as `model.rope.rotate` */
 static void turn(const T *restrict x, const T *restrict cos, const T *restrict sin, int64_t rotary,
                  int64_t dim, T *restrict out) {
-    int64_t half = rotary / 2;
-    for (int64_t i = 0; i < half; i++) {
+    int64_t half = rotary / 2, i = 0;
+#ifdef PAIRS
+    for (; i + LANES <= half; i += LANES) {
+        __m512 low = widened_at(x + i), high = widened_at(x + i + half);
+        __m512 turned = rounded_lanes(_mm512_mul_ps(low, widened_at(cos + i)));
+        store_rounded(out + i, _mm512_fmadd_ps(high, widened_at(sin + i), turned));
+        turned = rounded_lanes(_mm512_mul_ps(high, widened_at(cos + i + half)));
+        store_rounded(out + i + half, _mm512_fmadd_ps(low, widened_at(sin + i + half), turned));
+    }
+#endif
+    for (; i < half; i++) {
         float low = load(x[i]), high = load(x[i + half]);
         out[i] = store(rounded(low * load(cos[i])) + high * load(sin[i]));
         out[i + half] = store(rounded(high * load(cos[i + half])) + low * load(sin[i + half]));

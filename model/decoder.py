@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -90,6 +92,7 @@ class Glm4vMoeTextModel(nn.Module):
         output_hidden_states: bool = False,
         output_attentions: bool = False,
         return_dict: bool = True,
+        between_layers: Callable[[], None] | None = None,
     ) -> TextModelOutput | tuple:
         """Run the decoder over T new tokens.
 
@@ -107,6 +110,9 @@ class Glm4vMoeTextModel(nn.Module):
             output_hidden_states: return the embeddings and each layer's output.
             output_attentions: return each layer's weights; slower.
             return_dict: False for a tuple of what is not None.
+            between_layers: called after every layer but the last, unless all are one step of
+                decoding. What it raises ends the call, and ``past_key_values`` has no more tokens
+                than before.
 
         Raises:
             ValueError: neither or both of ``input_ids`` and ``inputs_embeds``, or lengths that
@@ -137,7 +143,9 @@ class Glm4vMoeTextModel(nn.Module):
         shown = output_hidden_states or output_attentions
         stepped = None if shown or mask is not None else self._step(x, rope, past_key_values)
         if stepped is None:
-            for layer in self.layers:
+            for index, layer in enumerate(self.layers):
+                if index and between_layers is not None:
+                    between_layers()
                 if output_hidden_states:
                     hidden_states.append(x)
                 x, weights = layer(x, rope, mask, past_key_values, output_attentions)

@@ -5,6 +5,9 @@ vision tower, or some tokens through the decoder), then one token for every conv
 come so far. So a long prompt delays the others by a piece and not by its length, a new conversation
 joins and an ended one leaves between two turns, and all of them read the weights together.
 
+A piece pauses between two layers when its time is over: the others then have their turns inside of
+it. On a GPU it does not, as the host is many layers ahead and would see no time pass.
+
 `model.generate.stream_tokens` is the slow and obviously right twin.
 """
 
@@ -51,6 +54,51 @@ class Memory(NamedTuple):
     vision: int
 
 
+class Abandoned(Exception):
+    """Nobody waits for a piece of a prompt any more: it was cancelled, or the engine closes."""
+
+
+class Stretch:
+    """Times a piece of a prompt: all of it, and since it went on after its last pause.
+
+    Attributes:
+        alone: nobody was being answered then.
+    """
+
+    _began: float
+    _layer_began: float
+
+    def __init__(self, *, alone: bool) -> None:
+        self._before_s = 0.0
+        self._layer_s = 0.0
+        self.go_on(alone=alone)
+
+    @property
+    def seconds(self) -> float:
+        """Since the last pause."""
+        return time.perf_counter() - self._began
+
+    @property
+    def all_seconds(self) -> float:
+        """Without the pauses."""
+        return self._before_s + self.seconds
+
+    def end_layer(self) -> float:
+        """Return `seconds` as they will be after another layer such as the one that ends."""
+        now = time.perf_counter()
+        self._layer_s, self._layer_began = now - self._layer_began, now
+        return now - self._began + self._layer_s
+
+    def pause(self) -> None:
+        """What comes until `go_on` is not of the piece."""
+        self._before_s += self.seconds
+
+    def go_on(self, *, alone: bool) -> None:
+        """Begin to count, again."""
+        self.alone = alone
+        self._began = self._layer_began = time.perf_counter()
+
+
 class Engine:
     """Runs the requests of one model; holds their state, and none of it in the network.
 
@@ -79,8 +127,12 @@ class Engine:
         is_alone = model.model.language_model.rotary_emb.depends_on_length
         if is_alone:
             max_running, max_prefix_bytes = 1, 0
+        text = model.config.text_config
+        self._can_pause = model.lm_head.weight.is_cpu
         self._pacing = Pacing(
-            in_pieces=not is_alone, even_context=even_context(model.config.text_config)
+            in_pieces=not is_alone,
+            even_context=even_context(text),
+            layers=text.num_hidden_layers if self._can_pause else 0,
         )
         self._max_running = max_running
         self._max_kv_bytes = max_kv_bytes
@@ -162,21 +214,33 @@ class Engine:
                     break
         self._end_all(RuntimeError("the engine was closed"))
 
-    def _take_turn(self) -> bool:
-        """Compute a piece for everybody; False if there was nothing to do."""
+    def _take_turn(self, paused: Request | None = None) -> bool:
+        """Compute a piece for everybody.
+
+        Args:
+            paused: whose piece of a prompt is not complete.
+
+        Returns:
+            False if there was nothing to do, or it is the turn of ``paused``.
+        """
         with self._changed:
             self._drop_cancelled()
             self._admit()
         reading = [request for request in self._running if request.is_reading]
-        answering = [r for r in self._running if not r.is_reading and not r.is_backlogged]
+        answering = self._answering()
         if reading and (self._pacing.may_read or not answering):
-            request, alone = self._pacing.next_to_read(reading), not answering
-            started = time.perf_counter()
-            self._guard([request], lambda: self._read(request, alone=alone))
-            self._pacing.time_reading(time.perf_counter() - started, alone=alone)
+            request, is_inside = self._pacing.next_to_read(reading, paused=paused), bool(paused)
+            if request is paused:
+                return False
+            self._guard([request], lambda: self._read(request, is_inside=is_inside))
+            still = self._answering()  # some may have ended while the piece paused
+            answering = [request for request in answering if request in still]
         if answering:
             self._guard(answering, lambda: self._answer(answering))
         return bool(reading or answering)
+
+    def _answering(self) -> list[Request]:
+        return [r for r in self._running if not r.is_reading and not r.is_backlogged]
 
     def _drop_cancelled(self) -> None:
         """End requests that nobody waits for."""
@@ -219,8 +283,44 @@ class Engine:
         request.release()
         request.end()
 
-    def _read(self, request: Request, *, alone: bool) -> None:
-        """Compute one piece of a prompt."""
+    def _read(self, request: Request, *, is_inside: bool) -> None:
+        """Compute one piece of a prompt, if nobody cancels it meanwhile.
+
+        Args:
+            request: whose prompt.
+            is_inside: while the piece of another one pauses.
+        """
+        stretch = Stretch(alone=not self._answering())
+        try:
+            self._read_piece(request, stretch, is_inside=is_inside)
+        except Abandoned:
+            pass
+        finally:
+            self._pacing.time_reading(stretch.seconds, alone=stretch.alone)
+
+    def _pause(self, request: Request, stretch: Stretch) -> None:
+        """Between two layers of a piece of a prompt, let others have their turns if it is time.
+
+        Raises:
+            Abandoned: ``request`` has ended.
+        """
+        soon = stretch.end_layer()
+        others = len(self._running) > 1 or self._waiting
+        if others and soon > self._pacing.reading_s:
+            self._pacing.time_reading(stretch.seconds, alone=stretch.alone)
+            stretch.pause()
+            while self._goes_on(request) and self._take_turn(paused=request):
+                pass
+            stretch.go_on(alone=not self._answering())
+        if not self._goes_on(request):
+            raise Abandoned
+
+    def _goes_on(self, request: Request) -> bool:
+        return not (request.is_cancelled or self._closing)
+
+    def _read_piece(self, request: Request, stretch: Stretch, *, is_inside: bool) -> None:
+        can_pause = self._can_pause and not is_inside
+        between_layers = partial(self._pause, request, stretch) if can_pause else None
         prompt, cache = request.prompt, request.cache
         if cache is None:  # memory ran out when it began
             self._begin(request)
@@ -231,25 +331,26 @@ class Engine:
             if known is not None:
                 medium.settle(known)
             elif medium.embeddings is None:
-                medium.encode_next(self._model.model)
+                medium.encode_next(self._model.model, between_layers)
                 if medium.embeddings is not None:
                     self._vision.put(medium.digest, medium.embeddings)
                 return
-        started = time.perf_counter()
-        most = self._pacing.piece_tokens(alone=alone, context=request.read)
+        most = self._pacing.piece_tokens(
+            alone=stretch.alone, context=request.read, is_inside=is_inside
+        )
         end = min(request.read + most, prompt.length)
         x = prompt.embed(self._model.model, request.read, end)
         hidden = self._model.model.language_model(
             inputs_embeds=x,
             position_ids=prompt.position_ids[:, :, request.read : end],
             past_key_values=cache,
+            between_layers=between_layers,
         ).last_hidden_state
         logits = self._model.lm_head(hidden[:, -1:])[:, -1] if end == prompt.length else None
         tokens, request.read = end - request.read, end
         if logits is not None:
             self._pick([request], logits)
-        seconds = time.perf_counter() - started
-        self._pacing.time_tokens(tokens, seconds, is_rest=tokens < most)
+        self._pacing.time_tokens(tokens, stretch.all_seconds, is_rest=tokens < most)
 
     def _answer(self, requests: list[Request]) -> None:
         """Compute the next token of each."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,19 @@ class Glm4vMoeModel(nn.Module):
         self.visual = Glm4vMoeVisionModel(config.vision_config)
         self.language_model = Glm4vMoeTextModel(config.text_config)
 
-    def get_image_features(self, pixel_values: Tensor, grid_thw: Tensor) -> Tensor:
-        """Return the (N / merge**2, C) embeddings of images or videos, in order."""
-        return self.visual(pixel_values, grid_thw).pooler_output
+    def get_image_features(
+        self,
+        pixel_values: Tensor,
+        grid_thw: Tensor,
+        between_layers: Callable[[], None] | None = None,
+    ) -> Tensor:
+        """Return the (N / merge**2, C) embeddings of images or videos, in order.
+
+        Args:
+            pixel_values: as `Glm4vMoeVisionModel.forward`; so is the rest.
+        """
+        out = self.visual(pixel_values, grid_thw, between_layers=between_layers)
+        return out.pooler_output
 
     def forward(
         self,

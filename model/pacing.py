@@ -16,10 +16,14 @@ MIN_LATE_PIECE_TOKENS = 4  # unless attention to what came before takes longer t
 TELLING_TOKENS = 16  # of fewer, what was left of a prompt, nothing is learned
 # A piece may take so long while nobody is being answered ...
 PIECE_S = 0.5
-# ... and while somebody is, so many times what a token takes: tokens come at a quarter of their
-# speed then. A gap as short as this disturbs nobody.
-PIECE_ANSWERS = 3
-MIN_SHARED_PIECE_S = 0.1
+# ... and while somebody is, so many times what a token takes, without a pause: tokens come at a
+# quarter of their speed then. A gap as short as this disturbs nobody.
+READING_ANSWERS = 3
+MIN_READING_S = 0.1
+# A piece pauses between two layers. Where it can, it lasts for one turn per so many layers, and for
+# so many turns at most: longer pieces are faster, but keep who comes meanwhile waiting.
+LAYERS_PER_TURN = 4
+MAX_TURNS = 8
 # Of the time in which somebody is being answered, so much goes to reading prompts.
 READING_SHARE = 0.75
 # Of what was measured before, so much stays in an average.
@@ -52,10 +56,14 @@ class Pacing:
     Args:
         in_pieces: False reads every prompt as a whole.
         even_context: as the function of this name.
+        layers: of the decoder, if a piece can pause between two of them; else 0.
     """
 
-    def __init__(self, *, in_pieces: bool = True, even_context: float = math.inf) -> None:
+    def __init__(
+        self, *, in_pieces: bool = True, even_context: float = math.inf, layers: int = 0
+    ) -> None:
         self._in_pieces = in_pieces
+        self._turns = min(max(layers // LAYERS_PER_TURN, 1), MAX_TURNS)
         self._even_context = even_context
         self._pieces = 0  # of prompts, read so far
         self._owed_s = 0.0  # for answers, before the next piece of a prompt is read
@@ -67,28 +75,41 @@ class Pacing:
         """Whether answers have had their share of the time since the last piece."""
         return self._owed_s <= 0
 
-    def next_to_read(self, reading: Sequence[Request]) -> Request:
-        """Whoever is through soonest, so that most wait least; now and then the oldest."""
-        self._pieces += 1
-        if self._pieces % OLDEST_EVERY == 0:
-            return reading[0]
-        return min(reading, key=lambda request: request.prompt.length - request.read)
+    def next_to_read(self, reading: Sequence[Request], *, paused: Request | None = None) -> Request:
+        """Whoever is through soonest, so that most wait least; now and then the oldest.
 
-    def piece_tokens(self, *, alone: bool, context: int = 0) -> int:
+        Args:
+            reading: whose prompts are not read, the oldest first.
+            paused: who has a piece at hand already.
+        """
+        chosen = reading[0]
+        if (self._pieces + 1) % OLDEST_EVERY:
+            chosen = min(reading, key=lambda request: request.prompt.length - request.read)
+        if chosen is not paused:
+            self._pieces += 1
+        return chosen
+
+    @property
+    def reading_s(self) -> float:
+        """How long a prompt is read without a pause while somebody is answered, in seconds."""
+        return max(READING_ANSWERS * self._answer_s, MIN_READING_S)
+
+    def piece_tokens(self, *, alone: bool, context: int = 0, is_inside: bool = False) -> int:
         """Return how many tokens of a prompt are read at once.
 
         Args:
             alone: nobody is answered.
             context: tokens before them.
+            is_inside: while the piece of another prompt pauses; this one can't.
         """
         if not self._in_pieces:
             return MAX_PIECE_TOKENS**2
         if not self._token_s:
             return FIRST_PIECE_TOKENS
-        shared = max(PIECE_ANSWERS * self._answer_s, MIN_SHARED_PIECE_S)
-        seconds = PIECE_S if alone else shared
+        alone, turns = alone and not is_inside, 1 if is_inside else self._turns
+        seconds = PIECE_S if alone else self.reading_s * turns
         # a prompt of this size is one piece when nobody is disturbed, however busy the machine is
-        late = int(MIN_PIECE_TOKENS / (1 + context / self._even_context))
+        late = int(turns * MIN_PIECE_TOKENS / (1 + context / self._even_context))
         least = FIRST_PIECE_TOKENS if alone else max(late, MIN_LATE_PIECE_TOKENS)
         return min(max(int(seconds / self._token_s), least), MAX_PIECE_TOKENS)
 

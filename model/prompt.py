@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -33,14 +33,22 @@ class Medium:
     embeddings: Tensor | None = None
     _parts: list[Tensor] = field(default_factory=list)
 
-    def encode_next(self, model: Glm4vMoeModel) -> None:
-        """Run the vision tower over the next temporal patches, at least one."""
+    def encode_next(
+        self, model: Glm4vMoeModel, between_layers: Callable[[], None] | None = None
+    ) -> None:
+        """Run the vision tower over the next temporal patches, at least one.
+
+        Args:
+            model: whose tower.
+            between_layers: as `Glm4vMoeVisionModel.forward`.
+        """
         frames, height, width = self.grid
         patches = height * width
         done = sum(len(part) for part in self._parts) * len(self.pixels) // len(self.where)
         count = min(max(MAX_GROUP_PATCHES // patches, 1), frames - done // patches)
         grid = torch.tensor([[count, height, width]], device=self.pixels.device)
-        part = model.get_image_features(self.pixels[done : done + count * patches], grid)
+        pixels = self.pixels[done : done + count * patches]
+        part = model.get_image_features(pixels, grid, between_layers)
         parts = [*self._parts, part]
         if done + count * patches == len(self.pixels):
             self.settle(torch.cat(parts))

@@ -5,7 +5,7 @@ Each image, and each temporal patch of a video, is a *segment*: attention never 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -257,7 +257,11 @@ class Glm4vMoeVisionModel(nn.Module):
         initialize(self, config.initializer_range)
 
     def forward(
-        self, hidden_states: Tensor, grid_thw: Tensor, max_patches: int = MAX_GROUP_PATCHES
+        self,
+        hidden_states: Tensor,
+        grid_thw: Tensor,
+        max_patches: int = MAX_GROUP_PATCHES,
+        between_layers: Callable[[], None] | None = None,
     ) -> VisionModelOutput:
         """Embed images and videos.
 
@@ -268,6 +272,8 @@ class Glm4vMoeVisionModel(nn.Module):
             hidden_states: (N, patch_dim) pixel values, patches in merge-block order.
             grid_thw: (n, 3) int64, temporal patches, rows and columns of each image or video.
             max_patches: patches that run at once; a larger segment runs alone.
+            between_layers: called after every block but the last of a group. What it raises ends
+                the call.
 
         Returns:
             Both fields (N / merge**2, out_hidden_size).
@@ -291,13 +297,18 @@ class Glm4vMoeVisionModel(nn.Module):
         downsampled, merged, start = [], [], 0
         for group in group_segments(segments, max_patches):
             end = start + sum(h * w for h, w in group)
-            x = self._encode(hidden_states[start:end], group)
+            x = self._encode(hidden_states[start:end], group, between_layers)
             downsampled.append(x)
             merged.append(self.merger(x))
             start = end
         return VisionModelOutput(torch.cat(downsampled), torch.cat(merged))
 
-    def _encode(self, pixels: Tensor, segments: list[tuple[int, int]]) -> Tensor:
+    def _encode(
+        self,
+        pixels: Tensor,
+        segments: list[tuple[int, int]],
+        between_layers: Callable[[], None] | None,
+    ) -> Tensor:
         """(N, patch_dim) of some segments -> (N / merge**2, out_hidden_size) before the merger."""
         x = self.post_conv_layernorm(self.patch_embed(pixels))
         tables = {size: self._position_tables(*size, x.device) for size in set(segments)}
@@ -306,7 +317,9 @@ class Glm4vMoeVisionModel(nn.Module):
         )
         x = x + learned
         lengths = [h * w for h, w in segments]
-        for block in self.blocks:
+        for index, block in enumerate(self.blocks):
+            if index and between_layers is not None:
+                between_layers()
             x = block(x, lengths, (cos, sin))
         return self.downsample(self.post_layernorm(x))
 

@@ -45,9 +45,13 @@ def conversations(rng: random.Random) -> list[tuple[dict[str, Tensor], dict[str,
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pauses", ["when it is time", "after every layer"])
 def test_two_hundred_questions_from_six_threads_are_each_answered_as_alone(
-    tiny_model: Glm4vMoeForConditionalGeneration, monkeypatch: pytest.MonkeyPatch
+    tiny_model: Glm4vMoeForConditionalGeneration, monkeypatch: pytest.MonkeyPatch, pauses: str
 ) -> None:
+    if pauses == "after every layer":
+        monkeypatch.setattr(model.pacing, "READING_ANSWERS", 0)
+        monkeypatch.setattr(model.pacing, "MIN_READING_S", 0.0)
     monkeypatch.setattr(model.pacing, "FIRST_PIECE_TOKENS", 17)
     monkeypatch.setattr("model.prompt.MAX_GROUP_PATCHES", 50)
     asked = conversations(random.Random(0))

@@ -243,9 +243,9 @@ class Glm4vMoeForConditionalGeneration(nn.Module):
     def from_pretrained(
         cls,
         path_or_hub_id: str | Path,
-        *,
         dtype: str | torch.dtype = "auto",
         device_map: str | dict[str, Any] | None = None,
+        *,
         offload_folder: str | Path | None = None,
         quantization: str | None = None,
         progress: Progress | None = None,

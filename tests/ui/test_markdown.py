@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ui.rendering.markdown import MARK, to_markdown
@@ -59,3 +61,36 @@ def test_formulas_are_marked_outside_code_only(text: str, expected: str) -> None
 
 def test_a_typed_mark_does_not_make_a_formula() -> None:
     assert MARK not in to_markdown(f"$5 or {MARK}$")
+
+
+def seconds_for(text: str) -> float:
+    """Return how long a text takes, the best of three."""
+    taken = []
+    for _ in range(3):
+        began = time.perf_counter()
+        to_markdown(text)
+        taken.append(time.perf_counter() - began)
+    return min(taken)
+
+
+@pytest.mark.parametrize(
+    "piece", ["\\( ", "\\[ ", "\\( \\[ ", "\\\\\\[ ", "`a\n", "$$", "[a", "> ", "> [a\n"]
+)
+def test_what_never_closes_takes_about_as_long_as_plain_text(piece: str) -> None:
+    plain, hostile = "word word\n" * 6_000, piece * (60_000 // len(piece))
+    # a search to the end from each piece takes some hundred times as long
+    assert seconds_for(hostile) < 40 * seconds_for(plain)
+
+
+def test_a_definition_is_escaped_however_deep_its_quote() -> None:
+    deep = "> " * 100_000
+    assert to_markdown(f"{deep}[a]: b") == f"{deep}\\[a]: b"
+    assert to_markdown(f"{deep}[a] b") == f"{deep}[a] b"
+
+
+def test_only_the_last_of_several_openings_begins_a_formula() -> None:
+    assert to_markdown("\\( a \\(b\\)") == f"\\\\( a \\({MARK}b{MARK}\\)"
+
+
+def test_a_space_after_a_line_of_a_formula_opens_none() -> None:
+    assert to_markdown("\\[a \\\\[2pt] b\\]") == f"\\[{MARK}a \\\\[2pt] b{MARK}\\]"

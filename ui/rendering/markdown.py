@@ -33,7 +33,21 @@ LATEX_DELIMITERS: list[dict[str, str | bool]] = [
     for left, right in _DELIMITERS
 ]
 
-_NO_BLANK_LINE = r"(?:(?!\n[ \t]*\n)[\s\S])+?"
+_BLANK = r"\n[ \t]*\n"
+_NO_BLANK_LINE = rf"(?:(?!{_BLANK})[\s\S])+?"
+
+
+def _formula(opens: str, closes: str) -> str:
+    """Return what finds a formula: no blank line in it, and nothing that opens another one.
+
+    The latter keeps the time proportional to the text: of many openings that are never closed, each
+    is followed to the next one only. A backslash after another one is a line break (``\\\\[2pt]``).
+    """
+    opens_another = rf"(?<!\\)(?:\\\\)*{opens}"
+    return rf"{opens}(?:(?!{_BLANK}|{opens_another})[\s\S])+?{closes}"
+
+
+_IN_BRACKETS, _IN_PARENS = _formula(r"\\\[", r"\\\]"), _formula(r"\\\(", r"\\\)")
 
 
 def _special(code: str) -> re.Pattern[str]:
@@ -44,15 +58,15 @@ def _special(code: str) -> re.Pattern[str]:
     """
     return re.compile(
         rf"(?P<link>{LINK_OPENS}[0-9]+{LINK_CLOSES})"
-        rf"|(?P<display>\$\$(?!\$){_NO_BLANK_LINE}\$\$|\\\[{_NO_BLANK_LINE}\\\])"
-        rf"|(?P<paren>\\\({_NO_BLANK_LINE}\\\))"
+        rf"|(?P<display>\$\$(?!\$){_NO_BLANK_LINE}\$\$|{_IN_BRACKETS})"
+        rf"|(?P<paren>{_IN_PARENS})"
         # pandoc's rule, which leaves "$5 and $10" and "$HOME" alone
         r"|(?P<dollar>\$(?=[^\s$])[^$\n]*?(?<=[^\s\\])\$(?!\d))"
         rf"|(?P<code>(?P<ticks>`+)(?!`){code}(?P=ticks)(?!`))"
         rf"|(?P<bracket>\\[()\[\]])|(?P<before_link>[\\!](?={LINK_OPENS}))"
         r"|(?P<escaped>\\.)|(?P<lone_ticks>`+)"
-        # a definition, which would be shown nowhere
-        r"|(?P<definition>(?<![^\n])(?: {0,3}> ?)* {0,3}\[(?=[^\]\n]+\]:))"
+        # a definition, which would be shown nowhere; only one way to share the spaces between ">"
+        r"|(?P<definition>(?<![^\n])(?: {0,3}>(?: {0,4}>)* {0,4}| {0,3})\[(?=[^\]\n]+\]:))"
         r"|(?P<html><(?=[A-Za-z/!?])|&(?=\#?\w+;)|!(?=\[))"
     )
 
@@ -62,7 +76,7 @@ _SPECIAL = _special(r"[^\n]*?[^`\n]")
 # and without "|", which ends a cell
 _SPECIAL_IN_TABLE = _special(r"(?:\\\||[^\n|])*?(?:\\\||[^`\n|])")
 _HTML = re.compile(r"(?<!\\)(?:<(?=[A-Za-z/!?])|&(?=#?\w+;))")
-_BLANK_LINE = re.compile(r"\n[ \t]*\n")
+_BLANK_LINE = re.compile(_BLANK)
 
 
 def to_markdown(text: str, links: Links = ()) -> str:
@@ -135,8 +149,9 @@ def _escape(text: str, links: Links, is_table: bool) -> str:
                 return _HTML.sub(r"\\\g<0>", found)
             case "lone_ticks":
                 # may pair with ticks of another line of this paragraph
-                blank = _BLANK_LINE.search(text, match.end())
-                code_is_certain_from = blank.end() if blank else len(text)
+                if match.end() > code_is_certain_from:
+                    blank = _BLANK_LINE.search(text, match.end())
+                    code_is_certain_from = blank.end() if blank else len(text)
                 return found
             case "bracket" | "before_link":
                 return "\\" + found

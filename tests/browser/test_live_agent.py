@@ -25,6 +25,7 @@ from model.backends.base import (
     Status,
 )
 from model.backends.local import LocalBackend
+from model.processing import Limits
 from ui.agent.handlers import Agent, Task, export
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -199,7 +200,9 @@ def test_the_bundled_model_orders_a_coffee_with_three_clicks(
     while backend.status().state == "loading":
         time.sleep(0.05)
     task = Task("pc", True, "Click on New order\nClick on Coffee\nClick on Confirm", False)
-    live = Agent(backend, SamplingOptions(), [shop.origin]).live(task, shop.origin, (448, 336), 5)
+    live = Agent(backend, SamplingOptions(), Limits(), [shop.origin]).live(
+        task, shop.origin, (448, 336), 5
+    )
     *_, end = (view for view in live if view is not None)
     assert end.notice == "The run is done."
     assert shop.posted == ["New order", "Coffee", "Confirm"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,11 @@ import pytest
 from PIL import Image
 from scripted_backend import END, ScriptedBackend
 
+from agent.commands import Command
+from agent.deciding import Screen
 from model.backends.base import AnswerDelta, BackendError, SamplingOptions, ThinkingDelta
+from model.processing import Limits
+from ui.agent import handlers
 from ui.agent.handlers import FAILED, Agent, Task, export, stop, undo
 from ui.agent.view import AgentView, Shown, look, view
 
@@ -27,7 +31,24 @@ PLAN = Task("pc", True, "Click on Save\nClick on Done", False)
 
 
 def agent(*script: Any) -> Agent:
-    return Agent(ScriptedBackend(script), SamplingOptions())
+    return Agent(ScriptedBackend(script), SamplingOptions(), Limits())
+
+
+@dataclass
+class OpenPage:
+    """A page whose browser runs until it is closed."""
+
+    is_closed: bool = False
+
+    def open(self) -> Generator[None, None, Screen]:
+        yield
+        return Screen(Image.new("RGB", (100, 100)))
+
+    def perform(self, commands: Sequence[Command]) -> Generator[None, None, Screen]:
+        return self.open()
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 def targets(overlay: str) -> list[dict[str, Any]]:
@@ -68,7 +89,7 @@ def test_what_the_model_says_is_escaped(screenshot: str) -> None:
 
 def test_the_next_step_knows_the_ones_before(screenshot: str) -> None:
     backend = ScriptedBackend([CLICK, END])
-    taking = Agent(backend, SamplingOptions())
+    taking = Agent(backend, SamplingOptions(), Limits())
     shown = last(taking.next_step(None, GOAL, screenshot, "")).shown
     end = last(taking.next_step(shown, GOAL, screenshot, ""))
     texts = [part.get("text", "") for part in backend.questions[1][0]["content"]]
@@ -78,7 +99,7 @@ def test_the_next_step_knows_the_ones_before(screenshot: str) -> None:
 
 def test_a_plans_lines_are_asked_one_after_the_other(screenshot: str) -> None:
     backend = ScriptedBackend([BOX, END])
-    taking = Agent(backend, SamplingOptions())
+    taking = Agent(backend, SamplingOptions(), Limits())
     shown = last(taking.next_step(None, PLAN, screenshot, "")).shown
     end = last(taking.next_step(shown, PLAN, screenshot, ""))
     asked = [question[0]["content"][1]["text"] for question in backend.questions]
@@ -94,7 +115,9 @@ def test_a_line_that_found_nothing_is_asked_again(screenshot: str) -> None:
     missed = take_steps(PLAN, screenshot, 1, AnswerDelta("not found"), END)
     assert "no action" in missed.details
     backend = ScriptedBackend([BOX, END])
-    again = Agent(backend, SamplingOptions()).next_step(missed.shown, PLAN, screenshot, "")
+    again = Agent(backend, SamplingOptions(), Limits()).next_step(
+        missed.shown, PLAN, screenshot, ""
+    )
     assert len(last(again).steps) == 2
     assert backend.questions[0][0]["content"][1]["text"] == "Click on Save"
 
@@ -145,7 +168,7 @@ def test_a_failure_is_told_without_its_details(screenshot: str) -> None:
 
 def test_closing_a_step_ends_the_question(screenshot: str) -> None:
     backend = ScriptedBackend([CLICK, END])
-    views = Agent(backend, SamplingOptions()).next_step(None, GOAL, screenshot, "")
+    views = Agent(backend, SamplingOptions(), Limits()).next_step(None, GOAL, screenshot, "")
     next(views)
     next(views)
     views.close()  # type: ignore[attr-defined]
@@ -156,7 +179,9 @@ def test_numbers_on_an_uploaded_page_are_explained_to_the_model(screenshot: str)
     backend = ScriptedBackend([AnswerDelta("Thought: x\nAction: Click [3]"), END])
     task = replace(GOAL, platform="web")
     listed = '[3]: <button> "Go";'
-    end = last(Agent(backend, SamplingOptions()).next_step(None, task, screenshot, listed))
+    end = last(
+        Agent(backend, SamplingOptions(), Limits()).next_step(None, task, screenshot, listed)
+    )
     assert listed in backend.questions[0][0]["content"][1]["text"]
     assert "index=3" in end.details
 
@@ -179,7 +204,7 @@ def test_a_stopped_run_says_so_and_keeps_its_steps(screenshot: str) -> None:
 
 
 def test_a_live_run_elsewhere_is_refused_without_a_browser() -> None:
-    live = Agent(ScriptedBackend([END]), SamplingOptions(), ["http://127.0.0.1:8000"])
+    live = Agent(ScriptedBackend([END]), SamplingOptions(), Limits(), ["http://127.0.0.1:8000"])
     end = [*live.live(PLAN, "http://127.0.0.1:9", (320, 240), 3)][-1]
     assert end is not None
     assert "not allowed" in end.notice
@@ -189,6 +214,31 @@ def test_without_allowed_servers_nothing_can_run_live() -> None:
     end = [*agent(END).live(PLAN, "http://127.0.0.1:8000", (320, 240), 3)][-1]
     assert end is not None
     assert "not allowed" in end.notice
+
+
+def test_a_live_run_that_is_left_at_any_moment_leaves_no_browser(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pages: list[OpenPage] = []
+
+    def start_browser(*_: Any, **__: Any) -> OpenPage:
+        pages.append(OpenPage())
+        return pages[-1]
+
+    monkeypatch.setattr(handlers, "LivePage", start_browser)
+    for views in range(1, 4):
+        run = agent(BOX, END).live(PLAN, "http://127.0.0.1:8000", (320, 240), 3)
+        for _ in range(views):
+            next(run)
+        run.close()  # type: ignore[attr-defined]
+    assert pages
+    assert all(page.is_closed for page in pages)
+
+
+def test_a_screenshot_larger_than_the_operator_allows_is_refused(screenshot: str) -> None:
+    careful = Agent(ScriptedBackend([BOX, END]), SamplingOptions(), Limits(max_pixels=100))
+    (shown,) = careful.next_step(None, GOAL, screenshot, "")
+    assert "pixels" in shown.notice
 
 
 def test_a_box_that_is_clicked_shows_the_point_too_and_the_point_has_the_name(

@@ -15,7 +15,7 @@ from agent.live import run_live
 from agent.prompts import Message
 from agent.steps import Platform, ending
 from model.backends.base import BackendError, ChatBackend, Reply, SamplingOptions
-from model.processing import MediaError, open_image
+from model.processing import Limits, MediaError, open_image
 from ui.agent.view import AgentView, Shown, fail, show_said, show_screen, view
 from ui.answering import MIN_INTERVAL_S, Refused, as_sentence
 from ui.conversation import explain_ending
@@ -54,10 +54,15 @@ class Agent:
     """Takes steps on screenshots by hand, or on a live page by itself."""
 
     def __init__(
-        self, backend: ChatBackend, options: SamplingOptions, origins: Sequence[str] = ()
+        self,
+        backend: ChatBackend,
+        options: SamplingOptions,
+        limits: Limits,
+        origins: Sequence[str] = (),
     ) -> None:
         self._backend = backend
         self._options = options
+        self._limits = limits
         self._origins = tuple(origins)
 
     def next_step(
@@ -71,7 +76,7 @@ class Agent:
         """
         try:
             shown = _go_on(shown, task)
-            screen = _open_screen(image, elements)
+            screen = _open_screen(image, elements, self._limits)
             plan = read_plan(task.goal) if task.by_instruction else ()
             # a line that led to nothing is asked again
             done = sum(step.action is not None for step in shown.run.steps)
@@ -95,8 +100,9 @@ class Agent:
         shown: Shown | None = None
         try:
             shown = Shown(task.begin())
-            page = LivePage(address.strip(), origins=self._origins, viewport=viewport)
+            # before the browser starts: nothing would hold it while the run waits here
             yield view(shown)._replace(notice=say("Opening the page."))
+            page = LivePage(address.strip(), origins=self._origins, viewport=viewport)
             events = run_live(shown.run, page, self._asking(task), max_steps=max_steps)
             spoken, seen = 0.0, view(shown)
             with closing(events):
@@ -183,11 +189,11 @@ def _go_on(shown: Shown | None, task: Task) -> Shown:
     return replace(shown, run=replace(begun, steps=shown.run.steps))
 
 
-def _open_screen(image: str | None, elements: str) -> Screen:
+def _open_screen(image: str | None, elements: str, limits: Limits) -> Screen:
     if not image:
         raise Refused(say("Attach a screenshot first."))
     try:
-        return Screen(open_image(image), elements=elements.strip())
+        return Screen(open_image(image, max_pixels=limits.max_pixels), elements=elements.strip())
     except MediaError as error:
         raise Refused(as_sentence(error)) from error
 

@@ -31,7 +31,7 @@ from ui.wiring import AT_ONCE, PRIVATE, engine, live_run
 
 def build_agent_tab(backend: ChatBackend, settings: PageSettings) -> None:
     """Lay the agent out and wire it; call inside a tab."""
-    agent = Agent(backend, settings.options, settings.browser_origins)
+    agent = Agent(backend, settings.options, settings.limits, settings.browser_origins)
     with gr.Row():
         with gr.Column(min_width=320):
             task = lay_out_task(settings)

@@ -66,7 +66,7 @@ def _answer(loaded: Loaded, prompt: LocalPrompt, request: Request) -> Generator[
             loaded.written.put(prompt.question, ids)
     total_s = time.perf_counter() - request.began
     rest, events = prompt.reader.end(is_complete=token_id in stop_ids)
-    if rest:
+    if rest and made:  # else it belongs to a token of the answer so far
         made[-1] = made[-1]._replace(text=made[-1].text + rest)
     yield from events
     yield Finished(

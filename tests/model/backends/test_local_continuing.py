@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 import screen_questions
+import torch
 from opens_files import BUNDLED
 
 from model.backends.answer_reader import AnswerReader
 from model.backends.base import AnswerDelta, Message, Reply, SamplingOptions, Sent, ThinkingDelta
 from model.backends.continuing import ENTRY_BYTES, WrittenAnswers, find_cut
 from model.backends.local import LocalBackend
+from model.backends.local_prompt import build_prompt
 from model.processing import Glm4vProcessor
 
 
@@ -214,6 +216,23 @@ def test_half_a_character_is_not_shown_and_comes_whole(processor: Glm4vProcessor
         for event in events:
             shown.add(event)
         assert shown.answer == "so: 中文"
+
+
+def test_half_a_character_that_ends_where_it_goes_on_is_shown_as_broken(
+    backend: LocalBackend, processor: Glm4vProcessor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, asked = backend._loaded, question("Half a character")
+    assert loaded is not None
+    prompt = build_prompt(processor, asked, enable_thinking=False, answers=loaded.written)
+    loaded.written.put(prompt.question, processor.tokenizer.encode("so: 中")[:-1])
+    logits = torch.zeros(1, 1, loaded.model.config.text_config.vocab_size)
+    logits[..., loaded.model.generation_config.eos_token_id[0]] = 1.0
+    monkeypatch.setattr(
+        loaded.model.lm_head, "forward", lambda x: logits.to(x).expand(*x.shape[:-1], -1)
+    )
+    reply = ask(backend, asked, thinking=False, shown=Reply(answer="so:"))
+    assert reply.answer == "so: \N{REPLACEMENT CHARACTER}"
+    assert new_tokens(reply) == 1
 
 
 def test_tokens_of_answers_are_kept_within_their_bound_the_newest_first() -> None:

@@ -14,6 +14,7 @@ from model.backends.base import (
     ThinkingDelta,
     TokenProbability,
 )
+from model.backends.endpoint.characters import CharacterJoiner
 from model.backends.endpoint.opening import Opening, Seam
 from model.backends.thinking import CLOSING_TAG, OPENING_TAG, ThinkingSplitter
 
@@ -67,6 +68,7 @@ class AnswerReader:
         self._opening = opening
         self._seam = Seam(opening) if opening is not None else None
         is_thought = opening is not None and opening.is_thought
+        self._thought_joiner, self._answer_joiner = CharacterJoiner(), CharacterJoiner()
         self._trimmer = StopTrimmer()
         self._splitter = ThinkingSplitter(inside=is_thought, begun=is_thought)
         self._reply = Reply()
@@ -97,6 +99,10 @@ class AnswerReader:
             if self._opening is not None and not self._opening.is_thought:
                 # servers that were not told that the thought is over take an answer for one
                 thought, answer = "", thought + answer
+            thought = self._thought_joiner.push(thought)
+            if answer:
+                thought += self._thought_joiner.flush()
+                answer = self._answer_joiner.push(answer)
             events += self._push_thought(thought) + self._push_answer(answer)
             self._tokens.push(choice)
             self.finish_reason = _text(choice, "finish_reason") or self.finish_reason
@@ -104,7 +110,9 @@ class AnswerReader:
 
     def flush(self) -> list[Event]:
         """Return what was held back; call once, after the last chunk, complete or not."""
-        events = self._push_rest(self._trimmer.flush()) + self._splitter.flush()
+        events = self._push_thought(self._thought_joiner.flush())
+        events += self._push_answer(self._answer_joiner.flush())
+        events += self._push_rest(self._trimmer.flush()) + self._splitter.flush()
         self._remember(events)
         is_whole = self.finish_reason == "stop" and not self._reply.answer.strip()
         if is_whole and self._has_reasoning and not self._enable_thinking:
@@ -165,6 +173,7 @@ class _TokenReader:
     def __init__(self) -> None:
         self._tokens: list[TokenProbability] = []
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._joiner = CharacterJoiner()
 
     def push(self, choice: Any) -> None:
         """Take the tokens of a chunk in."""
@@ -175,7 +184,7 @@ class _TokenReader:
             raw = getattr(token, "bytes", None)
             if isinstance(raw, list) and all(isinstance(byte, int) for byte in raw):
                 text = self._decoder.decode(bytes(byte & 0xFF for byte in raw))
-            self._tokens.append(TokenProbability(text, float(logprob)))
+            self._tokens.append(TokenProbability(self._joiner.push(text), float(logprob)))
 
     def tokens_of(self, answer: str) -> tuple[TokenProbability, ...]:
         """Return the tokens if they really end with the answer, else none."""

@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from model.backends.base import Message
+from model.backends.endpoint.characters import whole_characters
 from model.processing import Glm4vVideoProcessor, ModelView, ProcessingCache, open_image
 from model.processing.messages import Conversation, read_messages, require_media
 from model.processing.model_view import MARKER_TOKENS, PUBLISHED_VIDEO
@@ -148,9 +149,7 @@ def _text(text: str) -> dict[str, Any]:
 
 def _as_text(text: str, *, keep_boxes: bool) -> str:
     """Break what would be read as special tokens; box markers in past answers may stay."""
-    # lone surrogates, which JSON can carry but UTF-8 cannot
-    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    broken = SPECIAL_TOKEN.sub(f"<{WORD_JOINER}|", text)
+    broken = SPECIAL_TOKEN.sub(f"<{WORD_JOINER}|", whole_characters(text))
     return BOX_MARKER.sub("<|", broken) if keep_boxes else broken
 
 

@@ -179,6 +179,39 @@ def test_chunks_that_make_no_sense_are_passed_over() -> None:
         assert ask(backend).answer == "Yes."
 
 
+HALVES = {
+    "joined": (["a \ud83e", "\udd84 b"], "a 🦄 b"),
+    "joined, each alone": (["a ", "\ud83e", "\udd84", " b"], "a 🦄 b"),
+    "followed by something else": (["a \ud83e", "b"], "a \ufffdb"),
+    "followed by nothing": (["a \ud83e"], "a \ufffd"),
+    "in the wrong order": (["a \udd84", "\ud83e b"], "a \ufffd\ufffd b"),
+}
+
+
+@pytest.mark.parametrize("halves", HALVES)
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+def test_halves_of_a_character_are_joined_or_replaced(field: str, halves: str) -> None:
+    pieces, expected = HALVES[halves]
+    reply = reply_to(*({field: piece} for piece in pieces), {"content": ""})
+    assert (reply.answer if field == "content" else reply.thinking) == expected
+
+
+def test_half_a_character_at_the_end_of_a_thought_stays_with_the_thought() -> None:
+    reply = reply_to({"reasoning_content": "why \ud83e"}, {"content": "Because."})
+    assert (reply.thinking, reply.answer) == ("why \ufffd", "Because.")
+
+
+def test_tokens_that_are_halves_of_a_character_are_told_as_one() -> None:
+    first, second = ({"token": half, "logprob": -0.5} for half in "\ud83e\udd84")
+    pieces = [
+        {"content": "\ud83e", "logprobs": [first]},
+        {"content": "\udd84", "logprobs": [second]},
+    ]
+    finished = reply_to(*pieces).finished
+    assert finished is not None
+    assert [token.text for token in finished.tokens] == ["", "🦄"]
+
+
 def test_a_line_of_megabytes_arrives_whole() -> None:
     text = "word " * 1_000_000
     with conversation(say(text)) as (_, backend):

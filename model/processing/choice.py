@@ -11,8 +11,8 @@ class Choice:
 
     Attributes:
         pages: of a document, such as "1-5, 9"; by default the first ones that fit.
-        fps: frames per second of a video, in the place of the model's own rule.
-        max_frames: of a video, in the place of the rule's own cap.
+        fps: frames per second of a video, at most 1,000, in the place of the model's own rule.
+        max_frames: of a video, at least 2, in the place of the rule's own cap.
         max_item_tokens: the resolution, as the most tokens of an image, a page or a pair of frames;
             by default as the model sees it, and for documents what fits ``Limits.max_tokens``.
         animation_as_video: take an animated GIF, PNG or WebP as a video instead of its first frame.

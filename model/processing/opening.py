@@ -20,6 +20,7 @@ from model.processing.choice import WHOLE, Choice
 from model.processing.clip import open_clip
 from model.processing.document import Pages, TiffFile, parse_page_ranges, resized
 from model.processing.file_type import FileType, identify, mislabelled
+from model.processing.frame_sampling import MAX_FPS
 from model.processing.image import finish_image, read_header
 from model.processing.limits import MIB, Limits
 from model.processing.media import MediaError, check_file, shown_name
@@ -225,11 +226,15 @@ def _open_document(request: _Request, open_pages: Callable[[], Pages]) -> Attach
 
 
 def _open_video(request: _Request) -> Attachment:
+    fps, max_frames = request.choice.fps, request.choice.max_frames
+    if fps is not None and fps > MAX_FPS:
+        raise MediaError(
+            f"{fps:g} frames per second of {request.name} are chosen, more than the "
+            f"{MAX_FPS:,.0f} allowed; choose fewer"
+        )
     clip = open_clip(request.path, name=request.name, limits=request.limits)
-    frames = request.view.video_processor.sample(
-        clip, request.choice.fps, request.choice.max_frames
-    )
     try:
+        frames = request.view.video_processor.sample(clip, fps, max_frames)
         return VideoAttachment(
             clip,
             frames,

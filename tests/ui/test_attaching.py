@@ -151,6 +151,24 @@ def test_the_cap_on_frames_changes_the_strip(clip: str) -> None:
     assert tab.strip(clip).count("<li>") == 2
 
 
+def test_a_rate_that_no_camera_has_leaves_the_knob_to_mend_it(image: str, clip: str) -> None:
+    tab = Tab()
+    tab.choices = {clip: {"fps": "1e300"}}
+    strip = tab.strip(image, clip)
+    assert "1e+300 frames per second of clip.mp4 are chosen, more than the 1,000 allowed" in strip
+    assert 'data-choice="fps" value="1e+300"' in strip
+    assert "200 × 100" in strip
+
+
+def test_at_most_one_frame_is_one_pair_of_frames(clip: str) -> None:
+    tab = Tab()
+    tab.choices = {clip: {"max_frames": "1"}}
+    strip = tab.strip(clip)
+    assert strip.count("<li>") == 2
+    assert 'data-choice="max_frames" value="2"' in strip
+    assert tab.send(clip).notice == ""
+
+
 def test_fewer_tokens_of_each_picture_make_it_smaller(image: str, clip: str) -> None:
     tab = Tab()
     tab.attach(image, clip)

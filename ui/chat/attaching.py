@@ -32,7 +32,8 @@ MIN_INTERVAL_S = 0.25
 def read_choice(entered: object) -> Choice:
     """Return what was entered on the page or over HTTP, a mapping from the fields' names.
 
-    Nothing of it is trusted: what is empty, 0, or no number is no choice.
+    Nothing of it is trusted: what is empty, 0, or no number is no choice. At most one frame is at
+    most two, because frames come in pairs.
     """
     if not isinstance(entered, Mapping):
         return Choice()
@@ -42,7 +43,7 @@ def read_choice(entered: object) -> Choice:
     return Choice(
         (pages.strip() or None) if isinstance(pages, str) else None,
         _positive(entered.get("fps")),
-        math.ceil(max_frames) if max_frames else None,
+        max(math.ceil(max_frames), 2) if max_frames else None,
         math.ceil(max_item_tokens) if max_item_tokens else None,
         entered.get("animation_as_video") is True,
     )

@@ -229,6 +229,24 @@ def test_the_frames_of_a_clip_are_those_of_the_video_processor(
     assert [item.label for item in attachment.items] == [time_label(f.time_s) for f in frames]
 
 
+@pytest.mark.parametrize("fps", [1001.0, 1e7, 1e300])
+def test_a_rate_that_no_camera_has_is_refused_for_that_file(fps: float, folder: Path) -> None:
+    with pytest.raises(
+        MediaError, match="frames per second of clip.mp4 are chosen, more than the 1,000 allowed"
+    ):
+        open_attachment(folder / "clip.mp4", Choice(fps=fps))
+
+
+@pytest.mark.parametrize(
+    "choice", [Choice(max_frames=1), Choice(fps=-1.0), Choice(fps=float("nan"))]
+)
+def test_a_choice_of_frames_that_takes_nothing_is_a_problem_of_that_file(
+    choice: Choice, folder: Path
+) -> None:
+    with pytest.raises(MediaError, match="^clip.mp4 cannot be used: .*must be"):
+        open_attachment(folder / "clip.mp4", choice)
+
+
 def test_frames_of_a_varying_rate_keep_their_times_to_the_last_digit(
     processor: Glm4vProcessor, tmp_path: Path
 ) -> None:

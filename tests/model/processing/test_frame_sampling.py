@@ -148,15 +148,24 @@ def test_at_a_varying_rate_frames_are_chosen_by_the_time_they_are_shown() -> Non
     assert frames_to_read(about, "glm4v") == [0, 1, 2, 7]
 
 
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("fps", [20.0, 29.97, 1000.0])
+def test_a_rate_above_the_clips_own_takes_every_frame(rule: str, fps: float) -> None:
+    about = VideoMetadata(44, 10.0, 4.4)
+    assert frames_to_read(about, rule, fps=fps) == list(range(44))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"fps": 0.0}, "fps must be positive"),
         ({"fps": float("nan")}, "fps must be positive"),
+        ({"fps": float("inf")}, "at most 1,000"),
+        ({"fps": 1e7}, "at most 1,000, got 10000000"),
         ({"max_frames": 1}, "at least 2"),
         ({"rule": "glm5"}, "unknown sampling rule 'glm5'"),
     ],
 )
-def test_a_choice_that_takes_nothing_is_refused(options: dict[str, Any], message: str) -> None:
+def test_a_choice_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         frames_to_read(VideoMetadata(9, 3.0), **{"rule": "glm4v", **options})

@@ -83,15 +83,20 @@ class TiffFile:
             while count < MAX_TIFF_PAGES:
                 self._image.seek(count)
                 count += 1
-        except DECODE_ERRORS:  # the end, or a damaged page, behind which none is found
+        except EOFError:  # the end
             pass
+        except DECODE_ERRORS:  # a damaged page, behind which none is found
+            count += 1
         return count
 
     def _turn_to(self, number: int) -> None:
         try:
             self._image.seek(number - 1)
         except DECODE_ERRORS as error:
-            raise MediaError(f"page {number} of {self._name} is damaged ({error})") from error
+            raise MediaError(
+                f"page {number} of {self._name} is damaged or cut off ({error}); save or "
+                "download it again"
+            ) from error
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Literal
@@ -106,6 +108,17 @@ CLAIM_WORDS = {
 MAX_ARCHIVE_END_BYTES = 22 + 20 + 65535
 MAX_DIRECTORY_BYTES = 4 * 1024 * 1024
 
+# What reading a damaged archive raises.
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    OSError,
+    ValueError,
+    RuntimeError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+)
+
 # A file that only Office programs write -> its kind.
 OFFICE_PARTS = (
     ("word/document.xml", FileType("office", "a Word document", "export it as PDF", ".docx")),
@@ -202,6 +215,6 @@ def _identify_archive(path: Path) -> FileType | None:
                     what = ODF_TYPES.get(file.read(HEAD_BYTES).strip())
                 if what is not None:
                     return FileType("office", what[0], "export it as PDF", what[1])
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError):
+    except ARCHIVE_ERRORS:
         return None  # a damaged archive stays an archive
     return FileType("other", "a ZIP archive", UNPACK)

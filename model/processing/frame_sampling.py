@@ -24,7 +24,7 @@ DEFAULT_FPS = 24.0
 GLM4V_FPS = 2.0
 GLM4V_MAX_DURATION_S = 300.0
 
-# The highest rate that may be chosen: few cameras are as fast. Every instant of a clip's first
+# The highest rate that may be chosen: few cameras are as fast. Every instant of a clip of up to
 # ``max_duration`` is looked at, which takes 0.15 s on one core at this rate.
 MAX_FPS = 1000.0
 

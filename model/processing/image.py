@@ -24,8 +24,18 @@ from model.processing.resize import MAX_ASPECT_RATIO
 FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
 REMEDY = "attach a PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF or HEIC image"
 
-# What Pillow's decoders raise on damaged data.
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, struct.error, zlib.error)
+# What Pillow's decoders raise on damaged data; RuntimeError that of AVIF, TypeError that of TIFF.
+DECODE_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    struct.error,
+    zlib.error,
+)
 
 ORIENTATION_TAG = 0x0112
 
@@ -119,6 +129,14 @@ def read_header(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
         if found.kind == "image":
             what, remedy = f"{what} with a damaged header", "save or download it again"
         raise MediaError(f"{name} cannot be opened as an image: it is {what}; {remedy}") from error
+
+
+def moves(image: Image.Image) -> bool:
+    """Return whether an open image has more than one frame; where the second is damaged, False."""
+    try:
+        return bool(getattr(image, "is_animated", False))
+    except DECODE_ERRORS:
+        return False
 
 
 def finish_image(image: Image.Image, name: str, max_pixels: int) -> Image.Image:

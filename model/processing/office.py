@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from model.processing.file_type import FileType
+from model.processing.file_type import ARCHIVE_ERRORS, FileType
 from model.processing.limits import Limits
 from model.processing.media import MediaError
 
@@ -101,17 +101,30 @@ def _check_archive(path: Path, found: FileType, name: str, limits: Limits) -> No
         return
     if found.suffix == ".rtf":
         return
+    try:
+        size, manifest = _read_contents(path)
+    except ARCHIVE_ERRORS as error:
+        raise MediaError(
+            f"{name} is damaged or cut off (its list of contents cannot be read); save or "
+            "download it again"
+        ) from error
+    if size > limits.max_unpacked_bytes:
+        raise MediaError(
+            f"{name} unpacks to {size:,} bytes, more than the {limits.max_unpacked_bytes:,} "
+            "allowed; export the pages that matter as PDF"
+        )
+    if b"encryption-data" in manifest:
+        raise MediaError(f"{name} is locked with a password; attach an unlocked copy")
+
+
+def _read_contents(path: Path) -> tuple[int, bytes]:
+    """Return how many bytes an archive unpacks to, and the beginning of its list of contents."""
     with zipfile.ZipFile(path) as archive:
         size = sum(entry.file_size for entry in archive.infolist())
-        if size > limits.max_unpacked_bytes:
-            raise MediaError(
-                f"{name} unpacks to {size:,} bytes, more than the {limits.max_unpacked_bytes:,} "
-                "allowed; export the pages that matter as PDF"
-            )
-        if "META-INF/manifest.xml" in archive.namelist():
-            with archive.open("META-INF/manifest.xml") as manifest:
-                if b"encryption-data" in manifest.read(MAX_MANIFEST_BYTES):
-                    raise MediaError(f"{name} is locked with a password; attach an unlocked copy")
+        if "META-INF/manifest.xml" not in archive.namelist():
+            return size, b""
+        with archive.open("META-INF/manifest.xml") as manifest:
+            return size, manifest.read(MAX_MANIFEST_BYTES)
 
 
 def _write_profile(folder: Path) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from model.processing.attached_files import (
     DocumentAttachment,
     ImageAttachment,
@@ -21,7 +19,7 @@ from model.processing.clip import open_clip
 from model.processing.document import Pages, TiffFile, parse_page_ranges, resized
 from model.processing.file_type import FileType, identify, mislabelled
 from model.processing.frame_sampling import MAX_FPS
-from model.processing.image import finish_image, read_header
+from model.processing.image import finish_image, moves, read_header
 from model.processing.limits import MIB, Limits
 from model.processing.media import MediaError, check_file, shown_name
 from model.processing.model_view import ModelView
@@ -140,10 +138,6 @@ def _notes(name: str, found: FileType) -> tuple[str, ...]:
     return (f"{name} is not {claim} but {found.what}; it is used as that.",)
 
 
-def _moves(header: Image.Image) -> bool:
-    return bool(getattr(header, "is_animated", False))
-
-
 def _open_text(request: _Request) -> Attachment:
     text = read_text(request.path, request.name, request.limits)
     return TextAttachment(request.name, text, request.view, request.notes)
@@ -154,11 +148,11 @@ def _open_image(request: _Request) -> Attachment:
     name, limits, view = request.name, request.limits, request.view
     notes = request.notes
     with request.path.open("rb") as file, read_header(file, name, limits.max_pixels) as header:
-        if header.format == "TIFF" and _moves(header):
+        if header.format == "TIFF" and moves(header):
             return _open_document(request, lambda: TiffFile(request.path, name, limits))
         # several pictures in a HEIC photo are takes of one scene, not an animation
-        moves = header.format != "HEIF" and _moves(header)
-        if moves:
+        is_animation = header.format != "HEIF" and moves(header)
+        if is_animation:
             notes = (*notes, f"Only the first frame of the animation {name} is used.")
         image = request.cache.get(
             ("image", request.fingerprint, limits.max_pixels),
@@ -171,8 +165,8 @@ def _open_image(request: _Request) -> Attachment:
         key = ("small image", request.fingerprint, sent)
         image = request.cache.get(key, lambda: resized(image, sent))
     item = Item("", view.image_tokens(sent), original, sent)
-    is_animation = moves and request.found.what in ANIMATED
-    return ImageAttachment(name, image, item, notes, is_animation=is_animation)
+    may_be_video = is_animation and request.found.what in ANIMATED
+    return ImageAttachment(name, image, item, notes, is_animation=may_be_video)
 
 
 def _opener(request: _Request) -> Callable[[], Pages]:

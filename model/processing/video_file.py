@@ -14,7 +14,7 @@ import numpy as np
 
 from model.processing.file_type import FileType, identify
 from model.processing.frame_sampling import DEFAULT_FPS
-from model.processing.image import MAX_IMAGE_PIXELS, read_header
+from model.processing.image import MAX_IMAGE_PIXELS, moves, read_header
 from model.processing.media import MediaError, check_file
 
 REMEDY = "convert it to an H.264 MP4 and attach that"
@@ -190,7 +190,7 @@ def is_animation(path: Path, found: FileType) -> bool:
         return False
     try:
         with path.open("rb") as file, read_header(file, path.name, MAX_IMAGE_PIXELS) as header:
-            return bool(getattr(header, "is_animated", False))
+            return moves(header)
     except MediaError:
         return False
 

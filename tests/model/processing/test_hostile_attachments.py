@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from attachment_files import (
+    COLOURS,
     animated_gif,
     archive,
     docx,
@@ -113,6 +114,20 @@ def heic_header(width: int, height: int) -> bytes:
     return bytes(photo)
 
 
+def avif_without_picture() -> bytes:
+    """A photo whose primary item, by its number, is one that is not there."""
+    photo = bytearray(image_bytes("AVIF"))
+    photo[photo.index(b"pitm") + 9] = 9
+    return bytes(photo)
+
+
+def avif_of_damaged_pixels() -> bytes:
+    photo = bytearray(image_bytes("AVIF"))
+    at = photo.index(b"mdat") + 4
+    photo[at : at + 40] = bytes(40)
+    return bytes(photo)
+
+
 def zip_with_long_list() -> bytes:
     content = bytearray(docx())
     at = content.rindex(b"PK\5\6")
@@ -196,6 +211,7 @@ UNDECODED: dict[str, tuple[Callable[[], bytes] | bytes, str]] = {
     "header.png": (b"\x89PNG\r\n\x1a\n" + bytes(40), "is a PNG image with a damaged header; save"),
     "header.jpg": (b"\xff\xd8\xff\xe0" + bytes(9), "is a JPEG image with a damaged header"),
     "header.avif": (b"\0\0\0\x1cftypavif" + bytes(40), "is an AVIF image with a damaged header"),
+    "item.avif": (avif_without_picture, "is an AVIF image with a damaged header; save or"),
     "page.png": (HTML, "is text .*'<!DOCTYPE html><html'.*, not an image; download it again"),
     "page.pdf": (HTML, "is text .*, not a PDF; download it again"),
     "page.docx": (HTML, "is text .*, not a document; download it again"),
@@ -265,6 +281,39 @@ def test_a_file_cut_off_is_refused(kind: str, share: float, tmp_path: Path) -> N
     (tmp_path / "photo").write_bytes(content[: int(len(content) * share)])
     with pytest.raises(MediaError, match="^photo .*damaged.*; save or download it again"):
         open_attachment(tmp_path / "photo")
+
+
+def test_a_photo_of_damaged_pixels_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.avif").write_bytes(avif_of_damaged_pixels())
+    with pytest.raises(MediaError, match="^photo.avif is damaged or cut off .*; save or download"):
+        open_attachment(tmp_path / "photo.avif")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_a_scan_cut_off_within_a_later_page_names_that_page(tmp_path: Path) -> None:
+    content = tiff_pages(3)
+    pixels = len(content) - 120 * 80 * 3  # of the third page; its tags are in front of them
+    for end in (pixels - 60, pixels + 300):
+        (tmp_path / "scan.tiff").write_bytes(content[:end])
+        with pytest.raises(MediaError, match="^page 3 of scan.tiff is damaged or cut off .*; save"):
+            list(open_attachment(tmp_path / "scan.tiff").pictures())
+    first_two = open_attachment(tmp_path / "scan.tiff", Choice(pages="1-2"))
+    assert [page.getpixel((9, 9)) for page in first_two.pictures()] == COLOURS[:2]
+
+
+@pytest.mark.parametrize("as_video", [False, True])
+def test_an_animation_cut_off_is_its_first_frame_or_refused(as_video: bool, tmp_path: Path) -> None:
+    content = animated_gif()
+    seen = set()
+    for end in range(20, len(content)):
+        (tmp_path / "a.gif").write_bytes(content[:end])
+        try:
+            opened = open_attachment(tmp_path / "a.gif", Choice(animation_as_video=as_video))
+            assert next(opened.pictures()).getpixel((9, 9)) == COLOURS[0]
+            seen.add(opened.kind)
+        except MediaError as refusal:
+            assert "a.gif" in str(refusal)
+    assert seen == ({"image", "video"} if as_video else {"image"})
 
 
 def test_a_heic_photo_cut_off_is_refused(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -74,6 +75,38 @@ def test_a_locked_document_asks_for_an_unlocked_copy(
     with pytest.raises(MediaError, match=f"^{name} is locked with a password; attach an unlocked"):
         open_attachment(write(tmp_path, name, content))
     assert ran == []
+
+
+@pytest.mark.parametrize(
+    ("part", "at"),
+    [
+        (b"META-INF/manifest.xml", 0),  # in front of its content, its name
+        (b"META-INF/manifest.xml", 21),  # its content, which is packed
+    ],
+)
+def test_a_document_with_a_damaged_list_of_contents_is_refused(
+    part: bytes, at: int, tmp_path: Path, ran: list[Any]
+) -> None:
+    content = bytearray(odt(b"<manifest>" + b"a b c " * 50))
+    start = content.index(part) + at
+    content[start : start + 4] = b"\xff" * 4
+    with pytest.raises(MediaError, match="^a.odt is damaged or cut off .*; save or download it"):
+        open_attachment(write(tmp_path, "a.odt", bytes(content)))
+    assert ran == []
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_document_whose_kind_is_damaged_stays_an_archive(packing: int, tmp_path: Path) -> None:
+    kind = b"application/vnd.oasis.opendocument.text"
+    with zipfile.ZipFile(tmp_path / "a.odt", "w", packing) as out:
+        out.writestr("mimetype", kind * 3)
+    whole = (tmp_path / "a.odt").read_bytes()
+    start = whole.index(b"mimetype") + len(b"mimetype")
+    for end in range(start, whole.index(b"PK\1\2")):
+        damaged = bytearray(whole)
+        damaged[start : end + 1] = b"\xff" * (end + 1 - start)
+        path = write(tmp_path, "a.odt", bytes(damaged))
+        assert identify(path).what in ("a ZIP archive", "a ZIP archive or an Office document")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from PIL import Image
 from scripted_backend import END, ScriptedBackend
 
 from model.backends.base import AnswerDelta, BackendError, Finished, SamplingOptions
-from model.processing import Choice, Limits, MediaError
+from model.processing import Choice, Limits, MediaError, opening
 from model.processing.attachment import MIXING_NOTE
 from model.processing.pdf import PdfFile
 from ui.chat import attaching
@@ -397,6 +397,36 @@ def test_a_refused_file_is_named_and_the_others_stay(image: str, tmp_path: Path)
     assert view.notice.endswith("Nothing was sent. Send again to ask about the rest.")
     assert view.prompt == {"text": "what is it?", "files": [image]}
     assert tab.backend.questions == []
+
+
+@pytest.mark.parametrize("where", ["open_attachment", "identify"])
+def test_a_file_that_breaks_its_reader_is_named_and_the_others_stay(
+    where: str,
+    image: str,
+    pdf: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fails(real: Any) -> Any:
+        def read(path: Any, *rest: Any, **more: Any) -> Any:
+            if str(path) == pdf:
+                raise AssertionError("nobody thought of this")
+            return real(path, *rest, **more)
+
+        return read
+
+    tab = Tab()
+    owner = tab.backend if where == "open_attachment" else attaching
+    monkeypatch.setattr(owner, where, fails(getattr(owner, where)))
+    if where == "identify":
+        monkeypatch.setattr(opening, where, fails(opening.identify))
+    strip = tab.strip(image, pdf)
+    assert "report.pdf: Something went wrong." in strip
+    assert "200 × 100" in strip
+    view = tab.send(image, pdf)
+    assert "report.pdf" in view.notice
+    assert view.prompt == {"text": "what is it?", "files": [image]}
+    assert "nobody thought of this" in caplog.text
 
 
 def test_a_file_that_another_choice_would_mend_stays_in_the_message(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,13 +12,15 @@ from typing import Any, TypeAlias
 
 from PIL import Image
 
-from model.backends.base import ChatBackend
+from model.backends.base import BackendError, ChatBackend
 from model.processing import Attachment, Choice, Limits, MediaError
 from model.processing.file_type import FileType, Kind, identify
 from ui.answering import as_sentence
 from ui.conversation import Attached, Item, Picture, to_place
 from ui.files import save_png
 from ui.language import in_both, say, say_message
+
+logger = logging.getLogger(__name__)
 
 # What the official demo takes.
 MAX_FILES = 10
@@ -150,7 +153,7 @@ def _draft(path: str, choice: Choice, known: Drafts) -> Draft:
     """Return what is known of a file, or a draft that waits to be opened."""
     try:
         found = identify(Path(path))
-    except OSError:
+    except Exception:
         found = FileType("other", "nothing")  # whoever opens it will say what is wrong
     wanted = _what_applies(choice, found)
     for draft in known:
@@ -168,6 +171,12 @@ def _open(backend: ChatBackend, draft: Draft, limits: Limits) -> Iterator[Draft]
             yield replace(draft, opened=opened, attached=attached)
     except MediaError as error:
         yield replace(draft, problem=as_sentence(error))
+    except BackendError:
+        raise
+    except Exception:
+        logger.exception("%s could not be opened", draft.name)
+        problem = say("Something went wrong. The server's log has the details.")
+        yield replace(draft, problem=say("{name}: {problem}", name=draft.name, problem=problem))
 
 
 def open_attached(backend: ChatBackend, path: str, choice: Choice, *, limits: Limits) -> Attached:

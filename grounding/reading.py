@@ -94,8 +94,8 @@ class Reader:
         if not has_coordinates and not actions and self.is_complete:
             readings += [r for part in in_prose for r in part.bare]
         found: list[Reading | ActionReading] = [*readings, *actions]
-        self.found = [item for item in found if self.is_certain(item)]
-        self.found.sort(key=lambda item: item.end)
+        found.sort(key=lambda item: item.end)
+        self.found = found if self.is_complete else self.certain(found)
         if len(self.found) > MAX_FOUND:
             self.notes.append(f"more than {MAX_FOUND} boxes and points: the rest was left out")
             del self.found[MAX_FOUND:]
@@ -105,15 +105,20 @@ class Reader:
         if min(self.budget.steps, self.budget.objects) < 0:
             self.notes.append("the reply is too long to be read to its end")
 
-    def is_certain(self, item: Reading | ActionReading) -> bool:
-        """Whether no further text can change an item: its object, the name of its image."""
-        if self.is_complete:
-            return True
-        if item.end > len(self.text):
-            return False
-        if isinstance(item, ActionReading) or len(self.ranges) < 2 or item.image is not None:
-            return len(self.ranges) < 2 or isinstance(item, Reading)
-        return item.place is None and item.end + AFTER_CHARACTERS <= len(self.text)
+    def certain(self, found: list[Reading | ActionReading]) -> list[Reading | ActionReading]:
+        """Return what no further text can change: its object, its image, its place in the order."""
+        certain: list[Reading | ActionReading] = []
+        for item in found:
+            if item.end > len(self.text):
+                break
+            if len(self.ranges) > 1:
+                if isinstance(item, ActionReading) or (item.image is None and item.place):
+                    continue
+                # The name of its image may still follow.
+                if item.image is None and item.end + AFTER_CHARACTERS > len(self.text):
+                    break
+            certain.append(item)
+        return certain
 
     def is_answer(self, part: _Part) -> bool:
         """Whether a part between box tokens is an answer in words, not only coordinates."""
@@ -131,6 +136,8 @@ class Reader:
         if self.budget.steps < 0:
             return _Part(segment, Scan())
         part = _Part(segment, scan(self.text, start, end, self.budget))
+        if not self.is_complete and end == len(self.text):
+            part.scan.drop_doubtful()
         taken = _Spans()
         self.read_actions(part, taken)
         findings = Findings()
@@ -202,7 +209,7 @@ class Reader:
         actions = {
             id(node) for node in find_action_objects(part.scan.roots) if not is_tool_call(node)
         }
-        detections = DetectionReader(findings, self.budget, actions)
+        detections = DetectionReader(findings, self.budget, len(self.ranges), actions)
         is_pure = part.is_pure and part.segment.is_closed
         for root in roots:
             is_program = self.stands_in_program(root.start)

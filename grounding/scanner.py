@@ -38,12 +38,20 @@ class Scan:
     Args:
         roots: outermost finished lists and objects, in order.
         cut_at: where a list or an object begins that the text does not finish.
+        doubt_from: where a quote or a comment begins that the text does not finish; if it is one,
+            what was found behind is its inside.
         is_partial: the budget was spent before the end.
     """
 
     roots: list[Container] = field(default_factory=list)
     cut_at: int | None = None
+    doubt_from: int | None = None
     is_partial: bool = False
+
+    def drop_doubtful(self) -> None:
+        """Leave out what a growing text may yet turn into the inside of a string or a comment."""
+        if self.doubt_from is not None:
+            self.roots = [root for root in self.roots if root.start < self.doubt_from]
 
 
 @dataclass(slots=True)
@@ -69,6 +77,7 @@ class _Scanner:
         self.base = start
         self.pos = 0
         self.end = len(self.text)
+        self.content_end = len(self.text.rstrip())
         self.stack: list[Container] = []
         self.scan = Scan()
         # What comes next or not at all is searched for once, or "['['['" would cost quadratic time.
@@ -100,7 +109,7 @@ class _Scanner:
         token = TOKEN.match(self.text, self.pos, self.end)
         if token is None:  # a colon or a backslash out of place
             self.pos += 1
-            if self.pos < self.end:  # at the end it may be half an escape
+            if self.pos < self.content_end:  # at the end it may be half of something
                 self.give_up()
             return
         self.pos = token.end()
@@ -125,9 +134,11 @@ class _Scanner:
             self.give_up()
         start += self.base
         key = self.enclosing_key()
-        self.stack.append(
-            Object(start, key=key) if opener == "{" else Group(opener, start, key=key)
-        )
+        if opener == "{":
+            is_item = bool(self.stack) and isinstance(self.stack[-1], Group)
+            self.stack.append(Object(start, key=key, is_item=is_item))
+        else:
+            self.stack.append(Group(opener, start, key=key))
         plain = PLAIN_LIST.match(self.text, self.pos, self.end)
         if plain is not None:
             top = self.as_list_or_object()
@@ -168,7 +179,7 @@ class _Scanner:
         top = self.stack[-1]
         assert isinstance(top, Object)
         colon = COLON.match(self.text, self.pos, self.end)
-        if colon is None and self.text[self.pos : self.pos + 8].strip():
+        if colon is None and self.pos < self.content_end:
             return False
         top.pending_key = name
         self.pos = colon.end() if colon else self.end
@@ -199,7 +210,7 @@ class _Scanner:
         if is_item and not is_prose:
             top.items.append(Bad(word))
         else:
-            self.give_up()
+            self.give_up(is_cut=self.pos == self.end)  # the word may still grow to one of these
 
     def string(self, quote: str) -> None:
         end = self.find_string_end(quote)
@@ -207,8 +218,11 @@ class _Scanner:
         if end is None and isinstance(top, Object) and (top.entries or top.pending_key):
             self.pos = self.end  # the rest is the inside of a string that is still being written
             return
-        if end is None or (isinstance(top, Group) and not self.is_short_line(end.start())):
+        if isinstance(top, Group) and not self.is_short_line(end.start() if end else self.end):
             self.give_up()
+            return
+        if end is None:
+            self.give_up_in_doubt(self.pos - len(quote))
             return
         content = unescape(self.original[self.pos : end.start()])
         self.pos = end.end()
@@ -244,7 +258,7 @@ class _Scanner:
         elif self.has_content(self.stack[-1]):
             self.pos = self.end  # the rest is the inside of a comment that is still being written
         else:
-            self.give_up()
+            self.give_up_in_doubt(self.pos - len("/*"))
 
     @staticmethod
     def has_content(container: Container) -> bool:
@@ -282,12 +296,20 @@ class _Scanner:
             top.entries.append((top.pending_key, value))
             top.pending_key = None
 
+    def give_up_in_doubt(self, start: int) -> None:
+        """Read on behind a quote or a comment that nothing closes: it may be prose, or half."""
+        if self.scan.doubt_from is None:
+            self.scan.doubt_from = self.base + start
+        self.give_up(is_cut=True)
+
     def give_up(self, *, is_cut: bool = False) -> None:
         """Leave all open containers, keeping what is finished in them.
 
         An object cut by the end of the text is not finished; one that runs into prose is. A list
         keeps its inner lists unless it is the value of a key: the key says what its numbers are.
         """
+        if is_cut and any(isinstance(c, Object) and c.entries for c in self.stack):
+            self.scan.cut_at = self.stack[0].start
         has_key = False
         for container in self.stack:
             if isinstance(container, Object):
@@ -303,7 +325,8 @@ class _Scanner:
                     continue
             else:
                 inner = container.items
-            is_list_of_lists = all(isinstance(item, Group) for item in inner)
+            # As if the list had ended before what is no list.
+            is_list_of_lists = bool(inner) and isinstance(inner[0], Group)
             has_key = has_key or any(isinstance(item, Object) for item in inner)
             for item in inner:
                 if isinstance(item, Group) and not has_key:

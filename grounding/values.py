@@ -49,13 +49,19 @@ class Group:
 
 @dataclass(slots=True)
 class Object:
-    """Keys and values in braces, in order; a key may come twice."""
+    """Keys and values in braces, in order; a key may come twice.
+
+    Args:
+        key: of the object it is a value in, directly or through lists.
+        is_item: it stands in a list.
+    """
 
     start: int
     end: int = -1
     entries: list[tuple[str, Any]] = field(default_factory=list)
     pending_key: str | None = None
     key: str | None = None
+    is_item: bool = False
 
 
 Container = Group | Object

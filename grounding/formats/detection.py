@@ -56,9 +56,13 @@ _FRAME_KEY = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?")
 
 @dataclass(frozen=True, slots=True)
 class _Context:
-    """What an object tells the boxes inside it."""
+    """What an object tells the boxes inside it.
+
+    ``is_inner``: an object around it may say what the box is of, and on which image.
+    """
 
     end: int
+    is_inner: bool = False
     label: str | None = None
     score: float | None = None
     image: int | None = None
@@ -69,12 +73,16 @@ class DetectionReader:
     """Adds every labelled box and point of objects and lists of objects.
 
     Args:
+        images: how many were sent.
         actions: ids of objects that are an agent's actions: read elsewhere.
     """
 
-    def __init__(self, findings: Findings, budget: Budget, actions: Collection[int] = ()) -> None:
+    def __init__(
+        self, findings: Findings, budget: Budget, images: int, actions: Collection[int] = ()
+    ) -> None:
         self.findings = findings
         self.budget = budget
+        self.images = images
         self.actions = actions
         self.string_span: tuple[int, int] | None = None  # of the object whose string is read
 
@@ -85,13 +93,14 @@ class DetectionReader:
         """
         self.free_labels = free_labels
         # A list of objects that is still being written gives them one by one, each finished.
-        context = _Context(root.end, place=self.frame_key(root.key))
+        context = _Context(NEVER, place=self.frame_key(root.key))
         if root.key is not None and context.place is None and isinstance(root, Object):
-            if fold(root.key) not in STRUCTURE_KEYS and has_place(root):
-                context = replace(context, label=root.key)
-            # What the object around it says of it may still come.
-            if fold(root.key) in COORDINATE_KEYS:
-                context = replace(context, end=NEVER)
+            folded = fold(root.key)
+            if folded in NOTES_KEYS:
+                return
+            is_label = not (root.is_item or folded in STRUCTURE_KEYS or folded in COORDINATE_KEYS)
+            label = root.key if is_label and has_place(root) else None
+            context = replace(context, label=label, is_inner=True)
         self.walk(root, context)
 
     def walk(self, node: Any, context: _Context) -> None:
@@ -105,29 +114,36 @@ class DetectionReader:
         self.budget.objects -= 1
         if self.budget.objects < 0:
             return
-        if (
-            self.string_span is None and context.end != NEVER
-        ):  # inside a string offsets count from its own start
-            context = replace(context, end=node.end)
         if self.free_labels and is_label_to_box(node):
             for label, boxes in node.entries:
                 place = self.frame_key(label)
                 if place is not None:
-                    self.boxes(boxes, node, replace(context, place=place))
+                    named = replace(context, place=place)
                 else:
-                    self.boxes(boxes, node, replace(context, label=label))
+                    named = replace(context, label=label)
+                self.boxes(boxes, node, self.ending(node, named))
             return
         known = fields(node)
-        context = self.inside(known, context)
+        context = self.ending(node, self.inside(known, context))
         arguments = known.get("arguments")
         if "name" in known and isinstance(arguments, Object):  # a tool's name labels nothing
-            self.walk(arguments, replace(context, label=None))
+            self.walk(arguments, replace(context, label=None, is_inner=True))
             return
         self.corners(node, known, context)
         for key, value in node.entries:
             folded = fold(key)
             if known.pop(folded, None) is not None:  # of a repeated key the first counts
                 self.entry(key, folded, value, node, context)
+
+    def ending(self, node: Object, context: _Context) -> _Context:
+        """Return the context with the end of ``node``, unless more about its boxes may follow."""
+        is_named = context.label is not None and (
+            self.images < 2 or context.image is not None or context.place is not None
+        )
+        # Inside a string offsets count from its own start.
+        if self.string_span is not None or (context.is_inner and not is_named):
+            return context
+        return replace(context, end=node.end)
 
     def entry(self, key: str, folded: str, value: Any, node: Object, context: _Context) -> None:
         """Read one key of an object: coordinates, or further objects."""
@@ -146,9 +162,11 @@ class DetectionReader:
         elif isinstance(value, Object | Group):
             place = self.frame_key(key)
             if place is not None:
-                context = replace(context, place=place)
+                context = replace(context, place=place, is_inner=False)
             elif isinstance(value, Object) and folded not in STRUCTURE_KEYS and has_place(value):
-                context = replace(context, label=key)
+                context = replace(context, label=key, is_inner=True)
+            else:
+                context = replace(context, is_inner=True)
             self.walk(value, context)
 
     def string(self, value: str, node: Object, context: _Context) -> None:
@@ -214,7 +232,7 @@ class DetectionReader:
             self.from_string(value, node, context, is_point=False)
             return
         if isinstance(value, Object) or (isinstance(value, Group) and has_objects(value)):
-            self.walk(value, context)
+            self.walk(value, replace(context, is_inner=True))
             return
         if not isinstance(value, Group) or not value.items:
             if value is not None and not isinstance(value, Group):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -78,6 +79,24 @@ SIGNATURES: tuple[tuple[int, bytes, FileType], ...] = (
     (0, b"\x7fELF", FileType("other", "a Linux program", None)),
 )  # fmt: skip
 
+# Documents that are text themselves. All other signatures made of letters may begin a text as well;
+# in the formats that they stand for, control characters follow.
+TEXT_SIGNATURES = (b"%PDF", b"%!PS", b"{\\rtf")
+
+PNM = re.compile(rb"P[1-6]\s")
+# A PNM that reads as text: its size follows, in the forms P1 to P3 a pixel or the greatest value
+# too; all of them numbers, among comments.
+_GAP = r"(?:\s|#[^\r\n]*[\r\n])+"
+PNM_AS_TEXT = re.compile(
+    rf"P(?:[1-3]{_GAP}\d+{_GAP}\d+{_GAP}\d|[4-6]{_GAP}\d+{_GAP}\d+\s)".encode()
+)
+
+# What may stand in front of the root of an XML document.
+XML_PROLOGUE = re.compile(
+    r"\s*(?:<\?.*?\?>|<!--.*?-->|<!doctype[^>\[]*(?:\[.*?\]\s*)?>)", re.DOTALL | re.IGNORECASE
+)
+SVG_ROOT = re.compile(r"\s*<(?:\w+:)?svg[\s/>]", re.IGNORECASE)
+
 # Brands of the ISO base media format (ISO/IEC 23000-22 for HEIF); all others are videos.
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 AVIF_BRANDS = {b"avif", b"avis"}
@@ -145,23 +164,26 @@ def identify(path: Path) -> FileType:
 
 
 def identify_head(head: bytes) -> FileType:
-    """Recognise a file by its first bytes."""
-    if head[4:8] == b"ftyp":
+    """Recognise a file by its first bytes; in a text, words do not count as signatures."""
+    encoding = guess_encoding(head, is_excerpt=True)
+    if encoding is None and head[4:8] == b"ftyp":
         return _identify_iso_media(head)
     if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
         return FileType("image", "a BMP image", AS_IMAGE)
-    if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
+    if (PNM if encoding is None else PNM_AS_TEXT).match(head):
         return FileType("image", "a PNM image", AS_IMAGE)
     for offset, signature, found in SIGNATURES:
-        if head[offset : offset + len(signature)] == signature:
+        if head[offset : offset + len(signature)] == signature and (
+            encoding is None or signature in TEXT_SIGNATURES or not _is_words(signature)
+        ):
             return found
-    encoding = guess_encoding(head, is_excerpt=True)
     if encoding is None:
         start = head[:4].hex(" ")
         return FileType("other", f"not a known format (it begins with the bytes {start})")
-    if b"<svg" in head.lower():
+    text = head.decode(encoding, "ignore").strip("\ufeff")
+    if _is_svg(text):
         return FileType("other", "an SVG drawing", AS_PNG)
-    opening = head.decode(encoding, "ignore").strip("\ufeff").split("\n")[0].strip()[:20]
+    opening = text.split("\n")[0].strip()[:20]
     return FileType("text", f"text (it begins with {opening!r})")
 
 
@@ -169,6 +191,18 @@ def mislabelled(name: str, found: FileType) -> str | None:
     """Return what the name claims ("an image") when the content is of another kind."""
     claim = CLAIMS.get(PurePath(name).suffix.lower())
     return CLAIM_WORDS[claim] if claim is not None and claim != found.kind else None
+
+
+def _is_words(signature: bytes) -> bool:
+    return signature.isascii() and signature.decode().isprintable()
+
+
+def _is_svg(text: str) -> bool:
+    """Whether the root of an XML document is a drawing."""
+    at = 0
+    while prologue := XML_PROLOGUE.match(text, at):
+        at = prologue.end()
+    return SVG_ROOT.match(text, at) is not None
 
 
 def _identify_iso_media(head: bytes) -> FileType:

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageChops, ImageFile, ImageOps
 
-from model.processing.file_type import identify_head
+from model.processing.file_type import FileType, identify_head
 from model.processing.image_header import check_header
 from model.processing.limits import MAX_IMAGE_PIXELS
 from model.processing.media import HEAD_BYTES, MediaError, check_file, shown_name
@@ -110,6 +110,8 @@ def read_header(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
         MediaError: not an image, or of a size that Pillow refuses.
     """
     found = identify_head(file.read(HEAD_BYTES))
+    if found.kind == "text":  # Pillow's reader of PNM goes through comments byte by byte
+        raise _not_an_image(name, found)
     check_header(file, found, name)
     file.seek(0)
     open_heif = _heif_opener(name) if found.what == "a HEIC image" else None
@@ -125,10 +127,14 @@ def read_header(file: BinaryIO, name: str, max_pixels: int) -> Image.Image:
             f"{name} has {pixels}, more than the {max_pixels:,} allowed; scale it down first"
         ) from error
     except DECODE_ERRORS as error:
-        what, remedy = found.what, found.remedy or REMEDY
-        if found.kind == "image":
-            what, remedy = f"{what} with a damaged header", "save or download it again"
-        raise MediaError(f"{name} cannot be opened as an image: it is {what}; {remedy}") from error
+        raise _not_an_image(name, found) from error
+
+
+def _not_an_image(name: str, found: FileType) -> MediaError:
+    what, remedy = found.what, found.remedy or REMEDY
+    if found.kind == "image":
+        what, remedy = f"{what} with a damaged header", "save or download it again"
+    return MediaError(f"{name} cannot be opened as an image: it is {what}; {remedy}")
 
 
 def moves(image: Image.Image) -> bool:

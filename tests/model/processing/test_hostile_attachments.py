@@ -202,7 +202,7 @@ UNDECODED: dict[str, tuple[Callable[[], bytes] | bytes, str]] = {
     "long.png": (lambda: png_with(chunk(b"tEXt", b"a\0" + bytes(2**25))), "more than 16 MiB or"),
     "tags.tiff": (tiff_of_long_tags, "a TIFF image with more than 16 MiB"),
     "text.ppm": (b"P3 90 90 255\n" + b"1 " * 24_300, "PNM image in text form.*; save it as"),
-    "comment.ppm": (b"P6 #" + b" " * 9000 + b"\n9 9 255\n" + bytes(243), "PNM image in text form"),
+    "comment.ppm": (b"P6 #" + b" " * 9000 + b"\n9 9 255\n" + bytes(243), "but holds other data"),
     "large.jp2": (large_jpeg2000, "is 5000x5000, 25,000,000 pixels, more than the 16,777,216"),
     "large.ico": (lambda: icon(png_header(10000, 9500)), "it is an icon; export it as PNG"),
     "bomb.heic": (lambda: heic_header(30000, 30000), "900,000,000 pixels|is .*damaged"),

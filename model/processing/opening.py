@@ -150,8 +150,8 @@ def _open_image(request: _Request) -> Attachment:
     with request.path.open("rb") as file, read_header(file, name, limits.max_pixels) as header:
         if header.format == "TIFF" and moves(header):
             return _open_document(request, lambda: TiffFile(request.path, name, limits))
-        # several pictures in a HEIC photo are takes of one scene, not an animation
-        is_animation = header.format != "HEIF" and moves(header)
+        # several pictures in a phone's photo are takes or depths of one scene, not an animation
+        is_animation = header.format not in ("HEIF", "MPO") and moves(header)
         if is_animation:
             notes = (*notes, f"Only the first frame of the animation {name} is used.")
         image = request.cache.get(

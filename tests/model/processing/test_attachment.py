@@ -182,6 +182,14 @@ def test_other_animations_may_be_videos_too(folder: Path, suffix: str) -> None:
         assert np.abs(np.asarray(picture, int) - np.asarray(wanted, int)).max() < 12
 
 
+def test_the_second_picture_of_a_phones_photo_makes_no_animation(tmp_path: Path) -> None:
+    photo, gain_map = Image.new("RGB", (80, 60), COLOURS[0]), Image.new("RGB", (40, 30))
+    photo.save(tmp_path / "photo.jpg", "MPO", save_all=True, append_images=[gain_map])
+    opened = open_attachment(tmp_path / "photo.jpg")
+    assert (opened.kind, opened.notes, opened.is_animation) == ("image", (), False)
+    assert opened.items[0].original_size == (80, 60)
+
+
 def test_a_still_image_is_no_video(folder: Path) -> None:
     still = open_attachment(folder / "photo.png", Choice(animation_as_video=True))
     assert (still.kind, still.is_animation) == ("image", False)

@@ -21,7 +21,9 @@ _TURN = r"<\|(?:assistant|user|observation|endoftext)\|>"
 _LEADING_TURN = re.compile(rf"\s*{_TURN}")
 _TRAILING_TURN = re.compile(rf"{_TURN}\s*$")
 _BOX_TOKEN_TEXTS = ("<|begin_of_box|>", "<|start_of_box|>", "<|end_of_box|>")
-_CUT_TOKEN = re.compile(r"<\|?[a-z_]{0,12}\|?$")
+_MARKS = (*_BOX_TOKEN_TEXTS, "\\boxed{", "<answer>", "</answer>", "◁think▷", "◁/think▷",
+          *(f"<{end}{name}>" for end in ("", "/") for name in ("think", "thinking", "seed:think")),
+          )  # fmt: skip
 _FENCE = re.compile(r"^[ \t]{0,3}(```+|~~~+)[^\n]*$", re.MULTILINE)
 _INLINE_CODE = re.compile(r"`([^`\n]+)`")
 _HEADING = re.compile(
@@ -109,23 +111,21 @@ def strip_markers(text: str) -> str:
     """
     text = _ANSWER_TAG.sub("", _BOX_TOKEN.sub("", _without_leading_turn(text)))
     text = _TRAILING_TURN.sub("", text)
-    return text[: _cut_token_start(text)]
+    return text[: _half_start(text, _BOX_TOKEN_TEXTS, shortest=2)]
 
 
-def _cut_token_start(text: str) -> int:
-    """Where a box token begins that is cut in half at the end of the text; else its length."""
-    cut = _CUT_TOKEN.search(text)
-    if cut and len(cut[0]) > 1 and any(token.startswith(cut[0]) for token in _BOX_TOKEN_TEXTS):
-        return cut.start()
+def cut_half_mark(text: str) -> str:
+    """Return a growing text without the mark, or what may become one, that it ends in half of."""
+    return text[: _half_start(text, _MARKS, shortest=1)]
+
+
+def _half_start(text: str, marks: Sequence[str], *, shortest: int) -> int:
+    """Where one of the marks begins that the end of the text cuts in half; else its length."""
+    for length in range(min(max(map(len, marks)) - 1, len(text)), shortest - 1, -1):
+        half = text[-length:]
+        if any(mark.startswith(half) and mark != half for mark in marks):
+            return len(text) - length
     return len(text)
-
-
-def blank_cut_token(text: str) -> str:
-    """Return a growing text with spaces for a last box token that is not complete.
-
-    An object before it that is not finished breaks at other text and is given up at a box token.
-    """
-    return text[: _cut_token_start(text)].ljust(len(text))
 
 
 def split_box_tokens(text: str) -> list[Segment]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from grounding.conventions import Size, get_convention
 from grounding.markers import (
-    blank_cut_token,
     blank_drafts,
+    cut_half_mark,
     keep_spans,
     split_answer_tags,
     split_thinking,
@@ -73,7 +73,7 @@ def parse(
     result = Result(thinking="\n".join(part for part in (thinking, before) if part))
     visible = blank_drafts(final, is_complete=is_complete)
     if not is_complete:
-        visible = blank_cut_token(visible)
+        visible = cut_half_mark(visible)
     ranges = [rule.spans(*size, seen) for size, seen in zip(image_sizes, model_sizes, strict=True)]
     reader = Reader(visible, ranges, answer_start=answer_start, is_complete=is_complete)
     reader.read()

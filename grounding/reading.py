@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from grounding.conventions import Size
 from grounding.formats.action_objects import find_action_objects, is_tool_call, read_action_object
 from grounding.formats.calls import find_calls
-from grounding.formats.commands import read_commands
+from grounding.formats.commands import read_commands, unfinished_command
 from grounding.formats.detection import DetectionReader
 from grounding.formats.lists import read_corners, read_list, read_pair
 from grounding.formats.location_tokens import read_location_tokens
@@ -169,6 +169,10 @@ class Reader:
         start, end = part.segment.start, part.segment.end
         findings = Findings()
         calls, cut_at = find_calls(self.text, start, end)
+        # A line that is still being written may yet say something else.
+        is_growing = not self.is_complete and end == len(self.text)
+        if is_growing and calls and not calls[-1].args and not self.text[calls[-1].end :].strip():
+            calls.pop()
         actions = [action for call in calls if (action := read_call(call)) is not None]
         actions += [read_action_object(node) for node in find_action_objects(part.scan.roots)]
         tool_spans = read_tool_calls(findings, self.text, start, end, self.budget)
@@ -176,8 +180,6 @@ class Reader:
             part.segment.in_tokens or (start == 0 and end == len(self.text))
         )
         read_commands(findings, self.text, start, end, is_whole=is_whole)
-        # A line that is still being written may yet say something else.
-        is_growing = not (self.is_complete or part.segment.is_closed)
         actions += [a for a in findings.actions if not (is_growing and a.end == end)]
         self.notes += findings.notes
         last = -1
@@ -186,6 +188,8 @@ class Reader:
                 part.actions.append(action)
                 last = action.span[1]
         taken.add([action.span for action in part.actions] + tool_spans)
+        if is_growing and (line := unfinished_command(self.text, start, end)) is not None:
+            taken.add([(line, end)])
         if cut_at is not None and not taken.covers(cut_at):
             self.notes.append("the text ends inside an action; it was not used")
             taken.add([(cut_at, end)])

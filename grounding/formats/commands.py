@@ -47,6 +47,12 @@ _WORD_LINE = re.compile(
     rf"^[ \t*]{{0,8}}actions?[ \t*]{{0,4}}:[ \t*`]{{0,8}}\n?(?P<name>(?i:{_WORDS})){_END}",
     re.MULTILINE | re.IGNORECASE,
 )
+# A line that may become one of these steps; an action's heading is left out while a reply grows.
+_BEGINNING = re.compile(
+    r"[ \t*`-]{0,8}(?:CLICK|TYPE|SCROLL|HOVER|SELECT|LONG_PRESS|DOUBLE_CLICK|RIGHT_CLICK|TAP|ENTER"
+    r"|OPEN_APP|ANSWER|KEY)(?![A-Za-z_])",
+    re.IGNORECASE,
+)
 _STEP = re.compile(r"(?:^|\t)action:(?P<name>[A-Z_]{2,20})\t(?P<rest>[^\n]{0,600})$", re.MULTILINE)
 _STEP_FIELD = re.compile(r"(?:^|\t)([a-z_0-9]{1,20}):([^\t]{0,400})")
 
@@ -109,6 +115,12 @@ def read_commands(
         add(match, "name", {})
     findings.actions += found
     return [action.span for action in found]
+
+
+def unfinished_command(text: str, start: int, end: int) -> int | None:
+    """Return where the last line of ``text[start:end]`` begins if it may become such a step."""
+    line = max(start, text.rfind("\n", start, end) + 1)
+    return line if _BEGINNING.match(to_ascii(text[line : min(end, line + 40)])) else None
 
 
 def _step_points(args: dict[str, str]) -> dict[str, str]:

@@ -88,11 +88,13 @@ def _finished(text: str, position: int, end: int, closers: str) -> int:
 
     One more token would make a box a polygon, one more word another label.
     """
-    following = text[position : min(end, position + 1)]
+    if position == end:
+        return end if end < len(text) else end + 1
+    following = text[position]
     if following == "<":
         tag = _WHOLE_TAG.match(text, position, end)
         return len(text) + 1 if tag is None else tag.end()
-    is_closed = following != "" and (not closers or following in closers)
+    is_closed = not closers or following in closers
     return position + 1 if is_closed else len(text) + 1
 
 

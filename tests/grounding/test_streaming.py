@@ -119,3 +119,39 @@ def test_a_step_cut_inside_its_arguments_is_not_used_and_noted(text: str) -> Non
 def test_words_after_a_key_and_many_blanks_do_not_hide_what_follows() -> None:
     result = parse('{"a": 1, b         {"bbox_2d": [1,2,30,40]}', [SIZE])
     assert [box.xyxy for box in result.boxes] == [(1, 2, 30, 40)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{A}wait(){Z}",
+        f"{A}press_back(){Z} and more",
+        f"{A}wait() for it{Z}",
+        f"{A}wait()<b>{Z}",
+        f"{A}CLICK <point>[[100,200]]</point>{Z}",
+        f"{A}CLICK <point>[[100,200]]</point>\nDone.{Z}",
+        f"{A}CLICK <point>[[100,200]]</point> now{Z}",
+        f"{A}TYPE [<point>[[100,200]]</point>]{Z}",
+        f"{A}action:CLICK\tpoint:<point>1 2</point>{Z}",
+        "cat" + "".join(f"<loc_{i}>" for i in range(8)) + Z,
+        f"{A}cat" + "".join(f"<loc_{i}>" for i in range(8)) + Z,
+        f"{A}cat<loc_1><loc_2><loc_3><loc_4>{Z}",
+        f"{A}cat<loc_1><loc_2><loc_3><loc_4><|x|> dog<loc_5><loc_6><loc_7><loc_8>{Z}",
+        "<loc0001><loc0002><loc0300><loc0400> cat<|user|>",
+        '{"bbox_2d": [1,2,30,40], "label": <answer>"x"}</answer>',
+        '{"bbox_2d": [1,2,30,40], "label": <think>hm</think>"x"}',
+        '{"bbox_2d": [1,2,30,40], "label": \\boxed{"x"}}',
+    ],
+)
+def test_half_a_token_or_a_line_changes_nothing_that_was_reported(text: str) -> None:
+    check_growing(text)
+
+
+@pytest.mark.parametrize("names", ["wait", "press_back"])
+def test_a_step_without_arguments_counts_when_its_token_closes(names: str) -> None:
+    assert [action.type for action in check_growing(f"{A}{names}(){Z}")[2]] == [names]
+
+
+def test_location_tokens_count_when_the_box_token_closes() -> None:
+    boxes, _, _ = check_growing(f"{A}cat<loc_1><loc_2><loc_3><loc_4>{Z} and more")
+    assert [box.label for box in boxes] == ["cat"]

@@ -88,7 +88,7 @@ def parse(
         default_image=default_image,
     )
     placer.place(reader.found)
-    spoken = [final[start:end].strip() for start, end in reader.answers]
+    spoken = [strip_markers(final[start:end]).strip() for start, end in reader.answers]
     if any(spoken):
         result.answer = "\n".join(spoken)
     else:

@@ -122,6 +122,11 @@ def test_an_answer_that_is_no_place_is_kept_verbatim(content: str) -> None:
     assert (result.boxes, result.points) == ([], [])
 
 
+@pytest.mark.parametrize("text", [f"{A}{A}42{Z}{Z}", rf"\boxed{{{A}42{Z}}}", f"{A} {A}42{Z}"])
+def test_the_answer_between_nested_tokens_is_free_of_tokens(text: str) -> None:
+    assert parse(text, [SIZE]).answer == "42"
+
+
 def test_the_answer_of_a_box_is_the_text_without_tokens() -> None:
     result = parse(f"It is at {A}[[1,2,3,4]]{Z}.<|user|>", [SIZE])
     assert result.answer == "It is at [[1,2,3,4]]."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -26,6 +27,8 @@ STOP_TOKENS = ("<|endoftext|>", "<|user|>", "<|observation|>")
 LENGTH_REASONS = ("length", "model_context_window_exceeded")
 WITHHELD_REASONS = ("content_filter", "sensitive")
 FAILED_REASONS = ("network_error", "error", "abort")
+
+MAX_COUNT = 10**9  # of tokens: more are a server's mistake
 
 
 class StopTrimmer:
@@ -87,9 +90,8 @@ class AnswerReader:
         """Take the next chunk; return the events that are certain by now."""
         events: list[Event] = []
         usage = getattr(chunk, "usage", None)
-        prompt = getattr(usage, "prompt_tokens", None)
-        generated = getattr(usage, "completion_tokens", None)
-        if isinstance(prompt, int) and isinstance(generated, int):
+        prompt, generated = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+        if prompt is not None and generated is not None:
             self.usage = (prompt, generated)
         for choice in _list(chunk, "choices")[:1]:
             delta = getattr(choice, "delta", None)
@@ -181,6 +183,8 @@ class _TokenReader:
             text, logprob = getattr(token, "token", None), getattr(token, "logprob", None)
             if not isinstance(text, str) or not isinstance(logprob, (int, float)):
                 continue
+            if math.isnan(logprob):
+                continue
             raw = getattr(token, "bytes", None)
             if isinstance(raw, list) and all(isinstance(byte, int) for byte in raw):
                 text = self._decoder.decode(bytes(byte & 0xFF for byte in raw))
@@ -198,6 +202,11 @@ class _TokenReader:
 def _text(holder: Any, name: str) -> str:
     value = getattr(holder, name, None)
     return value if isinstance(value, str) else ""
+
+
+def _count(holder: Any, name: str) -> int | None:
+    value = getattr(holder, name, None)
+    return value if isinstance(value, int) and 0 <= value <= MAX_COUNT else None
 
 
 def _list(holder: Any, name: str) -> list[Any]:

@@ -120,6 +120,22 @@ def test_counts_that_a_server_does_not_tell_are_estimated() -> None:
     assert finished.new_tokens == 2
 
 
+@pytest.mark.parametrize("usage", [(-1, 5), (11, 10**400)])
+def test_counts_that_cannot_be_are_estimated(usage: tuple[int, int]) -> None:
+    finished = reply_to({"content": "Yes"}, {"content": "."}, usage=usage).finished
+    assert finished is not None
+    assert finished.prompt_tokens >= 1
+    assert finished.new_tokens == 2
+
+
+@pytest.mark.parametrize("value", [math.nan, pytest.param(10**400, id="huge")])
+def test_probabilities_that_are_no_numbers_are_not_passed_on(value: float) -> None:
+    token = {"token": "Yes", "logprob": value}
+    finished = reply_to({"content": "Yes", "logprobs": [token]}).finished
+    assert finished is not None
+    assert finished.tokens == ()
+
+
 def test_a_stream_may_end_without_its_last_line() -> None:
     assert reply_to({"content": "Yes."}, done=False).answer == "Yes."
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import openai
 
 from model.backends.base import BackendError, Status
+from model.backends.endpoint.characters import whole_characters
 from model.backends.endpoint.dialects import DIALECTS, UNKNOWN, Dialect, detect
 from model.backends.endpoint.errors import (
     FOR_OPERATORS,
@@ -28,9 +29,21 @@ RECHECK_S = 60.0
 MODEL_PATIENCE_S = 10.0
 LISTING_TIMEOUT_S = 10.0
 
-# What a server may do wrong, on the way or in what it sends: chunks that are not of the protocol's
-# form make the client stumble.
-SERVER_ERRORS = (openai.APIError, Dropped, ValueError, TypeError, AttributeError)
+# What a server may do wrong, on the way or in what it sends: what is not of the protocol's form
+# makes the client stumble, over JSON that is too deep or a charset that is none (an assertion).
+SERVER_ERRORS = (
+    openai.APIError,
+    Dropped,
+    ValueError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    RecursionError,
+)
+
+# Tokens that a context may have: the least leaves room for an answer, the most is no number that
+# stands for "without end".
+CONTEXT_LENGTHS = range(2, 10**9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,26 @@ class Listing:
         """Return what the server says, else what is known of a model of that name."""
         told = dict(zip(self.models, self.context_lengths, strict=True)).get(model)
         return told or known_context(model)
+
+
+class _Client(openai.AsyncOpenAI):
+    """Sends nothing that the environment holds for OpenAI's own servers.
+
+    Left to itself, it would send OPENAI_ORG_ID, OPENAI_PROJECT_ID and OPENAI_CUSTOM_HEADERS, which
+    may hold credentials.
+    """
+
+    @property
+    def default_headers(self) -> dict[str, str | openai.Omit]:
+        """What every request has beside the key."""
+        kind = "application/json"
+        return {"Accept": kind, "Content-Type": kind, "User-Agent": self.user_agent}
+
+
+async def _read_refusal(response: Any) -> None:
+    """Read a refusal here, where the client makes its own errors of what goes wrong on the way."""
+    if not response.is_success:
+        await response.aread()
 
 
 class Server:
@@ -80,12 +113,16 @@ class Server:
         self._was_listed = asyncio.Event()
         # of every request: no key is better than a wrong one
         self.headers: dict[str, Any] = {} if api_key else {"Authorization": openai.omit}
-        self.client = openai.AsyncOpenAI(
+        self.client = _Client(
             base_url=self.base_url,
             # left out, it would be that of an environment variable, for some other server
             api_key=api_key or "none",
             max_retries=0,  # done by the backend, for which a dropped stream counts too
-            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=timeout),
+            http_client=openai.DefaultAsyncHttpxClient(
+                follow_redirects=False,
+                timeout=timeout,
+                event_hooks={"response": [_read_refusal]},
+            ),
             timeout=timeout,
         )
 
@@ -137,9 +174,12 @@ class Server:
         named = [each for each in found if isinstance(getattr(each, "id", None), str)]
         lengths = [getattr(each, "max_model_len", None) for each in named]
         return Listing(
-            tuple(each.id for each in named),
+            tuple(whole_characters(each.id) for each in named),
             tuple(str(getattr(each, "owned_by", "")) for each in named),
-            tuple(length if isinstance(length, int) else None for length in lengths),
+            tuple(
+                length if isinstance(length, int) and length in CONTEXT_LENGTHS else None
+                for length in lengths
+            ),
         )
 
     async def watch(self) -> None:

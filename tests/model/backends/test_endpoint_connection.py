@@ -116,6 +116,36 @@ def test_a_test_of_the_connection_tells_what_is_so_now() -> None:
             backend.list_models()
 
 
+def test_a_list_that_cannot_be_read_is_asked_for_again() -> None:
+    def too_deep_at_first(exchange: Exchange) -> None:
+        is_first = len(endpoint.listed) == 1
+        exchange.reply(200, "[" * 200_000 if is_first else {"object": "list", "data": [card()]})
+
+    with scripted_endpoint() as endpoint:
+        endpoint.models = too_deep_at_first
+        with connected(endpoint) as backend:
+            wait_for(backend, "ready")
+    assert len(endpoint.listed) == 2
+
+
+@pytest.mark.parametrize("length", [-1, 0, 1, True, pytest.param(10**400, id="huge"), "8192"])
+def test_a_length_of_context_that_no_model_has_is_not_believed(length: Any, tmp_path: Path) -> None:
+    with scripted_endpoint() as endpoint:
+        endpoint.models = [card("first", max_model_len=length)]
+        with connected(endpoint) as backend:
+            wait_for(backend, "ready")
+            assert backend.context_length is None
+            backend.open_attachment(make_image(tmp_path / "a.png"), limits=Limits())
+
+
+def test_a_models_name_can_be_shown_whatever_it_is() -> None:
+    with scripted_endpoint() as endpoint:
+        endpoint.models = [card("half a \ud83e")]
+        with connected(endpoint) as backend:
+            wait_for(backend, "ready")
+            assert backend.name == "half a \ufffd"
+
+
 def test_a_list_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("model.backends.endpoint.backend.LISTING_TIMEOUT_S", 0.2)
 

@@ -41,6 +41,20 @@ def ended(exchange: Exchange) -> None:
     exchange.end()
 
 
+def begin_refusal(exchange: Exchange) -> None:
+    """Send a refusal whose body is longer than what comes of it."""
+    exchange.reply(400, "64\r\n{", Transfer_Encoding="chunked")
+
+
+def cut_refusal(exchange: Exchange) -> None:
+    begin_refusal(exchange)
+    exchange.drop()
+
+
+def deep(exchange: Exchange) -> None:
+    exchange.raw(f"data: {'[' * 200_000}\n\n")
+
+
 def failing(script: Script, **settings: Any) -> tuple[BackendError, int]:
     """Return the error that a question comes to, and how often it was asked."""
     with conversation(script, **settings) as (endpoint, backend):
@@ -108,6 +122,13 @@ FAULTS: dict[str, tuple[Script, str, bool]] = {
         "not the OpenAI protocol",
         False,
     ),
+    "JSON too deep to be read": (streaming(deep), "not the OpenAI protocol", False),
+    "refused in no text encoding": (
+        lambda exchange: exchange.reply(400, {}, kind="application/json; charset=zlib"),
+        "not the OpenAI protocol",
+        False,
+    ),
+    "refused and dropped": (cut_refusal, "connection to .* broke; try again", True),
     "empty stream": (streaming(ended), "closed the connection before the end", True),
     "dropped at once": (dropped, "connection to .* broke; try again", True),
     "dropped before the first token": (streaming(dropped), "connection to .* broke", True),
@@ -268,6 +289,7 @@ def test_times_between_tries_grow_and_differ() -> None:
         (ended, "cut off: .* closed the connection before the end"),
         (lambda exchange: exchange.data(error("out of memory")), "cut off: .* out of memory"),
         (lambda exchange: exchange.raw("data: {nonsense\n\n"), "cut off: .* not the OpenAI"),
+        (deep, "cut off: .* not the OpenAI"),
     ],
 )
 def test_an_answer_that_breaks_off_keeps_what_came_and_is_not_asked_again(
@@ -291,6 +313,16 @@ def test_a_silent_server_is_given_up_and_not_asked_again() -> None:
             ask(backend)
         endpoint.wait_for_scripts()
     assert len(endpoint.asked) == 1
+
+
+def test_silence_within_a_refusal_is_given_up() -> None:
+    def script(exchange: Exchange) -> None:
+        begin_refusal(exchange)
+        exchange.wait_for_disconnect()
+
+    told, times = failing(script, read_timeout_s=0.2)
+    assert "silent for too long" in str(told)
+    assert times == 1
 
 
 def test_silence_within_an_answer_cuts_it_off() -> None:

@@ -337,3 +337,20 @@ def test_the_key_is_sent_as_a_bearer_and_without_one_no_other_is(
             ask(backend)
         sent = {name.lower(): value for name, value in endpoint.asked[0].headers.items()}
         assert sent.get("authorization") == expected
+
+
+def test_what_the_environment_holds_for_openai_goes_to_no_other_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-secret")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "project-secret")
+    monkeypatch.setenv("OPENAI_ADMIN_KEY", "admin-secret")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Own: secret\nAuthorization: Bearer secret")
+    for key, expected in (("sk-mine", "Bearer sk-mine"), ("", None)):
+        with scripted_endpoint() as endpoint, connected(endpoint, api_key=key) as backend:
+            ask(backend)
+        for asked in (endpoint.asked[0], endpoint.listed[0]):
+            sent = {name.lower(): value for name, value in asked.headers.items()}
+            assert [value for value in sent.values() if "secret" in value] == []
+            assert sent.get("authorization") == expected
+            assert not {"openai-organization", "openai-project", "x-own"} & sent.keys()

@@ -97,4 +97,4 @@ def _to_xy(
     side_x, side_y = (max(width, height),) * 2 if rule.is_padded else (width, height)
     x = (x + rule.offset) / span_x * side_x - (side_x - width) / 2
     y = (y + rule.offset) / span_y * side_y - (side_y - height) / 2
-    return min(max(x, 0.0), width), min(max(y, 0.0), height)
+    return min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))

@@ -241,6 +241,12 @@ def test_a_small_fault_is_repaired_with_a_note(
     assert any(note in text for text in result.notes)
 
 
+def test_corners_clamped_to_a_size_in_integers_are_floats() -> None:
+    (box,) = parse("[[-20,0,1050,1040]]", [(640, 480)]).boxes
+    assert box.xyxy == (0, 0, 640, 480)
+    assert all(isinstance(value, float) for value in box.xyxy)
+
+
 @pytest.mark.parametrize(
     ("bad", "note"),
     [

@@ -15,6 +15,7 @@ from grounding.tokens import (
     CLOSERS,
     COLON,
     LITERALS,
+    NOT_FINITE,
     OPENER,
     PLAIN_LIST,
     STRING_END,
@@ -203,6 +204,7 @@ class _Scanner:
         recent = top.items[-_MAX_BAD_ITEMS:]
         is_item = (
             word.lower() in LITERALS
+            or word.lower() in NOT_FINITE
             or word[0] in "-+.0123456789"
             or any(not isinstance(item, Group) for item in recent)
         )

@@ -38,4 +38,5 @@ STRING_END = {
 }
 BARE_WORDS = re.compile(r"[^,}\]\n]*")
 CLOSERS = {"[": "]", "(": ")", "{": "}", "<": ">"}
+NOT_FINITE = frozenset(("nan", "inf", "infinity"))
 LITERALS: dict[str, Any] = {"true": True, "false": False, "none": None, "null": None}

@@ -254,6 +254,9 @@ def test_corners_clamped_to_a_size_in_integers_are_floats() -> None:
         ("[100,200,300]", "3 numbers"),
         ("[1,2,3,4,5]", "5 numbers"),
         ("[100,NaN,300,400]", "not all of it is numbers"),
+        ("[NaN,200,300,400]", "not all of it is numbers"),
+        ("[inf,200,300,400]", "not all of it is numbers"),
+        ("[-Infinity,200,300,400]", "not all of it is numbers"),
         ("[100,null,300,400]", "not all of it is numbers"),
         ("[100,12%,300,400]", "not all of it is numbers"),
         (f"[100,200,300,{'9' * 5000}]", "not all of it is numbers"),
@@ -265,6 +268,14 @@ def test_a_hopeless_box_is_dropped_with_a_note_and_its_neighbours_stay(bad: str,
     result = parse(f"{A}[{bad}, [500,600,700,800]]{Z}", [SIZE])
     assert [box.xyxy for box in result.boxes] == [TWO]
     assert any(note in text for text in result.notes)
+
+
+@pytest.mark.parametrize("bad", ["NaN", "Infinity", "inf", "-inf", "null"])
+@pytest.mark.parametrize("frame", ["[[%s,2,3,4], [500,600,700,800]]", '{"bbox_2d": [%s,2,3,4]}'])
+def test_a_list_that_begins_with_a_hopeless_value_is_noted(frame: str, bad: str) -> None:
+    result = parse(frame % bad, [SIZE])
+    assert [box.xyxy for box in result.boxes] == ([TWO] if "500" in frame else [])
+    assert "not all of it is numbers" in result.notes[0]
 
 
 def test_a_box_without_area_becomes_a_point() -> None:

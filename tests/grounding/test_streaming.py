@@ -79,7 +79,7 @@ def test_nothing_reported_of_a_random_detection_reply_vanishes_or_moves(images: 
 @pytest.mark.parametrize(
     "value",
     ["[null]", '["a"]', '{"k": 1}', "[/* no */ 1]", "[< 5, 6>]", "['it', 'is']", '[{"k": [1]}]',
-     '["{\'bbox_2d\': [1,2,30,40]}"]', "NaN"],
+     '["{\'bbox_2d\': [1,2,30,40]}"]', "NaN", "[NaN]", "[inf, 2]"],
 )  # fmt: skip
 @pytest.mark.parametrize("frame", ["[%s]", f"{A}[%s]{Z}", "%s"])
 def test_an_object_is_not_used_before_it_is_finished(frame: str, value: str) -> None:

@@ -12,7 +12,7 @@ from grounding.formats.action_objects import find_action_objects, is_tool_call, 
 from grounding.formats.calls import find_calls
 from grounding.formats.commands import read_commands, unfinished_command
 from grounding.formats.detection import DetectionReader
-from grounding.formats.lists import read_corners, read_list, read_pair
+from grounding.formats.lists import read_corners, read_list, read_pair, unquote_numbers
 from grounding.formats.location_tokens import read_location_tokens
 from grounding.formats.molmo import read_molmo
 from grounding.formats.shapes import has_objects
@@ -220,6 +220,7 @@ class Reader:
             if isinstance(root, Object) or has_objects(root):
                 detections.read(root, free_labels=not is_program)
             elif part.segment.in_tokens:
+                unquote_numbers(root)
                 read_list(bare, self.text, root, ranges=self.ranges, in_tokens=is_pure)
             elif not is_program and root.start >= self.answer_start:
                 read_list(bare, self.text, root, ranges=self.ranges, in_tokens=False)

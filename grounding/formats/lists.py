@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from grounding.conventions import Size
+from grounding.formats.shapes import as_number
 from grounding.readings import Findings, Reading
 from grounding.values import Bad, Group, is_number, leaves, to_ascii, to_number
 
@@ -30,6 +31,15 @@ _MATRIX_BEFORE = re.compile(
 )
 _CORNERS = re.compile(r"\(([0-9.]{1,9}),\s?([0-9.]{1,9})\),\(([0-9.]{1,9}),\s?([0-9.]{1,9})\)")
 _CONTEXT_CHARACTERS = 40
+
+
+def unquote_numbers(group: Group) -> None:
+    """Turn numbers that a list holds as strings into numbers, in place."""
+    for index, item in enumerate(group.items):
+        if isinstance(item, Group):
+            unquote_numbers(item)
+        elif isinstance(item, str) and is_number(number := as_number(item)):
+            group.items[index] = number
 
 
 def read_list(

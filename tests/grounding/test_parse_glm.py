@@ -295,6 +295,12 @@ def test_exact_repeats_collapse_into_one_with_a_note() -> None:
     assert "499 exact repeats" in result.notes[0]
 
 
+def test_numbers_written_as_strings_between_box_tokens_are_a_box() -> None:
+    assert boxes(f"{A}[['100','200','300','400']]{Z}") == [ONE]
+    assert boxes(f'{A}["100", "200", "300", "400"]{Z}') == [ONE]
+    assert boxes('They said ["100", "200", "300", "400"].') == []
+
+
 @pytest.mark.parametrize(
     ("text", "thinking", "answer"),
     [

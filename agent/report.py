@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from agent.prompts import PLATFORMS
-from agent.steps import Run, Step, describe_action
+from agent.steps import Run, Step, describe_action, describe_args
 from grounding import Action
 
 _COLOUR = "#d6203a"
@@ -81,7 +81,7 @@ def _describe(number: int, step: Step) -> dict[str, Any]:
         "action": action
         and {
             "type": action.type,
-            "args": action.args,
+            "args": describe_args(action),
             "target": _round(action.target),
             "target_norm": _norm(action.target, step.size),
             "end": _round(action.end),

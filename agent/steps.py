@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from PIL import Image
 
@@ -157,6 +158,19 @@ def ending(action: Action) -> Literal["done", "failed"] | None:
 def describe_action(action: Action) -> str:
     """Return an action as one line, in the form of a call."""
     return f"{action.type}({', '.join(f'{name}={value!r}' for name, value in action.args.items())})"
+
+
+def describe_args(action: Action) -> dict[str, Any]:
+    """Return the arguments of an action for JSON; None for numbers without an end, as ``1e999``."""
+    return {name: _to_json(value) for name, value in action.args.items()}
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _to_json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_to_json(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _aim(action: Action, marks: tuple[Mark, ...]) -> Action:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 from PIL import Image
@@ -61,3 +62,17 @@ def test_json_has_places_in_pixels_and_in_thousandths() -> None:
         "end_norm": [500, 500],
     }
     assert second["size"] == [200, 100]
+
+
+def test_json_has_no_number_without_an_end() -> None:
+    endless = {"duration": math.inf, "args": {"a": [1, math.nan, ["b", 0.5]]}}
+    step = Step(SCREEN, "", "", Action("wait", endless), "")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    described = json.loads(to_json(Run("pc", "goal", steps=(step,))), parse_constant=refuse)
+    assert described["steps"][0]["action"]["args"] == {
+        "duration": None,
+        "args": {"a": [1, None, ["b", 0.5]]},
+    }

@@ -53,6 +53,11 @@ def test_actions_come_with_their_targets() -> None:
     assert (action["type"], action["target"]) == ("click", [100, 50])
 
 
+def test_a_number_without_an_end_is_none() -> None:
+    result = call('{"action_type": "wait", "duration": 1e999}', [[200, 100]])
+    assert result["actions"][0]["args"] == {"duration": None}
+
+
 @pytest.mark.parametrize(
     ("convention", "model_size", "found", "box"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
+from agent.steps import describe_args
 from grounding import Result
 from model.backends.base import Reply
 from ui.conversation import Attached, Picture, Turn, read_turn
@@ -51,7 +52,7 @@ def describe_findings(
         "actions": [
             {
                 "type": action.type,
-                "args": action.args,
+                "args": describe_args(action),
                 "target": action.target and _round(action.target),
                 "end": action.end and _round(action.end),
                 "image": action.image_index,

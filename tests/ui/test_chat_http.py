@@ -46,7 +46,20 @@ def test_a_failure_over_http_is_an_error_with_its_message(script: list[Any]) -> 
         call(chat, "?", [])
 
 
-def test_a_malformed_history_is_refused() -> None:
+@pytest.mark.parametrize(
+    "history",
+    [
+        [{"role": "assistant", "content": "b"}],
+        [{"role": "user"}],
+        [{"role": ["user"], "content": "a"}],
+        ["x"],
+        "x",
+        5,
+        True,
+        {"role": "user", "content": "a"},
+    ],
+)
+def test_a_malformed_history_is_refused(history: Any) -> None:
     chat, _ = chat_with(END)
     with pytest.raises(gr.Error, match="history must be"):
-        call(chat, "?", [], [{"role": "assistant", "content": "b"}])
+        call(chat, "?", [], history)

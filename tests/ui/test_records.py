@@ -220,6 +220,8 @@ def test_a_wrong_field_is_named(change: dict[str, Any]) -> None:
         ("convention", "inches"),
         ("thinking_s", float("nan")),
         ("thinking_s", -1),
+        pytest.param("spent_s", 10**400, id="spent_s-huge"),
+        pytest.param("default_image", 10**400, id="default_image-huge"),
         ("default_image", 0.5),
         ("default_image", -1),
         ("notes", "Stopped."),

@@ -18,22 +18,28 @@ from ui.conversation import Conversation, Turn
 from ui.rendering.findings import describe_attachments, describe_turn, describe_usage
 
 
-def _read_history(history: list[dict[str, str]] | None) -> Conversation:
+def _read_history(history: Any) -> Conversation:
     """Return earlier turns given over HTTP; an answer belongs to the question before it."""
     turns: list[Turn] = []
-    for message in history or []:
-        if message.get("role") == "user" and isinstance(message.get("content"), str):
-            turns.append(Turn(message["content"], state="done"))
-        elif (
-            message.get("role") == "assistant" and turns and isinstance(message.get("content"), str)
-        ):
-            turns[-1] = replace(turns[-1], answer=message["content"])
-        else:
-            raise Refused(
-                'history must be [{"role": "user", "content": text}, {"role": "assistant", '
-                f'"content": text}}, ...], beginning with the user; got {str(message)[:80]}.'
-            )
+    messages = history or []
+    if not isinstance(messages, list):
+        raise _malformed(history)
+    for message in messages:
+        match message:
+            case {"role": "user", "content": str(text)}:
+                turns.append(Turn(text, state="done"))
+            case {"role": "assistant", "content": str(text)} if turns:
+                turns[-1] = replace(turns[-1], answer=text)
+            case _:
+                raise _malformed(message)
     return tuple(turns)
+
+
+def _malformed(got: Any) -> Refused:
+    return Refused(
+        'history must be [{"role": "user", "content": text}, {"role": "assistant", '
+        f'"content": text}}, ...], beginning with the user; got {str(got)[:80]}.'
+    )
 
 
 class ChatCall:

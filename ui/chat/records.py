@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, TypeAlias, get_args
@@ -107,7 +108,8 @@ class _Fields:
         value = self._raw.get(name)
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.problem(name)
-        if not (math.isfinite(value) and value >= least):
+        # a whole number may be larger than any float
+        if not (abs(value) <= sys.float_info.max and value >= least):
             raise self.problem(name)
         return value
 

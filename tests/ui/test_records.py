@@ -86,6 +86,17 @@ def test_an_image_comes_back_with_its_boxes_and_how_sure_the_model_was(tmp_path:
     assert keep(dialogue) == dialogue
 
 
+def test_a_probability_above_one_is_read_as_one(tmp_path: Path) -> None:
+    attached = attach(make_image(tmp_path / "screen.png"))
+    turn = Turn("Where?", (attached,), answer=BOXED, state="done", finished=SURE)
+    dialogue = ask(turn)
+    record = to_record(dialogue)
+    for token in record["turns"][0]["finished"]["tokens"]:
+        token[1] = 1000.0
+    read = from_record(record, files_of(dialogue), open_again)
+    assert read.turns[0].targets[0].score == 1.0
+
+
 @pytest.mark.parametrize(
     "make, choice",
     [

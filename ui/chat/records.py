@@ -287,9 +287,8 @@ def _read_finished(turn: _Fields) -> Finished | None:
         if not (isinstance(pair, list) and len(pair) == 2):
             raise raw.problem("tokens")
         token = _Fields({"text": pair[0], "logprob": pair[1]}, raw.what)
-        tokens.append(
-            TokenProbability(token.text("text"), token.number("logprob", least=-math.inf))
-        )
+        logprob = min(token.number("logprob", least=-math.inf), 0.0)
+        tokens.append(TokenProbability(token.text("text"), logprob))
     return Finished(
         raw.one_of("reason", ("stop", "length")),
         raw.whole("prompt_tokens"),

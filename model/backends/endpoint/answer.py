@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -28,7 +27,9 @@ LENGTH_REASONS = ("length", "model_context_window_exceeded")
 WITHHELD_REASONS = ("content_filter", "sensitive")
 FAILED_REASONS = ("network_error", "error", "abort")
 
-MAX_COUNT = 10**9  # of tokens: more are a server's mistake
+# More are a server's mistake: of tokens, and of a logarithm but for its rounding.
+MAX_COUNT = 10**9
+MAX_LOGPROB = 0.01
 
 
 class StopTrimmer:
@@ -183,12 +184,13 @@ class _TokenReader:
             text, logprob = getattr(token, "token", None), getattr(token, "logprob", None)
             if not isinstance(text, str) or not isinstance(logprob, (int, float)):
                 continue
-            if math.isnan(logprob):
+            # NaN is not less than anything
+            if not logprob < MAX_LOGPROB:
                 continue
             raw = getattr(token, "bytes", None)
             if isinstance(raw, list) and all(isinstance(byte, int) for byte in raw):
                 text = self._decoder.decode(bytes(byte & 0xFF for byte in raw))
-            self._tokens.append(TokenProbability(self._joiner.push(text), float(logprob)))
+            self._tokens.append(TokenProbability(self._joiner.push(text), min(float(logprob), 0.0)))
 
     def tokens_of(self, answer: str) -> tuple[TokenProbability, ...]:
         """Return the tokens if they really end with the answer, else none."""

@@ -19,7 +19,7 @@ from grounding.formats.shapes import has_objects
 from grounding.formats.steps import read_call
 from grounding.formats.tags import read_tags
 from grounding.formats.tool_calls import read_tool_calls
-from grounding.markers import Code, Segment, code_spans, split_box_tokens
+from grounding.markers import Code, Segment, Tables, code_spans, split_box_tokens
 from grounding.places import AFTER_CHARACTERS
 from grounding.readings import ActionReading, Findings, Reading
 from grounding.scanner import Budget, Scan, scan
@@ -77,6 +77,7 @@ class Reader:
         self.answers: list[Span] = []
         self.code = code_spans(text)
         self.code_starts = [code.start for code in self.code]
+        self.tables = Tables(text)
         self.is_program: dict[int, bool] = {}
 
     def read(self) -> None:
@@ -232,7 +233,12 @@ class Reader:
                 read_pair(bare, roots[0], self.ranges)
         self.notes += findings.notes
         part.structured += findings.readings
-        part.bare += [r for r in bare.readings if not taken.covers(r.span[0])]
+        part.bare += [
+            r
+            for r in bare.readings
+            if not taken.covers(r.span[0])
+            and not self.tables.is_data(r.span[0], since=part.segment.start)
+        ]
 
     def code_at(self, offset: int) -> Code | None:
         index = bisect.bisect_right(self.code_starts, offset) - 1

@@ -100,6 +100,46 @@ def test_lists_that_are_no_places_give_no_boxes_or_points(text: str) -> None:
     assert (result.boxes, result.points) == ([], [])
 
 
+BOX = "[100,200,300,400]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"| item | quarterly sales |\n|---|---|\n| A | {BOX} |",
+        f"| item | quarterly sales |\n|:--|--:|\n| A | [{BOX}] |\n| B | [[500,600,700,800]] |",
+        f"item | sales\n--- | ---\nA | {BOX}",
+        f"| item | box | sales |\n|---|---|---|\n| A | none | {BOX} |",
+        f"| 商品 | 销量 |\n|---|---|\n| A | {BOX} |",
+        f"{A}| item | sales |\n|---|---|\n| A | {BOX} |{Z}",
+        f"| a\\|b | sales |\r\n|---|---|\r\n| c\\|d | {BOX} |\r\n",
+    ],
+)
+def test_a_list_in_a_table_of_data_is_no_box(text: str) -> None:
+    assert boxes(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"| item | bbox |\n|---|---|\n| A | {BOX} |",
+        f"| a | **Bounding box** (x1, y1) | sales |\n|---|---|---|\n| A | {BOX} | [5,6,70,80] |",
+        f"item | coordinates\n--- | ---\nA | {BOX}",
+        f"| a\\|b | position |\n|---|---|\n| c\\|d | {BOX} |",
+        f"| 元素 | 坐标 |\n|---|---|\n| A | {BOX} |",
+        f"| 元素 | 边界框 |\n|---|---|\n| A | {BOX} |",
+        f"| 位置 | 元素 |\n|---|---|\n| {BOX} | A |",
+        f"| attribute | value |\n|---|---|\n| bbox_2d | {BOX} |",
+        f"| item | sales |\n|---|---|\n| A | {A}{BOX}{Z} |",
+        f"| item | sales |\n|---|---|\n| A | 7 |\n\nThe button is at {BOX}.",
+        f"{A}| item | bbox |\n|---|---|\n| A | {BOX} |{Z}",
+        f'| item | found |\n|---|---|\n| A | {{"bbox_2d": {BOX}}} |',
+    ],
+)
+def test_a_list_in_a_column_of_coordinates_or_outside_of_tables_is_a_box(text: str) -> None:
+    assert boxes(text) == [ONE]
+
+
 def test_coordinates_between_box_tokens_win_over_prose() -> None:
     text = f"Perhaps [[10,20,30,40]]? No: {A}[[100,200,300,400]]{Z}."
     assert boxes(text) == [ONE]

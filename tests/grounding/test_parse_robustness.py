@@ -29,7 +29,8 @@ PIECES = [
     '{"action": "click"', '"coordinate": [1,2]', '{"name": "f", "arguments": {', "}", "}}",
     "\\boxed{", "Click [7]", "CLICK ", "pyautogui.click(", "x=1", "do(action=", "◁think▷",
     "◁/think▷", "page 3", "0:12", '"POINT":[1,2]', '"page": 2', "{0:[", "Status:",
-    "Grounded Operation:", "\t", "action:", "point:1,2", "), (", "),(", "),",
+    "Grounded Operation:", "\t", "action:", "point:1,2", "), (", "),(", "),", "|",
+    "| a | box |\n|---|---|\n| b | ",
 ]  # fmt: skip
 
 # Each is repeated to a long text; such texts cost quadratic time in one parser or another.
@@ -57,7 +58,7 @@ ADVERSARIAL = [
     "pyautogui.write('", "pyautogui.hotkey('a', ", "click(1, ", "a(", "a.b(", "◁think▷", "page 3 ",
     "0:12 ", "12 s ", "frame 4: [[1,2,3,4]] ", "(1,2),(3,4) ", "(1,2),", '{0:[{"bbox":[1,2,3,4]}],',
     "Status: ", "Thought: a\nAction: b\n", "action:A\tpoint:1,2\t", "\u3000", "图1", "第3页",
-    "a ", "\t",
+    "a ", "\t", "|", "| [1,2,3,4] ", "|a|\n|-|\n", "|-\n", "|-", "a|b\n-|-\n|[1,2,3,4]|x\n",
     "the quick brown fox, ", '{"bbox_2d":"[1,2,3,4]"}', '{"a":"{box',
     '{"x1":1,"y1":2,"x2":3,"y2":4}',
 ]  # fmt: skip

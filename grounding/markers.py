@@ -56,21 +56,21 @@ class Segment:
     is_closed: bool = True
 
 
-def split_thinking(text: str) -> tuple[str, list[tuple[int, int]]]:
+def split_thinking(text: str, *, is_complete: bool = True) -> tuple[str, list[tuple[int, int]]]:
     """Split a reply into its thought and the spans of the rest; either tag may be missing.
 
     A chat template may have opened the thought, so the text can begin inside it; a cut reply may
-    never close it, and then there is no answer yet.
+    never close it, and then there is no answer yet, unless it ends with one in its tag.
     """
-    tags = list(_THINK_TAG.finditer(text))
+    tags = [(tag.start(), tag.end(), _closes(tag)) for tag in _THINK_TAG.finditer(text)]
     thoughts: list[str] = []
     rest: list[tuple[int, int]] = []
-    is_thinking = bool(tags) and _closes(tags[0])
+    is_thinking = bool(tags) and tags[0][2]
+    if tags and not tags[-1][2] and is_complete:
+        answer_start = _answer_start(text, tags[-1][1])
+        tags.append((answer_start, answer_start, True))
     start = 0
-    for tag_start, tag_end, closes in [
-        *((tag.start(), tag.end(), _closes(tag)) for tag in tags),
-        (len(text), len(text), True),
-    ]:
+    for tag_start, tag_end, closes in [*tags, (len(text), len(text), True)]:
         if is_thinking:
             thoughts.append(text[start:tag_start].strip())
         else:
@@ -78,6 +78,19 @@ def split_thinking(text: str) -> tuple[str, list[tuple[int, int]]]:
         is_thinking, start = not closes, tag_end
     thought = "\n".join(piece for piece in thoughts if piece)
     return _without_leading_turn(thought).strip(), rest
+
+
+def _answer_start(text: str, start: int) -> int:
+    """Where the ``<answer>`` begins that a thought from ``start`` ends with; else the text's end.
+
+    One with more behind it, or in inline code, is spoken about.
+    """
+    opening = text.rfind("<answer>", start)
+    if opening < 0 or text[opening - 1] == "`":
+        return len(text)
+    closing = text.find("</answer>", opening)
+    is_last = closing < 0 or not strip_markers(text[closing:]).strip()
+    return opening if is_last else len(text)
 
 
 def _closes(tag: re.Match[str]) -> bool:

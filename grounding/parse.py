@@ -68,7 +68,7 @@ def parse(
             f"default_image {default_image} is none of the {len(image_sizes)} images (from zero)"
         )
 
-    thinking, kept = split_thinking(text)
+    thinking, kept = split_thinking(text, is_complete=is_complete)
     before, final, answer_start = split_answer_tags(keep_spans(text, kept))
     result = Result(thinking="\n".join(part for part in (thinking, before) if part))
     visible = blank_drafts(final, is_complete=is_complete)

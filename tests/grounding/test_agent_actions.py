@@ -160,6 +160,8 @@ def test_a_mobile_action_is_read_and_its_notes_are_not(
 def test_an_autoglm_phone_action_is_read(
     call: str, kind: str, args: dict[str, Any], target: Any, end: Any
 ) -> None:
-    text = f"<think>maybe [1,2]</think><answer>{call}</answer>"
-    assert actions(text) == [(kind, args, target, end)]
-    assert parse(text, [SIZE]).answer == call
+    for close in ("</think>", ""):
+        text = f"<think>maybe [1,2]{close}<answer>{call}</answer>"
+        assert actions(text) == [(kind, args, target, end)]
+        assert parse(text, [SIZE]).answer == call
+        assert parse(text, [SIZE]).thinking == "maybe [1,2]"

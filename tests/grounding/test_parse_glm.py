@@ -352,6 +352,8 @@ def test_numbers_written_as_strings_between_box_tokens_are_a_box() -> None:
         ("<|assistant|>\n<think>hm</think>[[100,200,300,400]]<|user|>", "hm",
          "[[100,200,300,400]]"),
         ("<think>a</think><answer>[[100,200,300,400]]</answer>", "a", "[[100,200,300,400]]"),
+        ("<think>a<answer>[[100,200,300,400]]</answer><|user|>", "a", "[[100,200,300,400]]"),
+        ("<think>In <answer>?<answer>[[100,200,300,400]]", "In <answer>?", "[[100,200,300,400]]"),
         ("[[100,200,300,400]]</answer>", "", "[[100,200,300,400]]"),
         ("[[100,200,300,400]] <think>or [[1,2,3,4]]", "or [[1,2,3,4]]", "[[100,200,300,400]]"),
     ],
@@ -362,8 +364,16 @@ def test_thoughts_are_split_off_and_never_drawn(text: str, thinking: str, answer
     assert [box.xyxy for box in result.boxes] == [ONE]
 
 
-def test_a_thought_that_never_ends_has_no_answer() -> None:
-    result = parse(f"<think>It is at {A}[[1,2,3,4]]{Z}", [SIZE])
+@pytest.mark.parametrize(
+    "thought",
+    [
+        f"It is at {A}[[1,2,3,4]]{Z}",
+        "It is at `<answer>[[1,2,3,4]]`",
+        "It is at <answer>[[1,2,3,4]]</answer>, or",
+    ],
+)
+def test_a_thought_that_never_ends_has_no_answer(thought: str) -> None:
+    result = parse(f"<think>{thought}", [SIZE])
     assert (result.answer, result.boxes) == ("", [])
     assert result.thinking.startswith("It is at")
 

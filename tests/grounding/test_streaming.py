@@ -137,6 +137,8 @@ def test_words_after_a_key_and_many_blanks_do_not_hide_what_follows() -> None:
         f"{A}cat" + "".join(f"<loc_{i}>" for i in range(8)) + Z,
         f"{A}cat<loc_1><loc_2><loc_3><loc_4>{Z}",
         f"{A}cat<loc_1><loc_2><loc_3><loc_4><|x|> dog<loc_5><loc_6><loc_7><loc_8>{Z}",
+        "<think>Perhaps <answer>[[1,2,30,40]]</answer>.</think>It is [[5,6,70,80]].",
+        f"<think>So <answer>{A}[[1,2,30,40]]{Z}</answer>",
         "<loc0001><loc0002><loc0300><loc0400> cat<|user|>",
         '{"bbox_2d": [1,2,30,40], "label": <answer>"x"}</answer>',
         '{"bbox_2d": [1,2,30,40], "label": <think>hm</think>"x"}',

@@ -72,10 +72,17 @@ def parse(
     before, final, answer_start = split_answer_tags(keep_spans(text, kept))
     result = Result(thinking="\n".join(part for part in (thinking, before) if part))
     visible = blank_drafts(final, is_complete=is_complete)
+    has_notes = visible != final
     if not is_complete:
         visible = cut_half_mark(visible)
     ranges = [rule.spans(*size, seen) for size, seen in zip(image_sizes, model_sizes, strict=True)]
-    reader = Reader(visible, ranges, answer_start=answer_start, is_complete=is_complete)
+    reader = Reader(
+        visible,
+        ranges,
+        answer_start=answer_start,
+        has_notes=has_notes,
+        is_complete=is_complete,
+    )
     reader.read()
     result.notes += reader.notes
     placer = Placer(

@@ -62,14 +62,22 @@ class Reader:
         text: the reply, thoughts and notes blanked.
         ranges: for each image the (right, bottom) values of the convention.
         answer_start: where ``<answer>`` begins; bare lists and actions before it are drafts.
+        has_notes: an agent's notes are among what is blanked.
     """
 
     def __init__(
-        self, text: str, ranges: Sequence[Size], *, answer_start: int, is_complete: bool
+        self,
+        text: str,
+        ranges: Sequence[Size],
+        *,
+        answer_start: int,
+        has_notes: bool,
+        is_complete: bool,
     ) -> None:
         self.text = text
         self.ranges = ranges
         self.answer_start = answer_start
+        self.has_notes = has_notes
         self.is_complete = is_complete
         self.budget = Budget()
         self.notes: list[str] = []
@@ -180,7 +188,7 @@ class Reader:
         is_whole = part.segment.is_closed and (
             part.segment.in_tokens or (start == 0 and end == len(self.text))
         )
-        read_commands(findings, self.text, start, end, is_whole=is_whole)
+        read_commands(findings, self.text, start, end, is_whole=is_whole, has_notes=self.has_notes)
         actions += [a for a in findings.actions if not (is_growing and a.end == end)]
         self.notes += findings.notes
         last = -1

@@ -42,7 +42,9 @@ _WORDS = (
     "|PRESS_RECENT|ENTER|COMPLETE|IMPOSSIBLE"
 )
 # Outside a line of an action only GLM's own words stand for themselves.
-_LONE_WORD = re.compile(r"\s*(?P<name>WAIT|DONE|FAIL|wait|done|fail|PRESS_BACK|PRESS_HOME)\s*")
+_OWN_WORD = r"(?P<name>WAIT|DONE|FAIL|wait|done|fail|PRESS_BACK|PRESS_HOME)"
+_LONE_WORD = re.compile(rf"\s*{_OWN_WORD}\s*")
+_LAST_WORD = re.compile(rf"(?:^|\n)[ \t*`]{{0,8}}{_OWN_WORD}[\s*#`]*\Z")
 _WORD_LINE = re.compile(
     rf"^[ \t*]{{0,8}}actions?[ \t*]{{0,4}}:[ \t*`]{{0,8}}\n?(?P<name>(?i:{_WORDS})){_END}",
     re.MULTILINE | re.IGNORECASE,
@@ -58,11 +60,12 @@ _STEP_FIELD = re.compile(r"(?:^|\t)([a-z_0-9]{1,20}):([^\t]{0,400})")
 
 
 def read_commands(
-    findings: Findings, text: str, start: int, end: int, *, is_whole: bool
+    findings: Findings, text: str, start: int, end: int, *, is_whole: bool, has_notes: bool
 ) -> list[tuple[int, int]]:
     """Add the steps written as lines in ``text[start:end]``; returns their spans.
 
-    ``is_whole``: the stretch is a whole answer, so that one word in it can be a step.
+    ``is_whole``: the stretch is a whole answer, so that one word in it can be a step; with
+    ``has_notes``, an agent's (left out of ``text``), so can a last line of one word.
     """
     part = to_ascii(text[start:end])
     original = text[start:end]
@@ -109,9 +112,11 @@ def read_commands(
         found[-1].target, found[-1].goal = find_targets(
             {**args, **_step_points(args)}, found[-1].span, {}
         )
-    lone = _LONE_WORD.fullmatch(part) if is_whole else None
+    lone = None
+    if is_whole:
+        lone = _LAST_WORD.search(part) if has_notes else _LONE_WORD.fullmatch(part)
     words = _WORD_LINE.finditer(part) if has_actions else ()
-    for match in [lone] if lone is not None else words:
+    for match in (*words, *([lone] if lone is not None else [])):
         add(match, "name", {})
     findings.actions += found
     return [action.span for action in found]

@@ -72,8 +72,22 @@ def test_all_actions_of_a_reply_come_in_order() -> None:
     assert [name for name, *_ in actions(text)] == ["left_click", "type", "key", "DONE"]
 
 
+def test_a_last_word_and_the_line_of_an_action_before_it_both_count() -> None:
+    text = "Action: WAIT\nThen I stop.\nDONE\nMemory:\n[]"
+    assert [name for name, *_ in actions(text)] == ["WAIT", "DONE"]
+
+
 @pytest.mark.parametrize("word", ["DONE", "done", "WAIT", "fail"])
-@pytest.mark.parametrize("frame", ["%s", f"Finished. {A}%s{Z}", "Action: %s\nMemory: none"])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "%s",
+        f"Finished. {A}%s{Z}",
+        "Action: %s\nMemory: none",
+        "I'll wait.\n%s\nMemory:\n[]",
+        "I'll wait.\n\n  %s\n\n**Memory:** [[1,2,30,40]]",
+    ],
+)
 def test_a_bare_word_alone_is_an_action(frame: str, word: str) -> None:
     assert actions(frame % word) == [(word, {}, None, None)]
 
@@ -85,6 +99,9 @@ def test_a_bare_word_alone_is_an_action(frame: str, word: str) -> None:
         "Wait (a moment), then type(x) is int.",
         "sorted(names, key=len) and done() in code",
         "Done.",
+        "The buttons say:\nCANCEL\nDONE",
+        "It says\nDONE\nbelow.\nMemory:\n[]",
+        "I am done\nMemory:\n[]",
         "Memory: left_click(start_box='[1,2]')",
         "<think>left_click(start_box='[1,2]')</think>ok",
     ],

@@ -58,7 +58,8 @@ ADVERSARIAL = [
     "pyautogui.write('", "pyautogui.hotkey('a', ", "click(1, ", "a(", "a.b(", "◁think▷", "page 3 ",
     "0:12 ", "12 s ", "frame 4: [[1,2,3,4]] ", "(1,2),(3,4) ", "(1,2),", '{0:[{"bbox":[1,2,3,4]}],',
     "Status: ", "Thought: a\nAction: b\n", "action:A\tpoint:1,2\t", "\u3000", "图1", "第3页",
-    "a ", "\t", "|", "| [1,2,3,4] ", "|a|\n|-|\n", "|-\n", "|-", "a|b\n-|-\n|[1,2,3,4]|x\n",
+    "a ", "\t", "|", "| [1,2,3,4] ", "|a|\n|-|\n", "|-\n", "|-", "\nDONE ",
+    "Memory: a\nAction:\nDONE\n", "a|b\n-|-\n|[1,2,3,4]|x\n",
     "the quick brown fox, ", '{"bbox_2d":"[1,2,3,4]"}', '{"a":"{box',
     '{"x1":1,"y1":2,"x2":3,"y2":4}',
 ]  # fmt: skip

@@ -62,6 +62,14 @@ class _SubConfig:
         return {**own, **self.extra}
 
 
+def _stated_rope(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what is stated of RoPE; null states nothing, and ``type`` is an old ``rope_type``."""
+    rope = {key: value for key, value in (given or {}).items() if value is not None}
+    if "type" in rope:
+        rope.setdefault("rope_type", rope.pop("type"))
+    return rope
+
+
 @dataclass(init=False, kw_only=True)
 class Glm4vMoeTextConfig(_SubConfig):
     """Sizes of the language decoder. The defaults are those documented for GLM-4.5V.
@@ -119,15 +127,16 @@ class Glm4vMoeTextConfig(_SubConfig):
     eos_token_id: int | list[int] | None = None
 
     def __init__(self, **values: Any) -> None:
-        new, old = values.pop("rope_parameters", None), values.pop("rope_scaling", None)
-        if new and old and dict(new) != dict(old):
+        new = _stated_rope(values.pop("rope_parameters", None))
+        old = _stated_rope(values.pop("rope_scaling", None))
+        if any(new[key] != old[key] for key in new.keys() & old.keys()):
             raise ValueError(
                 f"rope_parameters {new} and rope_scaling {old} contradict each other; keep one"
             )
         # the first generation is written back as such: remember which one this is
         self._second_generation = bool(new)
-        rope = dict(new or old or {})
-        rope.setdefault("rope_type", rope.pop("type", "default"))
+        rope = {**old, **new}
+        rope.setdefault("rope_type", "default")
         for name, default in (("rope_theta", 10000.0), ("partial_rotary_factor", 0.5)):
             value = values.pop(name, None)
             rope.setdefault(name, default if value is None else value)

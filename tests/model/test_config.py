@@ -188,9 +188,39 @@ def test_sizes_that_contradict_each_other_are_refused(change: dict, message: str
 
 
 def test_contradicting_generations_of_rope_are_refused() -> None:
-    new = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 5.0}
+    new = {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 5.0}
     with pytest.raises(ValueError, match="contradict each other"):
         Glm4vMoeTextConfig(**tiny_text_config(rope_parameters=new))
+
+
+@pytest.mark.parametrize("type_key", ["rope_type", "type"])
+def test_rope_parameters_win_over_a_rope_scaling_that_says_the_same(type_key: str) -> None:
+    new = {
+        "rope_type": "default",
+        "mrope_section": [1, 1, 2],
+        "rope_theta": 5.0,
+        "partial_rotary_factor": 0.5,
+    }
+    old = {type_key: "default", "mrope_section": [1, 1, 2]}
+    text = Glm4vMoeTextConfig(**tiny_text_config(rope_parameters=new, rope_scaling=old))
+    assert text.rope_parameters == new
+
+
+@pytest.mark.parametrize("key", ["rope_parameters", "rope_scaling"])
+def test_a_rope_value_that_is_null_is_taken_from_the_section(key: str) -> None:
+    rope = {
+        "rope_type": "default",
+        "mrope_section": None,
+        "rope_theta": None,
+        "partial_rotary_factor": None,
+    }
+    values = {"rope_parameters": None, "rope_scaling": None, "head_dim": 128, "rope_theta": 5e5}
+    text = Glm4vMoeTextConfig(
+        **tiny_text_config(**{**values, key: rope, "partial_rotary_factor": 0.5})
+    )
+    assert text.rope_theta == 5e5
+    assert text.partial_rotary_factor == 0.5
+    assert text.rope_parameters["mrope_section"] == [8, 12, 12]
 
 
 def test_a_section_of_the_wrong_kind_is_refused() -> None:

@@ -68,7 +68,7 @@ def _what_applies(choice: Choice, found: FileType) -> Choice:
 def _positive(entered: Any) -> float | None:
     try:
         number = float(entered)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 < number < math.inf else None
 

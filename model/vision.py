@@ -6,7 +6,9 @@ Each image, and each temporal patch of a video, is a *segment*: attention never 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -51,7 +53,8 @@ class PatchEmbed(nn.Module):
         return self.proj(x)
 
 
-def cubic_weights(positions: int, entries: int, device: torch.device) -> Tensor:
+@lru_cache(maxsize=128)
+def cubic_weights(positions: int, entries: int) -> np.ndarray:
     """How much each entry counts where a row of entries is read at the centres of ``positions``.
 
     Cubic convolution with a = -0.75 over the four nearest entries; beyond the border, the border's
@@ -59,19 +62,20 @@ def cubic_weights(positions: int, entries: int, device: torch.device) -> Tensor:
     image processing, 1981, formula 4).
 
     Returns:
-        (positions, entries) float32.
+        (positions, entries) float32, not to be changed.
     """
     a = -0.75
-    centres = (torch.arange(positions, device=device) + 0.5) / positions * entries - 0.5
-    before = centres.floor()
+    centres = (np.arange(positions) + 0.5) / positions * entries - 0.5
+    before = np.floor(centres)
     past = centres - before  # of a step from one entry to the next
-    distances = torch.stack((past + 1, past, 1 - past, 2 - past), dim=-1)
-    near = ((a + 2) * distances - (a + 3)) * distances**2 + 1
-    far = ((a * distances - 5 * a) * distances + 8 * a) * distances - 4 * a
-    shares = torch.where(distances <= 1, near, far)
-    nearest = before.long()[:, None] + torch.arange(-1, 3, device=device)
-    weights = shares.new_zeros(positions, entries)
-    return weights.scatter_add_(1, nearest.clamp(0, entries - 1), shares)
+    weights = np.zeros((positions, entries))
+    for step in range(-1, 3):
+        distance = np.abs(past - step)
+        near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+        far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+        nearest = np.clip(before + step, 0, entries - 1).astype(int)
+        weights[np.arange(positions), nearest] += np.where(distance <= 1, near, far)
+    return weights.astype(np.float32)
 
 
 class PositionTable(nn.Module):
@@ -97,8 +101,10 @@ class PositionTable(nn.Module):
         """
         side, device = round(len(self.weight) ** 0.5), self.weight.device
         table = self.weight.float().view(side, -1)  # (rows, columns * C)
-        rows = cubic_weights(height, side, device) @ table
-        sampled = cubic_weights(width, side, device) @ rows.view(height, side, -1)
+        down, across = (
+            torch.from_numpy(cubic_weights(size, side)).to(device) for size in (height, width)
+        )
+        sampled = across @ (down @ table).view(height, side, -1)
         return sampled.to(self.weight.dtype)
 
 

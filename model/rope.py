@@ -152,7 +152,9 @@ class TextRotaryEmbedding(KeepsExactBuffers):
             inv_freq = inv_freq.to(position_ids.device)
         angles = position_ids[self.planes].movedim(0, -1)[:, None].float() * inv_freq
         cos, sin = cos_and_sin(angles)  # (B, 1, T, rotary_dim)
-        return (cos * scale).to(dtype), (sin * scale).to(dtype)
+        if scale != 1:  # a decoding step is made of small operations
+            cos, sin = cos * scale, sin * scale
+        return cos.to(dtype), sin.to(dtype)
 
 
 class VisionRotaryEmbedding(KeepsExactBuffers):

@@ -326,6 +326,7 @@ class Engine:
             self._begin(request)
             return
         cache.truncate(request.read)  # a piece that failed is begun again
+        request.read_soon = request.read
         for medium in prompt.media_after(request.read):
             known = self._vision.get(medium.digest) if medium.embeddings is None else None
             if known is not None:
@@ -338,7 +339,7 @@ class Engine:
         most = self._pacing.piece_tokens(
             alone=stretch.alone, context=request.read, is_inside=is_inside
         )
-        end = min(request.read + most, prompt.length)
+        end = request.read_soon = min(request.read + most, prompt.length)
         x = prompt.embed(self._model.model, request.read, end)
         hidden = self._model.model.language_model(
             inputs_embeds=x,

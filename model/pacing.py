@@ -14,10 +14,10 @@ MAX_PIECE_TOKENS = 4096
 MIN_PIECE_TOKENS = 64  # of fewer, most is the time to read all weights,
 MIN_LATE_PIECE_TOKENS = 4  # unless attention to what came before takes longer than that
 TELLING_TOKENS = 16  # of fewer, what was left of a prompt, nothing is learned
-# A piece may take so long while nobody is being answered ...
+# Without a pause a prompt is read so long while nobody is being answered ...
 PIECE_S = 0.5
-# ... and while somebody is, so many times what a token takes, without a pause: tokens come at a
-# quarter of their speed then. A gap as short as this disturbs nobody.
+# ... and while somebody is, so many times what a token takes: tokens come at a quarter of their
+# speed then. A gap as short as this disturbs nobody.
 READING_ANSWERS = 3
 MIN_READING_S = 0.1
 # A piece pauses between two layers. Where it can, it lasts for one turn per so many layers, and for
@@ -84,7 +84,7 @@ class Pacing:
         """
         chosen = reading[0]
         if (self._pieces + 1) % OLDEST_EVERY:
-            chosen = min(reading, key=lambda request: request.prompt.length - request.read)
+            chosen = min(reading, key=lambda request: request.prompt.length - request.read_soon)
         if chosen is not paused:
             self._pieces += 1
         return chosen
@@ -107,7 +107,7 @@ class Pacing:
         if not self._token_s:
             return FIRST_PIECE_TOKENS
         alone, turns = alone and not is_inside, 1 if is_inside else self._turns
-        seconds = PIECE_S if alone else self.reading_s * turns
+        seconds = turns * (PIECE_S if alone else self.reading_s)
         # a prompt of this size is one piece when nobody is disturbed, however busy the machine is
         late = int(turns * MIN_PIECE_TOKENS / (1 + context / self._even_context))
         least = FIRST_PIECE_TOKENS if alone else max(late, MIN_LATE_PIECE_TOKENS)

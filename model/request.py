@@ -67,6 +67,7 @@ class Request:
         self.ids = prompt.ids
         self.cache: KVCache | None = None
         self.read = 0  # tokens of the prompt that are in the cache
+        self.read_soon = 0  # that will be, when the piece at hand is complete
         self.place = 0
         self.began = 0.0
         self.is_cancelled = False
@@ -165,7 +166,7 @@ class Request:
             if source is None
             else source.fork(shared, self._capacity)
         )
-        self.read = shared
+        self.read = self.read_soon = shared
         self.prompt.media = list(self.prompt.media_after(shared))
 
     def choose(self, logits: Tensor) -> Tensor:

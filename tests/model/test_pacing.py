@@ -97,8 +97,9 @@ def test_a_piece_that_can_pause_is_longer_by_as_many_turns_as_it_may_last() -> N
     assert pacing.piece_tokens(alone=False) == 600
     assert pacing.piece_tokens(alone=False, is_inside=True) == 100
     assert pacing.piece_tokens(alone=True, is_inside=True) == 100
-    assert pacing.piece_tokens(alone=True) == model.pacing.FIRST_PIECE_TOKENS
+    assert pacing.piece_tokens(alone=True) == 3000
     pacing.time_tokens(100, 1000.0)
+    assert pacing.piece_tokens(alone=True) == model.pacing.FIRST_PIECE_TOKENS
     assert pacing.piece_tokens(alone=False) == 6 * model.pacing.MIN_PIECE_TOKENS
 
 
@@ -221,6 +222,7 @@ def test_others_are_answered_between_the_layers_of_a_long_piece(
 def test_a_short_prompt_overtakes_a_long_one_in_the_middle_of_its_piece(
     tiny_model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(model.pacing, "FIRST_PIECE_TOKENS", 150)
     asked = [text(200), text(9)]
     expected = [alone(tiny_model, inputs, max_new_tokens=9) for inputs in asked]
     clock, engine = Clock(tiny_model, monkeypatch), Stepped(tiny_model)
@@ -228,9 +230,20 @@ def test_a_short_prompt_overtakes_a_long_one_in_the_middle_of_its_piece(
     clock.calls[0] = lambda: requests.append(engine.submit(asked[1], max_new_tokens=9))
     engine.finish()
     assert [read(request) for request in requests] == expected
-    # one layer of the long one before, two after
+    # one layer of the long one before, two of its piece after, and another piece
     assert clock.came[requests[1]][0] == pytest.approx(4 * LAYER_S)
-    assert clock.came[requests[0]][0] > 6 * LAYER_S
+    assert clock.came[requests[0]][0] > 9 * LAYER_S
+
+
+def test_a_piece_that_completes_its_prompt_is_overtaken_by_nobody(
+    tiny_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model.pacing, "FIRST_PIECE_TOKENS", 150)
+    clock, engine = Clock(tiny_model, monkeypatch), Stepped(tiny_model)
+    requests = [engine.submit(text(150), max_new_tokens=2)]
+    clock.calls[0] = lambda: requests.append(engine.submit(text(9), max_new_tokens=2))
+    engine.finish()
+    assert clock.came[requests[0]][0] == pytest.approx(3 * LAYER_S)
 
 
 def test_a_piece_that_is_cancelled_ends_after_a_layer_and_harms_nobody(

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
+from model.characters import whole_characters
 from model.processing.messages import map_text
 
 # Printable, so that a template that prints a Python repr leaves it alone; no letters or spaces.
@@ -52,7 +53,7 @@ class TextMarker:
             keep: tokens that stay tokens in this value.
         """
         pattern = _look_alikes(frozenset(self._added_tokens).difference(keep))
-        return map_text(value, lambda text: pattern.sub(self.marker, _valid_unicode(text)))
+        return map_text(value, lambda text: pattern.sub(self.marker, whole_characters(text)))
 
     def remove(self, text: str) -> str:
         """Return a rendered prompt as people may see it."""
@@ -72,8 +73,3 @@ def _look_alikes(tokens: frozenset[str]) -> re.Pattern[str]:
     first = "".join(re.escape(c) for c in {t[0] for t in tokens})
     # the class comes first because the alternatives are slow to rule out one by one
     return re.compile(rf"(?=[{first}])(?=(?:{whole}|(?:{partial})\Z))")
-
-
-def _valid_unicode(text: str) -> str:
-    """Replace lone surrogates, which JSON can carry but UTF-8, and so the tokenizer, cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

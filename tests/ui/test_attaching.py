@@ -205,7 +205,8 @@ def test_each_file_has_choices_of_its_own(pdf: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "entered",
-    [None, 7, [], {"pages": 3, "fps": "x", "max_frames": -1, "max_item_tokens": [1]}, {"fps": 10**400},
+    [None, 7, [], {"pages": 3, "fps": "x", "max_frames": -1, "max_item_tokens": [1]},
+     {"fps": 10**400},
      {"pages": " ", "fps": "nan", "max_frames": "1e999", "animation_as_video": "yes"}],
 )  # fmt: skip
 def test_nonsense_in_the_fields_is_no_choice(entered: Any) -> None:

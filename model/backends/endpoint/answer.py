@@ -14,9 +14,9 @@ from model.backends.base import (
     ThinkingDelta,
     TokenProbability,
 )
-from model.backends.endpoint.characters import CharacterJoiner
 from model.backends.endpoint.opening import Opening, Seam
 from model.backends.thinking import CLOSING_TAG, OPENING_TAG, ThinkingSplitter
+from model.characters import CharacterJoiner
 
 # Each of them ends an answer of a GLM model; servers that keep special tokens may send it.
 STOP_TOKENS = ("<|endoftext|>", "<|user|>", "<|observation|>")

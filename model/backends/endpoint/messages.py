@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from model.backends.base import Message
-from model.backends.endpoint.characters import whole_characters
+from model.characters import whole_characters
 from model.processing import Glm4vVideoProcessor, ModelView, ProcessingCache, open_image
 from model.processing.messages import Conversation, read_messages, require_media
 from model.processing.model_view import MARKER_TOKENS, PUBLISHED_VIDEO

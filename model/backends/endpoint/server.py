@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 import openai
 
 from model.backends.base import BackendError, Status
-from model.backends.endpoint.characters import whole_characters
 from model.backends.endpoint.dialects import DIALECTS, UNKNOWN, Dialect, detect
 from model.backends.endpoint.errors import (
     FOR_OPERATORS,
@@ -21,6 +20,7 @@ from model.backends.endpoint.errors import (
     Gibberish,
 )
 from model.backends.endpoint.messages import known_context
+from model.characters import whole_characters
 
 # How often a server is looked for that is not there (the last goes on), and one that is.
 RECONNECT_S = (1.0, 2.0, 5.0, 15.0)

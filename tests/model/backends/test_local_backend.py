@@ -33,7 +33,7 @@ from model.processing import Choice, Limits
 
 
 def test_a_screen_is_answered_with_a_box_and_no_stop_token(backend: LocalBackend) -> None:
-    reply = ask(backend, question("Click on the button"))
+    reply = ask(backend, about("checkout.png", "Click on the Coupon field"))
     assert reply.thinking == ""
     assert reply.answer.startswith("<|begin_of_box|>[[")
     assert reply.answer.endswith("]]<|end_of_box|>")

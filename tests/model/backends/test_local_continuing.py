@@ -139,14 +139,15 @@ def test_an_answer_that_was_changed_goes_on_from_the_change(backend: LocalBacken
 
 
 def test_a_thought_is_closed_at_its_budget(backend: LocalBackend) -> None:
-    free = ask(backend, question())
+    asked = screen_questions.about("checkout.png", "Click on the Coupon field")
+    free = ask(backend, asked)
     for budget in (0, 1, 5):
-        reply = ask(backend, question(), thinking_budget=budget)
+        reply = ask(backend, asked, thinking_budget=budget)
         assert free.thinking.startswith(reply.thinking)
         assert len(reply.thinking) < len(free.thinking)
         assert bool(reply.thinking) == bool(budget)
         assert reply.answer.startswith("<|begin_of_box|>")
-    assert texts(ask(backend, question(), thinking_budget=500)) == texts(free)
+    assert texts(ask(backend, asked, thinking_budget=500)) == texts(free)
 
 
 def test_the_budget_of_a_thought_that_goes_on_counts_what_was_thought(

@@ -229,10 +229,11 @@ class Engine:
         reading = [request for request in self._running if request.is_reading]
         answering = self._answering()
         if reading and (self._pacing.may_read or not answering):
-            request, is_inside = self._pacing.next_to_read(reading, paused=paused), bool(paused)
+            request = self._pacing.next_to_read(reading, paused=paused)
             if request is paused:
                 return False
-            self._guard([request], lambda: self._read(request, is_inside=is_inside))
+            how = {"alone": not answering, "is_inside": paused is not None}
+            self._guard([request], lambda: self._read(request, **how))
             still = self._answering()  # some may have ended while the piece paused
             answering = [request for request in answering if request in still]
         if answering:
@@ -283,14 +284,15 @@ class Engine:
         request.release()
         request.end()
 
-    def _read(self, request: Request, *, is_inside: bool) -> None:
+    def _read(self, request: Request, *, alone: bool, is_inside: bool) -> None:
         """Compute one piece of a prompt, if nobody cancels it meanwhile.
 
         Args:
             request: whose prompt.
+            alone: nobody is answered.
             is_inside: while the piece of another one pauses.
         """
-        stretch = Stretch(alone=not self._answering())
+        stretch = Stretch(alone=alone)
         try:
             self._read_piece(request, stretch, is_inside=is_inside)
         except Abandoned:

@@ -170,13 +170,15 @@ class Clock:
     Attributes:
         now: seconds.
         came: for each request when its tokens came.
+        calls: what is done in a layer of a prompt or picture, by its number.
+        layers: of prompts and pictures, so far.
     """
 
     def __init__(self, tiny_model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
         self.came: dict[Request, list[float]] = defaultdict(list)
-        self.calls: dict[int, Callable[[], None]] = {}  # by the number of the prompt's layer
-        self._layers = 0
+        self.calls: dict[int, Callable[[], None]] = {}
+        self.layers = 0
         monkeypatch.setattr(model.engine, "time", SimpleNamespace(perf_counter=lambda: self.now))
         # all layers in one call would take no time
         monkeypatch.setattr(model.decoder, "step_for", lambda decoder, x: None)
@@ -196,8 +198,8 @@ class Clock:
             is_token = x.shape[-2] == 1
             self.now += TOKEN_LAYER_S if is_token else LAYER_S
             if not is_token:
-                self.calls.pop(self._layers, lambda: None)()
-                self._layers += 1
+                self.calls.pop(self.layers, lambda: None)()
+                self.layers += 1
             return run(x, *args, **inputs)
 
         return take_time
@@ -259,10 +261,10 @@ def test_a_piece_that_is_cancelled_ends_after_a_layer_and_harms_nobody(
         kept = [engine.submit(asked[0], max_new_tokens=30) for _ in range(others)]
         engine.turns()
         long = engine.submit(asked[1], max_new_tokens=30)
-        clock.calls[clock._layers + 1] = long.cancel
-        before = clock._layers
+        clock.calls[clock.layers + 1] = long.cancel
+        before = clock.layers
         engine.turns(2)
-        assert clock._layers == before + 2  # of three
+        assert clock.layers == before + 2  # of three
         assert read(long) == []
         engine.finish()
         assert [read(request) for request in kept] == expected[:others]
@@ -278,7 +280,7 @@ def test_an_engine_that_closes_waits_for_a_layer_and_not_for_a_piece(
     request = engine.submit(text(200), max_new_tokens=9)
     clock.calls[0] = engine.close
     engine.turns()
-    assert clock._layers == 1
+    assert clock.layers == 1
     engine._end_all(RuntimeError("the engine was closed"))
     with pytest.raises(RuntimeError, match="closed"):
         read(request)

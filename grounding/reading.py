@@ -19,10 +19,11 @@ from grounding.formats.shapes import has_objects
 from grounding.formats.steps import read_call
 from grounding.formats.tags import read_tags
 from grounding.formats.tool_calls import read_tool_calls
-from grounding.markers import Code, Segment, Tables, code_spans, split_box_tokens
+from grounding.markers import Code, Segment, code_spans, split_box_tokens
 from grounding.places import AFTER_CHARACTERS
 from grounding.readings import ActionReading, Findings, Reading
 from grounding.scanner import Budget, Scan, scan
+from grounding.tables import Tables
 from grounding.values import Container, Group, Object
 
 Span = tuple[int, int]

@@ -45,7 +45,7 @@ class KVCache:
             While gradients are recorded, stored tokens count as constants and new ones do not.
         """
         end = self.length + k.shape[2]
-        past_k, past_v = self._reserve(layer, end, k)
+        past_k, past_v = self.reserve(layer, end, k)
         past_k[:, :, self.length : end] = k.detach()
         past_v[:, :, self.length : end] = v.detach()
         if self.length == 0:
@@ -56,7 +56,7 @@ class KVCache:
         return past_k[:, :, :end], past_v[:, :, :end]
 
     def slots(self, rows: int, dtype: torch.dtype) -> list[tuple[int, int]] | None:
-        """Make room for a token in every layer, to be stored by `model.native.step`.
+        """Make room for a token in every layer, to be stored by `model.native.decoder`.
 
         Args:
             rows: B.
@@ -76,7 +76,7 @@ class KVCache:
             entries = []
             for layer, one in enumerate(self._k):
                 assert one is not None
-                k, v = self._reserve(layer, self.length + 1, one)
+                k, v = self.reserve(layer, self.length + 1, one)
                 step = k.stride(0) * k.element_size()
                 entries.append(
                     [
@@ -88,6 +88,41 @@ class KVCache:
             self._table = torch.tensor(entries).transpose(0, 1).contiguous()  # (B, layers, 3)
         stride = self._table[0].nbytes
         return [(self._table.data_ptr() + row * stride, self.length) for row in range(rows)]
+
+    def reserve(self, layer: int, tokens: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a layer's keys and values, made or grown as needed, to be written to.
+
+        Args:
+            layer: its index.
+            tokens: that there is room for.
+            like: (B, K, any, D), of the dtype and on the device of what is to be stored.
+
+        Returns:
+            k, v: (B, K, >= tokens, D) without gaps; valid until the next call.
+        """
+        k, v = self._k[layer], self._v[layer]
+        if k is not None and v is not None and tokens <= k.shape[2]:
+            return k, v
+        while self._capacity < tokens:
+            self._capacity += min(self._capacity, MAX_GROWTH_TOKENS)
+        batch, heads, _, head_dim = like.shape
+        shape = (batch, heads, self._capacity, head_dim)
+        grown = []
+        for old in (k, v):
+            # an ordinary tensor even in inference mode, so that the cache can be used outside it
+            with torch.inference_mode(False):
+                new = torch.empty(shape, dtype=like.dtype, device=like.device)
+            if old is not None:
+                new[:, :, : self.length] = old[:, :, : self.length]
+            grown.append(new)
+        self._k[layer], self._v[layer] = grown
+        self._table = None
+        return grown[0], grown[1]
+
+    def has_room_for(self, dtype: torch.dtype) -> bool:
+        """Whether one conversation's tokens of this dtype can be written to it in main memory."""
+        storage = (*self._k, *self._v)
+        return all(x is None or (x.is_cpu and x.dtype is dtype and len(x) == 1) for x in storage)
 
     @property
     def nbytes(self) -> int:
@@ -136,27 +171,6 @@ class KVCache:
     def _check_length(self, length: int) -> None:
         if not 0 <= length <= self.length:
             raise ValueError(f"the cache holds {self.length} tokens; it can't be cut to {length}")
-
-    def _reserve(self, layer: int, tokens: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the layer's storage, (B, K, >= tokens, D), made or grown as needed."""
-        k, v = self._k[layer], self._v[layer]
-        if k is not None and v is not None and tokens <= k.shape[2]:
-            return k, v
-        while self._capacity < tokens:
-            self._capacity += min(self._capacity, MAX_GROWTH_TOKENS)
-        batch, heads, _, head_dim = like.shape
-        shape = (batch, heads, self._capacity, head_dim)
-        grown = []
-        for old in (k, v):
-            # an ordinary tensor even in inference mode, so that the cache can be used outside it
-            with torch.inference_mode(False):
-                new = torch.empty(shape, dtype=like.dtype, device=like.device)
-            if old is not None:
-                new[:, :, : self.length] = old[:, :, : self.length]
-            grown.append(new)
-        self._k[layer], self._v[layer] = grown
-        self._table = None
-        return grown[0], grown[1]
 
 
 class CacheBatch:

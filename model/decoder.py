@@ -13,7 +13,7 @@ from model.config import Glm4vMoeConfig, Glm4vMoeTextConfig
 from model.graphed_step import graphed_step_for
 from model.layers import GatedMLP, RMSNorm
 from model.moe import MoE
-from model.native.step import step_for
+from model.native.decoder import NativeDecoder, reader_for, step_for
 from model.outputs import TextModelOutput
 from model.rope import TextRotaryEmbedding
 from model.weights import initialize
@@ -141,11 +141,18 @@ class Glm4vMoeTextModel(nn.Module):
         hidden_states: list[Tensor] = []
         attentions: list[Tensor] = []
         shown = output_hidden_states or output_attentions
-        stepped = None if shown or mask is not None else self._step(x, rope, past_key_values)
+        is_plain = not shown and mask is None
+        stepped = self._step(x, rope, past_key_values) if is_plain else None
         if stepped is None:
+            reader = self._reader(x, past_key_values) if is_plain else None
+            x = x if reader is None else x.clone(memory_format=torch.contiguous_format)
             for index, layer in enumerate(self.layers):
                 if index and between_layers is not None:
                     between_layers()
+                if reader is not None:
+                    assert isinstance(past_key_values, KVCache)
+                    reader.read(index, x, rope, past_key_values)
+                    continue
                 if output_hidden_states:
                     hidden_states.append(x)
                 x, weights = layer(x, rope, mask, past_key_values, output_attentions)
@@ -180,9 +187,15 @@ class Glm4vMoeTextModel(nn.Module):
         graphed = graphed_step_for(self, x, rope)
         if graphed is not None:
             return graphed.run(x, rope, cache)
-        step = step_for(self, x)
-        slots = None if step is None else cache.slots(len(x), x.dtype)
-        return None if step is None or slots is None else step.run(x, rope, slots)
+        decoder = step_for(self, x)
+        slots = None if decoder is None else cache.slots(len(x), x.dtype)
+        return None if decoder is None or slots is None else decoder.step(x, rope, slots)
+
+    def _reader(self, x: Tensor, cache: KVCache | CacheBatch | None) -> NativeDecoder | None:
+        """What takes a piece of a prompt, (1, T, C), through each layer in one call, if it can."""
+        if self.training or not isinstance(cache, KVCache) or not cache.has_room_for(x.dtype):
+            return None
+        return reader_for(self, x)
 
 
 def past_length(

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from model import native
 from model.config import Glm4vMoeVisionConfig
 from model.layers import GatedMLP, Linear, RMSNorm, activation, gated, linear
+from model.native.vision import blocks_for
 from model.outputs import VisionModelOutput
 from model.rope import VisionRotaryEmbedding, rotate_in_float
 from model.weights import initialize
@@ -323,10 +324,14 @@ class Glm4vMoeVisionModel(nn.Module):
         )
         x = x + learned
         lengths = [h * w for h, w in segments]
+        whole = None if self.training else blocks_for(self, x)
         for index, block in enumerate(self.blocks):
             if index and between_layers is not None:
                 between_layers()
-            x = block(x, lengths, (cos, sin))
+            if whole is None:
+                x = block(x, lengths, (cos, sin))
+            else:
+                whole.run(index, x, lengths, (cos, sin))
         return self.downsample(self.post_layernorm(x))
 
     def _position_tables(self, height: int, width: int, device: torch.device) -> list[Tensor]:

@@ -75,6 +75,8 @@ class Kernels:
         self.max_step_rows = MAX_ROWS if has_tiles else VECTOR_ROWS
         self.max_rows = PAIR_ROWS if self._has_pairs else VECTOR_ROWS
         self.max_expert_rows = sys.maxsize if self._has_pairs else VECTOR_ROWS
+        # whole layers; beyond, a matrix unit has not been timed
+        self.max_layer_rows = 0 if not self._has_pairs else PAIR_ROWS if has_tiles else sys.maxsize
         for name, types in {**SIGNATURES, **(PAIR_SIGNATURES if self._has_pairs else {})}.items():
             function = getattr(compiled, name)
             function.argtypes, function.restype = types, c_int

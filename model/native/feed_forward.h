@@ -1,7 +1,13 @@
 /* Gated feed-forward layers of a few vectors: experts of which each vector chose some, and layers
    that all vectors go through. Weights are read once for all vectors. */
 
-/* out = down @ (silu(gate @ x) * (up @ x)) of some rows of a block */
+/* A layer that all vectors go through: down @ (silu(gate @ x) * (up @ x)) */
+typedef struct {
+    Matrix gate, up, down; /* (inner, hidden), (inner, hidden), (hidden, inner) */
+    int64_t inner;
+} Gated;
+
+/* One that some rows of a block go through */
 typedef struct {
     Matrix gate, up, down; /* (inner, hidden), (inner, hidden), (hidden, inner) */
     int64_t inner, count;

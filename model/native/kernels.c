@@ -16,10 +16,12 @@
 
 #include "attention.h"
 #include "feed_forward.h"
+#include "rows.h"
 #include "step.h"
 #ifdef PAIRS
 #include "matrices.h"
 #include "prompt.h"
+#include "layers.h"
 #endif
 
 #if defined(PAIRS) && !defined(TILES)
@@ -127,33 +129,14 @@ int turn_heads(const T *x, const int64_t *strides, const T *cos, const T *sin, T
 }
 
 /* out (rows, heads, dim) = `model.rope.rotate` of x (rows, heads, dim), whose rows begin `stride`
-   elements apart; cos and sin (rows, dim). Computed in float32 and rounded once */
+   elements apart; cos and sin (rows, dim) */
 int rotate(const T *x, int64_t stride, const float *cos, const float *sin, T *out, int64_t rows,
            int64_t heads, int64_t dim, int threads) {
-    int64_t half = dim / 2;
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
     for (int64_t row = 0; row < rows; row++)
-        for (int64_t head = 0; head < heads; head++) {
-            const T *restrict here = x + row * stride + head * dim;
-            const float *restrict c = cos + row * dim, *restrict s = sin + row * dim;
-            T *restrict turned = out + (row * heads + head) * dim;
-            int64_t i = 0;
-#ifdef PAIRS
-            for (; i + LANES <= half; i += LANES) {
-                __m512 low = widened_at(here + i), high = widened_at(here + half + i);
-                __m512 from_low = _mm512_mul_ps(high, _mm512_loadu_ps(s + i));
-                __m512 from_high = _mm512_mul_ps(low, _mm512_loadu_ps(s + half + i));
-                store_rounded(turned + i, _mm512_fmadd_ps(low, _mm512_loadu_ps(c + i), from_low));
-                store_rounded(turned + half + i,
-                              _mm512_fmadd_ps(high, _mm512_loadu_ps(c + half + i), from_high));
-            }
-#endif
-            for (; i < half; i++) {
-                float low = load(here[i]), high = load(here[half + i]);
-                turned[i] = store(low * c[i] + high * s[i]);
-                turned[half + i] = store(high * c[half + i] + low * s[half + i]);
-            }
-        }
+        for (int64_t head = 0; head < heads; head++)
+            rotate_head(x + row * stride + head * dim, cos + row * dim, sin + row * dim,
+                        out + (row * heads + head) * dim, dim);
     return 0;
 }
 

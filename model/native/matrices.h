@@ -45,17 +45,36 @@ static inline void four_products(const T *v, int64_t v_outputs, const T *w, int6
 }
 #endif
 
-/* Outputs of up to 16 rows plus biases, (16, 16) outputs first, to rows `stride` apart */
-static inline void store_rows(const float *tile, int64_t outputs, int64_t rows, const T *bias,
-                              T *out, int64_t stride) {
+/* Where products go: rows of `out`, which begin `stride` elements apart */
+typedef struct {
+    T *out;
+    int64_t stride;
+    const T *bias;       /* of the outputs; may be NULL */
+    int is_added;        /* they are added to what is there, */
+    const float *routed; /* (rows, stride) after these, which may be NULL; both rounded first */
+} Target;
+
+/* Outputs [o, o + outputs) of rows [row, row + rows), at most 16 each; (16, 16) outputs first */
+static inline void store_rows(const float *tile, int64_t o, int64_t outputs, int64_t row,
+                              int64_t rows, const Target *to) {
     __mmask16 real = first_lanes(outputs);
-    __m512 lines[ROWS], added = _mm512_setzero_ps();
-    if (bias) added = widened(_mm256_maskz_loadu_epi16(real, bias));
+    __m512 lines[ROWS], bias = _mm512_setzero_ps();
+    if (to->bias) bias = widened(_mm256_maskz_loadu_epi16(real, to->bias + o));
     for (int i = 0; i < ROWS; i++) lines[i] = _mm512_load_ps(tile + i * ROWS);
     transpose(lines);
-    for (int row = 0; row < ROWS; row++) {
-        __m256i sums = (__m256i)_mm512_cvtneps_pbh(_mm512_add_ps(lines[row], added));
-        if (row < rows) _mm256_mask_storeu_epi16(out + row * stride, real, sums);
+    for (int r = 0; r < ROWS && r < rows; r++) {
+        int64_t at = (row + r) * to->stride + o;
+        __m256i sums = (__m256i)_mm512_cvtneps_pbh(_mm512_add_ps(lines[r], bias));
+        if (to->is_added) {
+            __m512 more = widened(sums);
+            if (to->routed) {
+                __m512 routed = rounded_lanes(_mm512_maskz_loadu_ps(real, to->routed + at));
+                more = rounded_lanes(_mm512_add_ps(routed, more));
+            }
+            __m512 before = widened(_mm256_maskz_loadu_epi16(real, to->out + at));
+            sums = (__m256i)_mm512_cvtneps_pbh(_mm512_add_ps(before, more));
+        }
+        _mm256_mask_storeu_epi16(to->out + at, real, sums);
     }
 }
 
@@ -97,17 +116,12 @@ static inline void add_rows(const float *tile, int64_t outputs, int64_t rows, co
     }
 }
 
-/* As `linear`, a thread's part; `packed` holds the blocks of x, `written` is for integers, 32 rows */
-static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
-                     int64_t inputs, int64_t outputs, float *packed, T *written,
-                     Meeting *meeting) {
+/* Products of blocks of `rows` rows with a matrix, a thread's part. `written` is for integers, 32
+   rows of the inputs */
+static void multiply_packed(const float *packed, int64_t rows, Matrix weight, int64_t inputs,
+                            int64_t outputs, const Target *to, T *written) {
     int64_t blocks = units_of(rows), size = pairs_size(inputs);
     int64_t some = CACHED_FLOATS / size / 2 * 2 + 2; /* blocks at a time */
-#pragma omp for schedule(static) nowait
-    for (int64_t b = 0; b < blocks; b++)
-        pack_pairs(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS),
-                   packed + b * size);
-    meet(meeting);
     for (int64_t begin = 0; begin < blocks; begin += some) {
         int64_t end = smaller(begin + some, blocks);
 #pragma omp for schedule(static) nowait
@@ -121,12 +135,47 @@ static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t r
                               smaller(ROWS, outputs - first - ROWS), inputs, left, right, tiles);
                 for (int64_t which = 0; which < 4; which++) {
                     int64_t o = first + which % 2 * ROWS, row = (b + which / 2) * ROWS;
-                    if (o < outputs && row < rows && b + which / 2 < end)
-                        store_rows(tiles[which], smaller(ROWS, outputs - o),
-                                   smaller(ROWS, rows - row), bias ? bias + o : NULL,
-                                   out + row * outputs + o, outputs);
+                    if (o < outputs && b + which / 2 < end)
+                        store_rows(tiles[which], o, smaller(ROWS, outputs - o), row,
+                                   smaller(ROWS, rows - row), to);
                 }
             }
+        }
+    }
+}
+
+/* As `linear`, a thread's part; `packed` holds the blocks of x */
+static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
+                     int64_t inputs, int64_t outputs, float *packed, T *written,
+                     Meeting *meeting) {
+    int64_t size = pairs_size(inputs);
+    Target to = {.out = out, .stride = outputs, .bias = bias};
+#pragma omp for schedule(static) nowait
+    for (int64_t b = 0; b < units_of(rows); b++)
+        pack_pairs(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS),
+                   packed + b * size);
+    meet(meeting);
+    multiply_packed(packed, rows, weight, inputs, outputs, &to, written);
+}
+
+/* between = silu(gate @ x) * (up @ x) of so many blocks, in blocks whose tails are clear; a thread's
+   part. `written` is for integers, 32 rows of hidden */
+static void enter_packed(const float *packed, int64_t blocks, Matrix gates, Matrix ups,
+                         int64_t hidden, int64_t inner, float *between, T *written) {
+    int64_t size = pairs_size(hidden), between_size = pairs_size(inner);
+#pragma omp for schedule(static) nowait
+    for (int64_t start = 0; start < inner; start += ROWS) {
+        int64_t some = smaller(ROWS, inner - start);
+        const T *gate = elements(gates, start, some, hidden, written);
+        const T *up = elements(ups, start, some, hidden, written + ROWS * hidden);
+        for (int64_t b = 0; b < blocks; b += 2) {
+            _Alignas(64) float tiles[4][ROWS * ROWS];
+            int64_t sides = smaller(2, blocks - b);
+            const float *left = packed + b * size, *right = left + (sides - 1) * size;
+            four_products(gate, some, up, some, hidden, left, right, tiles);
+            for (int64_t side = 0; side < sides; side++)
+                activate(tiles[2 * side], tiles[2 * side + 1], some, start,
+                         between + (b + side) * between_size);
         }
     }
 }
@@ -144,21 +193,7 @@ static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *pa
         clear_tail_of_pairs(layer->between + b * between_size, inner);
     }
     meet(meeting);
-#pragma omp for schedule(static) nowait
-    for (int64_t start = 0; start < inner; start += ROWS) {
-        int64_t some = smaller(ROWS, inner - start);
-        const T *gate = elements(layer->gate, start, some, hidden, written);
-        const T *up = elements(layer->up, start, some, hidden, written + ROWS * hidden);
-        for (int64_t b = 0; b < blocks; b += 2) {
-            _Alignas(64) float tiles[4][ROWS * ROWS];
-            int64_t sides = smaller(2, blocks - b);
-            const float *left = packed + b * size, *right = left + (sides - 1) * size;
-            four_products(gate, some, up, some, hidden, left, right, tiles);
-            for (int64_t side = 0; side < sides; side++)
-                activate(tiles[2 * side], tiles[2 * side + 1], some, start,
-                         layer->between + (b + side) * between_size);
-        }
-    }
+    enter_packed(packed, blocks, layer->gate, layer->up, hidden, inner, layer->between, written);
     meet(meeting);
 #pragma omp for schedule(static) nowait
     for (int64_t first = 0; first < hidden; first += 2 * ROWS) {

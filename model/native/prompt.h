@@ -68,39 +68,47 @@ static void attend_blocks(const Queries *queries, int64_t blocks, const T *k, in
     for (int64_t b = 0; b < blocks; b++) finish_part(parts[b], queries + b, dim);
 }
 
-/* out = softmax(q . k * scale) @ v. q and out (batch, heads, queries, dim), k and v
-   (batch, kv_heads, keys, dim). If `causal`, the queries are the last of the keys' tokens, and see no
-   later ones. dim is a multiple of 32, at most 256 */
-int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t heads,
-                  int64_t kv_heads, int64_t queries, int64_t keys, int64_t dim,
-                  const Strides *strides, float scale, int causal, int threads) {
+/* As `attend_prompt`, a thread's part */
+static void attend_all(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t heads,
+                       int64_t kv_heads, int64_t queries, int64_t keys, int64_t dim,
+                       const Strides *strides, float scale, int causal) {
     int64_t group = heads / kv_heads, rows = queries * group; /* that share keys */
-    int64_t blocks = units_of(rows), together = BLOCKS;
+    int64_t blocks = units_of(rows), together = BLOCKS, threads = thread_count();
     while (together > 1 && batch * kv_heads * blocks < 2 * threads * together) together--;
     int64_t each = (blocks + together - 1) / together;
     const Strides *qs = strides, *ks = strides + 1, *vs = strides + 2, *os = strides + 3;
+#pragma omp for schedule(dynamic) nowait
+    for (int64_t unit = 0; unit < batch * kv_heads * each; unit++) {
+        int64_t b = unit / each / kv_heads, kv_head = unit / each % kv_heads;
+        int64_t begin = unit % each * together, count = smaller(together, blocks - begin);
+        Queries some[BLOCKS];
+        for (int64_t i = 0; i < count; i++) {
+            int64_t first = (begin + i) * ROWS;
+            some[i].count = smaller(ROWS, rows - first);
+            for (int64_t r = 0; r < some[i].count; r++) { /* a place's heads, then the next's */
+                int64_t head = kv_head * group + (first + r) % group, t = (first + r) / group;
+                some[i].q[r] = q + b * qs->batch + head * qs->head + t * qs->token;
+                some[i].out[r] = out + b * os->batch + head * os->head + t * os->token;
+                some[i].place[r] = t;
+            }
+        }
+        attend_blocks(some, count, k + b * ks->batch + kv_head * ks->head, ks->token,
+                      v + b * vs->batch + kv_head * vs->head, vs->token,
+                      causal ? keys - queries : keys, keys, dim, scale);
+    }
+}
+
+/* out = softmax(q . k * scale) @ v. q and out (batch, heads, queries, dim), k and v
+   (batch, kv_heads, keys, dim), each with its strides. If `causal`, the queries are the last of the
+   keys' tokens, and see no later ones. dim is a multiple of 32, at most 256 */
+int attend_prompt(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t heads,
+                  int64_t kv_heads, int64_t queries, int64_t keys, int64_t dim,
+                  const Strides *strides, float scale, int causal, int threads) {
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         begin_products();
-#pragma omp for schedule(dynamic)
-        for (int64_t unit = 0; unit < batch * kv_heads * each; unit++) {
-            int64_t b = unit / each / kv_heads, kv_head = unit / each % kv_heads;
-            int64_t begin = unit % each * together, count = smaller(together, blocks - begin);
-            Queries some[BLOCKS];
-            for (int64_t i = 0; i < count; i++) {
-                int64_t first = (begin + i) * ROWS;
-                some[i].count = smaller(ROWS, rows - first);
-                for (int64_t r = 0; r < some[i].count; r++) { /* a place's heads, then the next's */
-                    int64_t head = kv_head * group + (first + r) % group, t = (first + r) / group;
-                    some[i].q[r] = q + b * qs->batch + head * qs->head + t * qs->token;
-                    some[i].out[r] = out + b * os->batch + head * os->head + t * os->token;
-                    some[i].place[r] = t;
-                }
-            }
-            attend_blocks(some, count, k + b * ks->batch + kv_head * ks->head, ks->token,
-                          v + b * vs->batch + kv_head * vs->head, vs->token,
-                          causal ? keys - queries : keys, keys, dim, scale);
-        }
+        attend_all(q, k, v, out, batch, heads, kv_heads, queries, keys, dim, strides, scale,
+                   causal);
         end_products();
     }
     return 0;

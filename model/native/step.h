@@ -7,9 +7,8 @@ typedef struct {
     const T *router;          /* (experts, hidden); NULL in a layer without experts */
     const float *router_bias; /* (experts) */
     Matrix q, k, v, o;
-    Matrix gate_up, down;      /* (experts, 2 * expert_inner, hidden), (experts, hidden, ...) */
-    Matrix gate, up, mlp_down; /* of the layer that all tokens go through */
-    int64_t inner;             /* its size */
+    Matrix gate_up, down; /* (experts, 2 * expert_inner, hidden), (experts, hidden, ...) */
+    Gated all;            /* the layer that all tokens go through */
 } DecoderLayer;
 
 typedef struct {
@@ -48,30 +47,6 @@ static inline int64_t part_keys(int64_t keys) {
 #define MAX_PARTS 16
 #define MAX_DIM 512 /* of a head */
 
-static void norm_row(const T *restrict x, const T *restrict weight, T *restrict out, int64_t n,
-                     float eps) {
-    float sum = 0;
-    int64_t i = 0;
-#ifdef PAIRS
-    __m512 squares = _mm512_setzero_ps();
-    for (; i + LANES <= n; i += LANES)
-        squares = _mm512_fmadd_ps(widened_at(x + i), widened_at(x + i), squares);
-    sum = _mm512_reduce_add_ps(squares);
-#endif
-#pragma omp simd reduction(+ : sum)
-    for (int64_t j = i; j < n; j++) sum += load(x[j]) * load(x[j]);
-    float scale = 1 / sqrtf(sum / (float)n + eps);
-    i = 0;
-#ifdef PAIRS
-    __m512 scales = _mm512_set1_ps(scale);
-    for (; i + LANES <= n; i += LANES) {
-        __m512 normed = rounded_lanes(_mm512_mul_ps(widened_at(x + i), scales));
-        store_rounded(out + i, _mm512_mul_ps(widened_at(weight + i), normed));
-    }
-#endif
-    for (; i < n; i++) out[i] = store(load(weight[i]) * rounded(load(x[i]) * scale));
-}
-
 static void norm_rows(const Decoder *d, const Step *s, const T *weight) {
     for (int64_t row = 0; row < s->rows; row++)
         norm_row(s->x + row * d->hidden, weight, s->normed + row * d->hidden, d->hidden, d->eps);
@@ -99,27 +74,6 @@ static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) 
             }
     }
     meet(s->meeting);
-}
-
-/* Turn the first dimensions of a head, as `model.rope.rotate` */
-static void turn(const T *restrict x, const T *restrict cos, const T *restrict sin, int64_t rotary,
-                 int64_t dim, T *restrict out) {
-    int64_t half = rotary / 2, i = 0;
-#ifdef PAIRS
-    for (; i + LANES <= half; i += LANES) {
-        __m512 low = widened_at(x + i), high = widened_at(x + i + half);
-        __m512 turned = rounded_lanes(_mm512_mul_ps(low, widened_at(cos + i)));
-        store_rounded(out + i, _mm512_fmadd_ps(high, widened_at(sin + i), turned));
-        turned = rounded_lanes(_mm512_mul_ps(high, widened_at(cos + i + half)));
-        store_rounded(out + i + half, _mm512_fmadd_ps(low, widened_at(sin + i + half), turned));
-    }
-#endif
-    for (; i < half; i++) {
-        float low = load(x[i]), high = load(x[i + half]);
-        out[i] = store(rounded(low * load(cos[i])) + high * load(sin[i]));
-        out[i + half] = store(rounded(high * load(cos[i + half])) + low * load(sin[i + half]));
-    }
-    memcpy(out + rotary, x + rotary, (size_t)(dim - rotary) * sizeof(T));
 }
 
 /* Queries, turned, to where attention wants them; keys, turned, and values to their storage */
@@ -205,19 +159,21 @@ static void score_experts(const Decoder *d, const Step *s, const DecoderLayer *l
     meet(s->meeting);
 }
 
-/* A row's experts and their shares, as `model.moe.route` with one group */
+#define TAKEN (-INFINITY) /* no score */
+
+/* A row's experts and their shares, as `model.moe.route` with one group; `scores` are used up */
 static void route(const Decoder *d, float *scores, const float *bias, int64_t *ids, float *shares) {
     float sum = 0;
     for (int64_t e = 0; e < d->experts; e++) scores[e] = 1 / (1 + expf(-scores[e]));
     for (int64_t j = 0; j < d->top_k; j++) {
         int64_t best = -1;
         for (int64_t e = 0; e < d->experts; e++) {
-            int taken = 0;
-            for (int64_t i = 0; i < j; i++) taken |= ids[i] == e;
-            if (!taken && (best < 0 || scores[e] + bias[e] > scores[best] + bias[best])) best = e;
+            if (scores[e] == TAKEN) continue;
+            if (best < 0 || scores[e] + bias[e] > scores[best] + bias[best]) best = e;
         }
         ids[j] = best, shares[j] = scores[best];
         sum += scores[best];
+        scores[best] = TAKEN;
     }
     for (int64_t j = 0; j < d->top_k; j++) {
         if (d->normalised) shares[j] /= sum + 1e-20f;
@@ -235,9 +191,10 @@ static void plan_feed_forward(const Decoder *d, Step *s, const DecoderLayer *lay
         choose(&s->chosen, s->ids, s->weights, s->rows, d->top_k, d->experts, d->hidden,
                layer->gate_up, layer->down);
     }
-    s->all = (Layer){.gate = layer->gate, .up = layer->up, .down = layer->mlp_down,
-                     .inner = layer->inner, .count = s->rows, .between = s->all.between};
-    clear_tail(s->all.between, layer->inner);
+    const Gated *all = &layer->all;
+    s->all = (Layer){.gate = all->gate, .up = all->up, .down = all->down, .inner = all->inner,
+                     .count = s->rows, .between = s->all.between};
+    clear_tail(s->all.between, all->inner);
 }
 
 /* x += what the experts and the layer for all rows make of it */
@@ -296,7 +253,7 @@ static int make_step(const Decoder *d, Step *s) {
     int64_t queries = queries_size(group, d->dim), room = query_rows(group, d->dim);
     int64_t inputs = d->heads * d->dim, most = 0, pairs = rows * d->kv_heads;
     for (int64_t i = 0; i < d->num_layers; i++)
-        if (d->layers[i].inner > most) most = d->layers[i].inner;
+        if (d->layers[i].all.inner > most) most = d->layers[i].all.inner;
     /* in floats, which are wide enough for either type */
     s->x = (T *)floats(rows * d->hidden), s->normed = (T *)floats(rows * d->hidden);
     s->qkv = (T *)floats(rows * (inputs + 2 * d->kv_heads * d->dim));

@@ -30,8 +30,8 @@ static void release_chosen(Chosen *chosen) {
     free(chosen->shares), free(chosen->between);
 }
 
-/* Scratch space for `pairs` choices among so many experts, each of whose rows may fill so many
-   blocks; to be released; -1 if there is none */
+/* Scratch space for `pairs` choices among so many experts, which run together in so many blocks, or,
+   if it is 0, in one each; to be released; -1 if there is none */
 static int make_chosen(Chosen *chosen, int64_t pairs, int64_t experts, int64_t inner,
                        int64_t blocks) {
     int64_t most = smaller(pairs, experts);
@@ -39,9 +39,8 @@ static int make_chosen(Chosen *chosen, int64_t pairs, int64_t experts, int64_t i
     chosen->rows = malloc((size_t)(pairs + 1) * sizeof(int64_t));
     chosen->starts = malloc((size_t)(experts + 1) * sizeof(int64_t));
     chosen->shares = floats(pairs);
-    /* of many rows, experts take turns with the same blocks */
-    chosen->between = floats((blocks > 1 ? blocks : most) * block_size(inner));
-    chosen->step = blocks > 1 ? 0 : block_size(inner);
+    chosen->between = floats((blocks ? blocks : most) * block_size(inner));
+    chosen->step = blocks ? 0 : block_size(inner);
     chosen->count = 0, chosen->inner = inner;
     return chosen->layers && chosen->rows && chosen->starts && chosen->shares && chosen->between
                ? 0

@@ -173,9 +173,12 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const vo
     Matrix gate_up = {gate_up_values, gate_up_scale}, down = {down_values, down_scale};
     Chosen chosen;
     Meeting meeting = {0};
-    /* one expert may be chosen by all */
-    int64_t blocks = units_of(rows);
-    float *packed = floats(blocks * block_size(hidden)), *sums = NULL, *written = NULL;
+    int64_t blocks = 0;
+#ifdef PAIRS
+    if (rows > ROWS) blocks = experts_blocks(rows);
+#endif
+    float *packed = floats((blocks ? blocks : 1) * block_size(hidden)), *sums = NULL;
+    float *written = NULL;
     int64_t each = written_size(gate_up, rows, 2 * ROWS * (hidden > inner ? hidden : inner));
     if (each) written = floats(each * threads);
     int failed = make_chosen(&chosen, rows * top_k, experts, inner, blocks);
@@ -192,9 +195,8 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, const vo
         if (rows <= ROWS) run_few(&chosen, packed, out, rows, hidden, &meeting);
 #ifdef PAIRS
         else
-            for (int64_t e = 0; e < chosen.count; e++)
-                add_expert(chosen.layers + e, x, hidden, packed, sums,
-                           (T *)(written + each * thread_number()), &meeting);
+            add_experts(&chosen, x, hidden, packed, sums, (T *)(written + each * thread_number()),
+                        &meeting);
         if (rows > ROWS)
 #pragma omp for schedule(static) nowait
             for (int64_t i = 0; i < rows; i++)

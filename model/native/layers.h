@@ -239,24 +239,23 @@ static void add_mixture(const Decoder *d, const DecoderLayer *layer, T *x, int64
     meet(&room->meeting);
     choose_experts(d, layer, rows, room);
     float *gathered = room->packed + units_of(rows) * size;
-    for (int64_t e = 0; e < room->chosen.count; e++)
-        add_expert(room->chosen.layers + e, room->normed, hidden, gathered, room->routed, own,
-                   &room->meeting);
+    add_experts(&room->chosen, room->normed, hidden, gathered, room->routed, own, &room->meeting);
     add_gated(&layer->all, x, rows, hidden, NULL, 0, room->routed, room);
 }
 
 /* What a layer with experts needs besides */
 static int make_room_for_experts(Room *room, const Decoder *d, int64_t rows) {
-    int64_t blocks = units_of(rows);
+    int64_t blocks = units_of(rows), together = experts_blocks(rows), inputs = d->heads * d->dim;
+    int64_t attended = blocks * pairs_size(inputs);
+    int64_t both = (blocks + together) * pairs_size(d->hidden); /* all rows, and those of experts */
     free(room->packed);
-    int64_t inputs = d->heads * d->dim, packed = blocks * pairs_size(inputs);
-    int64_t twice = 2 * blocks * pairs_size(d->hidden); /* all rows, and those of an expert */
-    room->packed = floats(packed > twice ? packed : twice);
+    room->packed = floats(attended > both ? attended : both);
     room->normed = elements_for(rows * d->hidden);
     room->routed = floats(rows * d->hidden);
     room->logits = floats(rows * d->experts), room->shares = floats(rows * d->top_k);
     room->ids = malloc((size_t)(rows * d->top_k) * sizeof(int64_t));
-    int failed = make_chosen(&room->chosen, rows * d->top_k, d->experts, d->expert_inner, blocks);
+    int failed = make_chosen(&room->chosen, rows * d->top_k, d->experts, d->expert_inner,
+                             together);
     return failed || !room->packed || !room->normed || !room->routed || !room->logits ||
                    !room->shares || !room->ids
                ? -1

@@ -163,7 +163,7 @@ static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t r
 static void enter_packed(const float *packed, int64_t blocks, Matrix gates, Matrix ups,
                          int64_t hidden, int64_t inner, float *between, T *written) {
     int64_t size = pairs_size(hidden), between_size = pairs_size(inner);
-#pragma omp for schedule(static) nowait
+#pragma omp for schedule(dynamic) nowait
     for (int64_t start = 0; start < inner; start += ROWS) {
         int64_t some = smaller(ROWS, inner - start);
         const T *gate = elements(gates, start, some, hidden, written);
@@ -180,39 +180,66 @@ static void enter_packed(const float *packed, int64_t blocks, Matrix gates, Matr
     }
 }
 
-/* An expert's rows, and the sums (rows, hidden) of all experts, in blocks; a thread's part.
-   `written` is for integers, 32 rows of hidden or inner */
-static void add_expert(const Layer *layer, const T *x, int64_t hidden, float *packed, float *sums,
-                       T *written, Meeting *meeting) {
-    int64_t blocks = units_of(layer->count), inner = layer->inner;
-    int64_t size = pairs_size(hidden), between_size = pairs_size(inner);
-#pragma omp for schedule(static) nowait
-    for (int64_t b = 0; b < blocks; b++) {
-        pack_pairs(x, hidden, layer->rows + b * ROWS, smaller(ROWS, layer->count - b * ROWS),
-                   packed + b * size);
-        clear_tail_of_pairs(layer->between + b * between_size, inner);
-    }
-    meet(meeting);
-    enter_packed(packed, blocks, layer->gate, layer->up, hidden, inner, layer->between, written);
-    meet(meeting);
-#pragma omp for schedule(static) nowait
-    for (int64_t first = 0; first < hidden; first += 2 * ROWS) {
-        int64_t both = smaller(2 * ROWS, hidden - first);
-        const T *w = elements(layer->down, first, both, inner, written);
-        for (int64_t b = 0; b < blocks; b += 2) {
-            _Alignas(64) float tiles[4][ROWS * ROWS];
-            const float *left = layer->between + b * between_size;
-            four_products(w, smaller(ROWS, hidden - first), w + ROWS * inner,
-                          smaller(ROWS, hidden - first - ROWS), inner, left,
-                          b + 1 < blocks ? left + between_size : left, tiles);
-            for (int64_t which = 0; which < 4; which++) {
-                int64_t o = first + which % 2 * ROWS, row = (b + which / 2) * ROWS;
-                if (o < hidden && row < layer->count)
-                    add_rows(tiles[which], smaller(ROWS, hidden - o),
-                             smaller(ROWS, layer->count - row), layer->rows + row,
-                             layer->shares + row, sums + o, hidden);
-            }
+#define EXPERTS_BLOCKS 32 /* in which experts run together: threads meet for all of them at once */
+
+/* Blocks for which there has to be room, of so many rows that experts run: one may be chosen by all */
+static inline int64_t experts_blocks(int64_t rows) {
+    return units_of(rows) > EXPERTS_BLOCKS ? units_of(rows) : EXPERTS_BLOCKS;
+}
+
+/* The outputs [first, first + 32) of an expert, added to those of its rows; `written` is for integers */
+static void leave_expert(const Layer *layer, const float *between, int64_t first, int64_t hidden,
+                         float *sums, T *written) {
+    int64_t blocks = units_of(layer->count), inner = layer->inner, size = pairs_size(inner);
+    const T *w = elements(layer->down, first, smaller(2 * ROWS, hidden - first), inner, written);
+    for (int64_t b = 0; b < blocks; b += 2) {
+        _Alignas(64) float tiles[4][ROWS * ROWS];
+        const float *left = between + b * size, *right = b + 1 < blocks ? left + size : left;
+        four_products(w, smaller(ROWS, hidden - first), w + ROWS * inner,
+                      smaller(ROWS, hidden - first - ROWS), inner, left, right, tiles);
+        for (int64_t which = 0; which < 4; which++) {
+            int64_t o = first + which % 2 * ROWS, row = (b + which / 2) * ROWS;
+            if (o < hidden && row < layer->count)
+                add_rows(tiles[which], smaller(ROWS, hidden - o), smaller(ROWS, layer->count - row),
+                         layer->rows + row, layer->shares + row, sums + o, hidden);
         }
     }
-    meet(meeting);
+}
+
+/* sums (rows, hidden) += what the chosen experts make of rows x, in blocks; a thread's part.
+   `packed` has room for `experts_blocks`, `written` is for integers, 32 rows of hidden or inner */
+static void add_experts(const Chosen *chosen, const T *x, int64_t hidden, float *packed,
+                        float *sums, T *written, Meeting *meeting) {
+    int64_t size = pairs_size(hidden), between_size = pairs_size(chosen->inner), end;
+    for (int64_t begin = 0; begin < chosen->count; begin = end) {
+        const Layer *layers = chosen->layers;
+        int64_t blocks = 0, block = 0;
+        for (end = begin; end < chosen->count; end++) {
+            blocks += units_of(layers[end].count);
+            if (end > begin && blocks > EXPERTS_BLOCKS) break;
+        }
+        for (int64_t e = begin; e < end; block += units_of(layers[e].count), e++)
+#pragma omp for schedule(dynamic) nowait
+            for (int64_t b = 0; b < units_of(layers[e].count); b++) {
+                pack_pairs(x, hidden, layers[e].rows + b * ROWS,
+                           smaller(ROWS, layers[e].count - b * ROWS), packed + (block + b) * size);
+                clear_tail_of_pairs(chosen->between + (block + b) * between_size, chosen->inner);
+            }
+        meet(meeting);
+        block = 0;
+        for (int64_t e = begin; e < end; block += units_of(layers[e].count), e++)
+            enter_packed(packed + block * size, units_of(layers[e].count), layers[e].gate,
+                         layers[e].up, hidden, chosen->inner,
+                         chosen->between + block * between_size, written);
+        meet(meeting);
+#pragma omp for schedule(static) nowait
+        for (int64_t first = 0; first < hidden; first += 2 * ROWS) {
+            const float *between = chosen->between;
+            for (int64_t e = begin; e < end; e++) { /* in order: sums don't depend on the threads */
+                leave_expert(layers + e, between, first, hidden, sums, written);
+                between += units_of(layers[e].count) * between_size;
+            }
+        }
+        meet(meeting);
+    }
 }

@@ -264,7 +264,7 @@ static int make_step(const Decoder *d, Step *s) {
     s->logits = floats(rows * d->experts), s->weights = floats(rows * d->top_k);
     s->ids = malloc((size_t)(rows * d->top_k + 1) * sizeof(int64_t));
     s->all.between = floats(block_size(most));
-    if (make_chosen(&s->chosen, rows * d->top_k, d->experts, d->expert_inner, 1) || !s->x ||
+    if (make_chosen(&s->chosen, rows * d->top_k, d->experts, d->expert_inner, 0) || !s->x ||
         !s->normed || !s->qkv || !s->attended || !s->block || !s->queries || !s->parts ||
         !s->logits || !s->weights || !s->ids || !s->all.between)
         return -1;

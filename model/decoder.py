@@ -145,13 +145,14 @@ class Glm4vMoeTextModel(nn.Module):
         stepped = self._step(x, rope, past_key_values) if is_plain else None
         if stepped is None:
             reader = self._reader(x, past_key_values) if is_plain else None
-            x = x if reader is None else x.clone(memory_format=torch.contiguous_format)
+            if reader is not None:
+                x, room = x.clone(memory_format=torch.contiguous_format), reader.room(tokens)
             for index, layer in enumerate(self.layers):
                 if index and between_layers is not None:
                     between_layers()
                 if reader is not None:
                     assert isinstance(past_key_values, KVCache)
-                    reader.read(index, x, rope, past_key_values)
+                    reader.read(index, x, rope, past_key_values, room)
                     continue
                 if output_hidden_states:
                     hidden_states.append(x)

@@ -325,13 +325,14 @@ class Glm4vMoeVisionModel(nn.Module):
         x = x + learned
         lengths = [h * w for h, w in segments]
         whole = None if self.training else blocks_for(self, x)
+        room = None if whole is None else whole.room(len(x))
         for index, block in enumerate(self.blocks):
             if index and between_layers is not None:
                 between_layers()
-            if whole is None:
+            if whole is None or room is None:
                 x = block(x, lengths, (cos, sin))
             else:
-                whole.run(index, x, lengths, (cos, sin))
+                whole.run(index, x, lengths, (cos, sin), room)
         return self.downsample(self.post_layernorm(x))
 
     def _position_tables(self, height: int, width: int, device: torch.device) -> list[Tensor]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from model.decoder import Glm4vMoeTextModel
 
 MAX_HEAD_DIM = 512
-PROMPT_LAYER = [c_int64] + [c_void_p] * 5 + [c_int64] * 3 + [c_int]  # after the decoder
+PROMPT_LAYER: list[Any] = [c_int64] + [c_void_p] * 6 + [c_int64] * 3 + [c_int]  # after the decoder
 
 
 class _Layer(Structure):
@@ -109,6 +109,8 @@ class NativeDecoder:
             self._prompt_layer = kernels.compiled.prompt_layer
             self._prompt_layer.argtypes = [POINTER(_Decoder), *PROMPT_LAYER]
             self._prompt_layer.restype = c_int
+            self._room = kernels.compiled.prompt_room
+            self._room.argtypes, self._room.restype = [POINTER(_Decoder), c_int64, c_int], c_int64
 
     def step(
         self, x: Tensor, rope: tuple[Tensor, Tensor], slots: Sequence[tuple[int, int]]
@@ -140,7 +142,13 @@ class NativeDecoder:
         native._check(status)
         return out
 
-    def read(self, layer: int, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache) -> None:
+    def room(self, tokens: int) -> Tensor:
+        """Return what `read` needs for so many tokens: scratch space, for one call at a time."""
+        return torch.empty(self._room(self._decoder, tokens, self._threads), dtype=torch.float32)
+
+    def read(
+        self, layer: int, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache, room: Tensor
+    ) -> None:
         """Take tokens of a prompt through a layer; their keys and values are stored.
 
         Args:
@@ -148,6 +156,7 @@ class NativeDecoder:
             x: (1, T, C) without gaps, T > `native.MAX_ROWS`; becomes the layer's output.
             rope: cos and sin, each (1, 1, T, rotary_dim).
             cache: of one conversation, whose tokens come before; the model counts these.
+            room: as `room` returns it.
         """
         tokens, past = x.shape[1], cache.length
         cos, sin = rope[0].contiguous(), rope[1].contiguous()
@@ -160,6 +169,7 @@ class NativeDecoder:
             sin.data_ptr(),
             k.data_ptr(),
             v.data_ptr(),
+            room.data_ptr(),
             k.stride(1),
             past,
             tokens,

@@ -5,7 +5,8 @@
 #define TOGETHER_BLOCKS 32 /* whose way through a gated layer is one piece: what lies between the
                               two products stays in the caches, and weights are read seldom */
 
-/* What the threads of a layer share, and each one's own; all NULL or to be freed */
+/* What the threads of a layer share, and each one's own. It is kept from layer to layer: fresh memory
+   costs a page fault for every 4 kB */
 typedef struct {
     float *packed, *between, *logits, *shares, *routed;
     T *heads, *attended, *normed; /* (rows, ...) */
@@ -17,26 +18,32 @@ typedef struct {
 } Room;
 #define OWN_ROWS (2 * ROWS)
 
-static void release_room(Room *room) {
-    free(room->packed), free(room->between), free(room->logits), free(room->shares);
-    free(room->routed), free(room->heads), free(room->attended), free(room->normed);
-    free(room->own), free(room->ids), release_chosen(&room->chosen);
+/* Floats, of which the first are taken; without any, they are counted */
+typedef struct {
+    float *floats;
+    int64_t taken;
+} Space;
+
+static float *take(Space *space, int64_t n) {
+    float *at = space->floats ? space->floats + space->taken : NULL;
+    space->taken += round_up(n, LANES);
+    return at;
 }
 
-static inline T *elements_for(int64_t n) { return (T *)floats((n + 1) / 2); }
+static T *take_elements(Space *space, int64_t n) { return (T *)take(space, (n + 1) / 2); }
 
-/* What every layer needs, for rows of `hidden` values, of which `inputs` leave attention from among
-   so many in all heads */
-static int make_room(Room *room, int64_t rows, int64_t hidden, int64_t inputs, int64_t all_heads,
-                     int64_t inner, int threads) {
+/* What every layer needs for so many rows of `hidden` values, of which `inputs` leave attention, from
+   among so many in all heads; `packed` is the floats of all blocks at once */
+static Room take_room(Space *space, int64_t rows, int64_t hidden, int64_t inputs,
+                      int64_t all_heads, int64_t inner, int64_t packed, int threads) {
     int64_t most = hidden > inputs ? hidden : inputs, blocks = units_of(rows);
-    room->widest = most > inner ? most : inner;
-    room->packed = floats(blocks * pairs_size(most));
-    room->between = floats(smaller(blocks, TOGETHER_BLOCKS) * pairs_size(inner));
-    room->heads = elements_for(rows * all_heads);
-    room->attended = elements_for(rows * inputs);
-    room->own = elements_for(threads * OWN_ROWS * room->widest);
-    return room->packed && room->between && room->heads && room->attended && room->own ? 0 : -1;
+    Room room = {.widest = most > inner ? most : inner};
+    room.packed = take(space, packed);
+    room.between = take(space, smaller(blocks, TOGETHER_BLOCKS) * pairs_size(inner));
+    room.heads = take_elements(space, rows * all_heads);
+    room.attended = take_elements(space, rows * inputs);
+    room.own = take_elements(space, threads * OWN_ROWS * room.widest);
+    return room;
 }
 
 static inline T *own_room(const Room *room) {
@@ -127,16 +134,26 @@ static void attend_segments(const VisionBlock *block, const int64_t *lengths, in
     meet(&room->meeting);
 }
 
+static Room take_vision_room(Space *space, const VisionBlock *block, int64_t rows, int threads) {
+    int64_t hidden = block->hidden, packed = units_of(rows) * pairs_size(hidden);
+    return take_room(space, rows, hidden, hidden, 3 * hidden, block->gated.inner, packed, threads);
+}
+
+/* Floats that `vision_block` takes */
+int64_t vision_room(const VisionBlock *block, int64_t rows, int threads) {
+    Space space = {0};
+    take_vision_room(&space, block, rows, threads);
+    return space.taken;
+}
+
 /* x (rows, hidden) becomes the block's output. cos and sin (rows, dim); `lengths` of the segments, which
-   attention does not cross, sum to rows */
+   attention does not cross, sum to rows; `floats` as many as `vision_room` says */
 int vision_block(const VisionBlock *block, T *x, const float *cos, const float *sin,
-                 const int64_t *lengths, int64_t segments, int64_t rows, int threads) {
+                 const int64_t *lengths, int64_t segments, float *floats, int64_t rows,
+                 int threads) {
     int64_t hidden = block->hidden, dim = hidden / block->heads;
-    Room room = {0};
-    if (make_room(&room, rows, hidden, hidden, 3 * hidden, block->gated.inner, threads)) {
-        release_room(&room);
-        return -1;
-    }
+    Space space = {floats, 0};
+    Room room = take_vision_room(&space, block, rows, threads);
 #pragma omp parallel num_threads(threads) if (threads > 1)
     {
         T *own = own_room(&room);
@@ -158,7 +175,6 @@ int vision_block(const VisionBlock *block, T *x, const float *cos, const float *
         add_gated(&block->gated, x, rows, hidden, block->post_norm, block->eps, NULL, &room);
         end_products();
     }
-    release_room(&room);
     return 0;
 }
 
@@ -243,38 +259,43 @@ static void add_mixture(const Decoder *d, const DecoderLayer *layer, T *x, int64
     add_gated(&layer->all, x, rows, hidden, NULL, 0, room->routed, room);
 }
 
-/* What a layer with experts needs besides */
-static int make_room_for_experts(Room *room, const Decoder *d, int64_t rows) {
-    int64_t blocks = units_of(rows), together = experts_blocks(rows), inputs = d->heads * d->dim;
-    int64_t attended = blocks * pairs_size(inputs);
-    int64_t both = (blocks + together) * pairs_size(d->hidden); /* all rows, and those of experts */
-    free(room->packed);
-    room->packed = floats(attended > both ? attended : both);
-    room->normed = elements_for(rows * d->hidden);
-    room->routed = floats(rows * d->hidden);
-    room->logits = floats(rows * d->experts), room->shares = floats(rows * d->top_k);
-    room->ids = malloc((size_t)(rows * d->top_k) * sizeof(int64_t));
-    int failed = make_chosen(&room->chosen, rows * d->top_k, d->experts, d->expert_inner,
-                             together);
-    return failed || !room->packed || !room->normed || !room->routed || !room->logits ||
-                   !room->shares || !room->ids
-               ? -1
-               : 0;
+static Room take_prompt_room(Space *space, const Decoder *d, int64_t rows, int threads) {
+    int64_t hidden = d->hidden, inputs = d->heads * d->dim, inner = d->expert_inner;
+    int64_t all_heads = inputs + 2 * d->kv_heads * d->dim, blocks = units_of(rows);
+    for (int64_t i = 0; i < d->num_layers; i++)
+        if (d->layers[i].all.inner > inner) inner = d->layers[i].all.inner;
+    int64_t attended = blocks * pairs_size(inputs); /* or all rows, and then those of experts */
+    int64_t packed = (blocks + experts_blocks(rows)) * pairs_size(hidden);
+    Room room = take_room(space, rows, hidden, inputs, all_heads, inner,
+                          attended > packed ? attended : packed, threads);
+    room.normed = take_elements(space, rows * hidden);
+    room.routed = take(space, rows * hidden);
+    room.logits = take(space, rows * d->experts);
+    room.shares = take(space, rows * d->top_k);
+    room.ids = (int64_t *)take(space, 2 * rows * d->top_k);
+    return room;
+}
+
+/* Floats that `prompt_layer` takes */
+int64_t prompt_room(const Decoder *d, int64_t rows, int threads) {
+    Space space = {0};
+    take_prompt_room(&space, d, rows, threads);
+    return space.taken;
 }
 
 /* x (rows, hidden), more than 16 tokens of one conversation, becomes the output of a decoder layer;
    keys and values are stored after those of its first `past` tokens. cos and sin (rows, rotary);
-   dim is a multiple of 32, at most 256 */
+   dim is a multiple of 32, at most 256; `floats` as many as `prompt_room` says */
 int prompt_layer(const Decoder *d, int64_t index, T *x, const T *cos, const T *sin, T *k, T *v,
-                 int64_t stride, int64_t past, int64_t rows, int threads) {
+                 float *floats, int64_t stride, int64_t past, int64_t rows, int threads) {
     const DecoderLayer *layer = d->layers + index;
     Storage storage = {k, v, stride};
     int64_t dim = d->dim, inputs = d->heads * dim, all_heads = inputs + 2 * d->kv_heads * dim;
-    int64_t inner = layer->all.inner > d->expert_inner ? layer->all.inner : d->expert_inner;
-    Room room = {0};
-    if (make_room(&room, rows, d->hidden, inputs, all_heads, inner, threads) ||
-        (layer->router && make_room_for_experts(&room, d, rows))) {
-        release_room(&room);
+    Space space = {floats, 0};
+    Room room = take_prompt_room(&space, d, rows, threads);
+    if (layer->router && make_chosen(&room.chosen, rows * d->top_k, d->experts, d->expert_inner,
+                                     experts_blocks(rows))) {
+        release_chosen(&room.chosen);
         return -1;
     }
 #pragma omp parallel num_threads(threads) if (threads > 1)
@@ -296,6 +317,6 @@ int prompt_layer(const Decoder *d, int64_t index, T *x, const T *cos, const T *s
             add_gated(&layer->all, x, rows, d->hidden, layer->post_norm, d->eps, NULL, &room);
         end_products();
     }
-    release_room(&room);
+    release_chosen(&room.chosen);
     return 0;
 }

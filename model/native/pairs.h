@@ -102,11 +102,19 @@ static inline void pack_pairs(const T *x, int64_t n, const int64_t *which, int64
         for (int64_t r = 0; r < rows; r++) words[n / 2 * ROWS + r] = row[r][n - 1];
 }
 
+#define TO_SECOND 2 /* cache */
 #define AT_ONCE 8 /* outputs, or queries: enough sums that none waits for the one before */
 
 /* sum + products of 16 rows' pairs with one pair of a matrix */
 static inline __m512 add_products(__m512 sum, __m512 pairs, uint32_t pair) {
     return _mm512_dpbf16_ps(sum, (__m512bh)pairs, (__m512bh)_mm512_set1_epi32((int)pair));
+}
+
+/* Before values `i` and on of some rows of a matrix are read: let those of the next rows come, which
+   the processor does not foresee. A small model's experts take two thirds of their time so */
+static inline void ask_for_next(const T *const *row, int64_t i, int64_t stride) {
+    for (int o = 0; o < AT_ONCE; o++)
+        __builtin_prefetch(row[o] + AT_ONCE * stride + i, 0, TO_SECOND);
 }
 
 /* left_out and right_out (16, 16), outputs first = some outputs, at most 16, of a matrix, whose rows of
@@ -123,10 +131,12 @@ static inline void multiply_pairs(const T *w, int64_t n, int64_t stride, int64_t
             sums[o] = more[o] = _mm512_setzero_ps();
         }
         for (int64_t i = 0; right == left && i < n / 2; i++) {
+            if (i % ROWS == 0) ask_for_next(row, 2 * i, stride);
             __m512 pairs = _mm512_load_ps(left + i * ROWS);
             for (int o = 0; o < AT_ONCE; o++) sums[o] = add_products(sums[o], pairs, two(row[o], i));
         }
         for (int64_t i = 0; right != left && i < n / 2; i++) {
+            if (i % ROWS == 0) ask_for_next(row, 2 * i, stride);
             __m512 pairs = _mm512_load_ps(left + i * ROWS);
             __m512 others = _mm512_load_ps(right + i * ROWS);
             for (int o = 0; o < AT_ONCE; o++) {

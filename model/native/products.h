@@ -193,8 +193,6 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
     return (__m512bh)_mm512_maskz_loadu_epi16(0xffffffffu >> (DEPTH - left), w);
 }
 
-#define TO_SECOND 2 /* cache: asked for in the first, memory gives half as much */
-
 /* Dot products of `O` rows of a matrix, `stride` apart as far as there are so many `outputs`, with `R`
    vectors; out (outputs, 16), at the places that `column` names. `LOAD` reads DEPTH of a row */
 #define PAIR_DOTS(NAME, W, LOAD, O, R)                                                             \
@@ -208,6 +206,7 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
         }                                                                                          \
         for (int64_t i = 0; i < n; i += DEPTH)                                                     \
             for (int o = 0; o < O; o++) {                                                          \
+                /* asked for in the first cache, memory gives half as much */                      \
                 if (O > 1) __builtin_prefetch(row[o] + 2 * O * stride + i, 0, TO_SECOND);          \
                 __m512bh weights = LOAD(row[o] + i, n - i);                                        \
                 for (int r = 0; r < R; r++)                                                        \

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_float, c_int, c_int64, c_void_p
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor
 
 from model import native
@@ -18,7 +19,7 @@ from model.watch import Prepared, UnfitError
 if TYPE_CHECKING:
     from model.vision import Glm4vMoeVisionModel
 
-VISION_BLOCK = [c_void_p] * 4 + [c_int64] * 2 + [c_int]  # after the block
+VISION_BLOCK: list[Any] = [*[c_void_p] * 4, c_int64, c_void_p, c_int64, c_int]  # after the block
 
 
 class _Block(Structure):
@@ -60,9 +61,20 @@ class NativeBlocks:
         self._threads = native.threads_for(self.watch.nbytes)
         self._run = kernels.compiled.vision_block
         self._run.argtypes, self._run.restype = [POINTER(_Block), *VISION_BLOCK], c_int
+        self._room = kernels.compiled.vision_room
+        self._room.argtypes, self._room.restype = [POINTER(_Block), c_int64, c_int], c_int64
+
+    def room(self, patches: int) -> Tensor:
+        """Return what `run` needs for so many patches: scratch space, for one call at a time."""
+        return torch.empty(self._room(self._blocks[0], patches, self._threads), dtype=torch.float32)
 
     def run(
-        self, index: int, x: Tensor, lengths: Sequence[int], rope: tuple[Tensor, Tensor]
+        self,
+        index: int,
+        x: Tensor,
+        lengths: Sequence[int],
+        rope: tuple[Tensor, Tensor],
+        room: Tensor,
     ) -> None:
         """Take patches through a block.
 
@@ -71,6 +83,7 @@ class NativeBlocks:
             x: (N, C) without gaps; becomes the block's output.
             lengths: patches of each segment, summing to N.
             rope: cos and sin, each (N, 1, D) float32 without gaps.
+            room: as `room` returns it.
         """
         status = self._run(
             self._blocks[index],
@@ -79,6 +92,7 @@ class NativeBlocks:
             rope[1].data_ptr(),
             (c_int64 * len(lengths))(*lengths),
             len(lengths),
+            room.data_ptr(),
             len(x),
             self._threads,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from operator import getitem, is_
 from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
@@ -24,8 +25,12 @@ class Watch:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self._modules: list[tuple[dict[str, Any], str, Any]] = []
-        self._tensors: list[tuple[dict[str, Any], str, Any, int]] = []
+        # where each module or tensor stands, under which name, and which one it is
+        self._owners: list[dict[str, Any]] = []
+        self._names: list[str] = []
+        self._kept: list[nn.Module | Tensor] = []
+        self._tensors: list[Tensor] = []
+        self._addresses: list[int] = []
         self._hooks: list[dict[int, Any]] = []
         self._add(module)
 
@@ -34,19 +39,23 @@ class Watch:
         owner = module._buffers if name in module._buffers else module._parameters
         tensor = owner[name]
         if tensor is not None:
-            self._tensors.append((owner, name, tensor, tensor.data_ptr()))
+            self._keep(owner, name, tensor)
+            self._tensors.append(tensor)
+            self._addresses.append(tensor.data_ptr())
         return tensor
 
     @property
     def nbytes(self) -> int:
         """Bytes of the watched tensors."""
-        return sum(tensor.nbytes for _, _, tensor, _ in self._tensors)
+        return sum(tensor.nbytes for tensor in self._tensors)
 
     def is_current(self) -> bool:
         """Whether nothing was moved or replaced."""
-        return all(owner[name] is module for owner, name, module in self._modules) and all(
-            owner[name] is tensor and tensor.data_ptr() == address
-            for owner, name, tensor, address in self._tensors
+        # asked before every token: in C it takes a fifth of the time of a loop
+        present = map(getitem, self._owners, self._names)
+        return (
+            all(map(is_, present, self._kept))
+            and list(map(Tensor.data_ptr, self._tensors)) == self._addresses
         )
 
     def is_hooked(self) -> bool:
@@ -59,8 +68,13 @@ class Watch:
             raise UnfitError
         for name, child in module._modules.items():
             if child is not None:
-                self._modules.append((module._modules, name, child))
+                self._keep(module._modules, name, child)
                 self._add(child)
+
+    def _keep(self, owner: Any, name: str, kept: nn.Module | Tensor) -> None:
+        self._owners.append(owner)
+        self._names.append(name)
+        self._kept.append(kept)
 
 
 class Watching(Protocol):

@@ -2,6 +2,9 @@
 
 #define BLOCK 32 /* keys scored at once: their scores and values stay in the first cache */
 
+/* 1 / sqrt(dim), rounded once */
+static inline float head_scale(int64_t dim) { return (float)(1 / sqrt((double)dim)); }
+
 /* Scratch space of one part of the keys, in floats: see attend_part */
 static int64_t part_size(int64_t fours, int64_t dim) {
     int64_t size = fours * (dim + 2) + fours * BLOCK + BLOCK * dim + LANES;

@@ -100,7 +100,7 @@ class NativeDecoder:
             config.routed_scaling_factor,
             int(config.norm_topk_prob),
         )
-        self._threads = native.threads_for(self.watch.nbytes)
+        self._nbytes = self.watch.nbytes
         self._step = kernels.compiled.step
         self._step.argtypes = [POINTER(_Decoder), *[c_void_p] * 6, c_int64, c_int]
         self._step.restype = c_int
@@ -137,14 +137,16 @@ class NativeDecoder:
             (c_int64 * rows)(*(address for address, _ in slots)),
             (c_int64 * rows)(*(length for _, length in slots)),
             rows,
-            self._threads,
+            native.threads_for(self._nbytes),
         )
         native._check(status)
         return out
 
     def room(self, tokens: int) -> Tensor:
         """Return what `read` needs for so many tokens: scratch space, for one call at a time."""
-        return torch.empty(self._room(self._decoder, tokens, self._threads), dtype=torch.float32)
+        return torch.empty(
+            self._room(self._decoder, tokens, native.threads_for(self._nbytes)), dtype=torch.float32
+        )
 
     def read(
         self, layer: int, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache, room: Tensor
@@ -173,7 +175,7 @@ class NativeDecoder:
             k.stride(1),
             past,
             tokens,
-            self._threads,
+            native.threads_for(self._nbytes),
         )
         native._check(status)
 

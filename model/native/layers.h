@@ -128,7 +128,7 @@ static void attend_segments(const VisionBlock *block, const int64_t *lengths, in
         Strides strides[] = {of_heads, of_heads, of_heads, {length * hidden, dim, hidden}};
         attend_all(q, q + hidden, q + 2 * hidden, room->attended + first * hidden, count,
                    block->heads, block->heads, length, length, dim, strides,
-                   1 / sqrtf((float)dim), 0);
+                   head_scale(dim), 0);
         first += length * count;
     }
     meet(&room->meeting);
@@ -308,7 +308,7 @@ int prompt_layer(const Decoder *d, int64_t index, T *x, const T *cos, const T *s
         meet(&room.meeting);
         project_prompt(d, layer, rows, cos, sin, &storage, past, &room);
         attend_all(room.heads, k, v, room.attended, 1, d->heads, d->kv_heads, rows, past + rows,
-                   dim, strides, 1 / sqrtf((float)dim), 1);
+                   dim, strides, head_scale(dim), 1);
         meet(&room.meeting);
         add_merged(layer->o, x, rows, inputs, d->hidden, &room);
         if (layer->router)

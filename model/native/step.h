@@ -79,7 +79,7 @@ static void project(const Decoder *d, const Step *s, const DecoderLayer *layer) 
 /* Queries, turned, to where attention wants them; keys, turned, and values to their storage */
 static void place_heads(const Decoder *d, const Step *s, int64_t index) {
     int64_t heads = d->heads + 2 * d->kv_heads, group = d->heads / d->kv_heads, dim = d->dim;
-    float scale = 1 / sqrtf((float)dim);
+    float scale = head_scale(dim);
 #pragma omp for schedule(static) nowait
     for (int64_t pair = 0; pair < s->rows * d->kv_heads; pair++) {
         int64_t row = pair / d->kv_heads, head = pair % d->kv_heads, at = s->lengths[row] * dim;
@@ -104,7 +104,7 @@ static void attend_rows(const Decoder *d, const Step *s, int64_t index) {
     int64_t dim = d->dim, group = d->heads / d->kv_heads, room = query_rows(group, dim);
     int64_t pairs = s->rows * d->kv_heads, size = part_size(room, dim);
     int64_t parts = (s->longest + part_keys(s->longest) - 1) / part_keys(s->longest);
-    float scale = 1 / sqrtf((float)dim);
+    float scale = head_scale(dim);
 #pragma omp for schedule(dynamic) nowait
     for (int64_t unit = 0; unit < pairs * parts; unit++) {
         int64_t pair = unit / parts, row = pair / d->kv_heads, head = pair % d->kv_heads;

@@ -58,7 +58,7 @@ class NativeBlocks:
         describer = Describer(tower, tower.post_layernorm.weight.dtype)
         self.watch = describer.watch
         self._blocks = [self._describe(describer, block) for block in tower.blocks]
-        self._threads = native.threads_for(self.watch.nbytes)
+        self._nbytes = self.watch.nbytes
         self._run = kernels.compiled.vision_block
         self._run.argtypes, self._run.restype = [POINTER(_Block), *VISION_BLOCK], c_int
         self._room = kernels.compiled.vision_room
@@ -66,7 +66,10 @@ class NativeBlocks:
 
     def room(self, patches: int) -> Tensor:
         """Return what `run` needs for so many patches: scratch space, for one call at a time."""
-        return torch.empty(self._room(self._blocks[0], patches, self._threads), dtype=torch.float32)
+        return torch.empty(
+            self._room(self._blocks[0], patches, native.threads_for(self._nbytes)),
+            dtype=torch.float32,
+        )
 
     def run(
         self,
@@ -94,7 +97,7 @@ class NativeBlocks:
             len(lengths),
             room.data_ptr(),
             len(x),
-            self._threads,
+            native.threads_for(self._nbytes),
         )
         native._check(status)
 

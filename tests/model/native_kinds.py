@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from model import native
 from model.native import build
 
@@ -15,14 +17,17 @@ _WITHOUT: dict[str, tuple[str, ...]] = {
     "bfloat16 without pairs": ("-U__AVX512BF16__",),
 }
 # Every processor with the unit also multiplies pairs, and its kernels make use of that.
-_CAN_EMULATE = "avx512_bf16" in build.processor().split()
+_HAS_PAIRS = "avx512_bf16" in build.processor().split()
+needs_pairs = pytest.mark.skipif(
+    not _HAS_PAIRS, reason="the processor multiplies no pairs, and torch computes it"
+)
 
 # bfloat16 is computed in the processor's matrix unit where it has one, else in pairs where it
 # multiplies those, else in vectors of floats
 PAIRED_KINDS = (
     "bfloat16",
     "bfloat16 without tiles",
-    *((_IN_EMULATED_TILES,) if _CAN_EMULATE else ()),
+    *((_IN_EMULATED_TILES,) if _HAS_PAIRS else ()),
 )
 KINDS = ("float32", *PAIRED_KINDS, "bfloat16 without pairs")
 

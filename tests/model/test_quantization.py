@@ -24,7 +24,7 @@ from model.engine import Engine
 from model.generate import generate
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.native.build import load_library
-from model.native.step import step_for
+from model.native.decoder import step_for
 from model.quantization import (
     dequantize,
     dequantize_reference,

@@ -1,4 +1,4 @@
-"""A decoding step in one call against the layers, and when it leaves the work to them."""
+"""Steps and prompts in few calls against the decoder's layers, and when these have to compute."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from native_kinds import KINDS, other_kernels
+from native_kinds import KINDS, PAIRED_KINDS, needs_pairs, other_kernels
 from tiny import randomize, tiny_config
 from torch import Tensor
 
@@ -17,7 +17,7 @@ from model.config import Glm4vMoeConfig
 from model.decoder import Glm4vMoeTextModel
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.moe import ExpertLoad
-from model.native.step import step_for
+from model.native.decoder import reader_for, step_for
 
 # nothing is a multiple of what vectors and tiles hold
 ODD_SIZES = {"hidden_size": 72, "intermediate_size": 50, "moe_intermediate_size": 19}
@@ -191,3 +191,126 @@ def test_what_a_step_cannot_compute_is_left_to_the_layers(
         assert load.counts[0].sum() > 3 * model.config.num_experts_per_tok
         return
     assert step_for(model, model.embed_tokens(tokens)) is None
+
+
+# heads of whole vectors, as prompts in one call need them
+WIDE_HEADS = {"head_dim": 32, "partial_rotary_factor": 0.25}
+
+
+def read(
+    model: Glm4vMoeTextModel, pieces: tuple[int, ...], between: Callable[[], None] | None = None
+) -> tuple[Tensor, KVCache]:
+    """The hidden states (1, T, C) of a prompt that is read in pieces, and its cache."""
+    cache = KVCache(model.config.num_hidden_layers)
+    ids = torch.randint(1, 140, (1, sum(pieces)), generator=torch.Generator().manual_seed(2))
+    # as of a picture: the planes of positions differ
+    positions = torch.stack([torch.arange(ids.shape[1]) // part for part in (1, 3, 2)])[:, None]
+    states, start = [], 0
+    for tokens in pieces:
+        piece = slice(start, start + tokens)
+        states.append(
+            model(
+                ids[:, piece],
+                position_ids=positions[:, :, piece],
+                past_key_values=cache,
+                between_layers=between,
+            ).last_hidden_state
+        )
+        start += tokens
+    return torch.cat(states, dim=1), cache
+
+
+@needs_pairs
+@pytest.mark.parametrize("kind", PAIRED_KINDS)
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        ((17,), {}),
+        ((33, 100), ODD_SIZES),
+        ((5, 47), WIDE_GROUP),
+        ((300, 40), {"n_routed_experts": 40, "norm_topk_prob": False}),
+    ],
+)
+def test_a_prompt_in_one_call_a_layer_equals_the_layers_to_the_last_bit(
+    kind: str,
+    threads: int,
+    pieces: tuple[int, ...],
+    text: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make_decoder(kind, monkeypatch, **{**WIDE_HEADS, **text})
+    assert reader_for(model, model.embed_tokens(torch.ones(1, pieces[-1], dtype=torch.int64)))
+    monkeypatch.setattr(native, "threads_for", lambda size: threads)
+    got, cache = read(model, pieces)
+    monkeypatch.setattr(decoder, "reader_for", lambda model, x: None)
+    want, slow_cache = read(model, pieces)
+    assert torch.equal(got, want)
+    assert cache.length == slow_cache.length == sum(pieces)
+    for stored, wanted in zip(
+        (*cache._k, *cache._v), (*slow_cache._k, *slow_cache._v), strict=True
+    ):
+        assert stored is not None and wanted is not None
+        assert torch.equal(stored[:, :, : cache.length], wanted[:, :, : cache.length])
+
+
+@needs_pairs
+def test_a_prompt_longer_than_products_in_pairs_equals_the_layers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make_decoder("bfloat16 without tiles", monkeypatch, **WIDE_HEADS)
+    got, _ = read(model, (700,))
+    monkeypatch.setattr(decoder, "reader_for", lambda model, x: None)
+    want, _ = read(model, (700,))
+    # torch adds up in another order there
+    torch.testing.assert_close(got.float(), want.float(), atol=0.15, rtol=0.05)
+    assert (got.float() - want.float()).abs().mean() < 0.01
+
+
+@needs_pairs
+def test_what_embeddings_a_prompt_is_read_from_stay_and_a_piece_that_is_left_counts_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make_decoder("bfloat16", monkeypatch, **WIDE_HEADS)
+    x = model.embed_tokens(torch.arange(1, 41)[None])
+    assert reader_for(model, x) is not None
+    before, cache = x.clone(), KVCache(model.config.num_hidden_layers)
+    calls: list[int] = []
+
+    def leave() -> None:
+        calls.append(len(calls))
+        if len(calls) == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        model(inputs_embeds=x, past_key_values=cache, between_layers=leave)
+    assert torch.equal(x, before) and cache.length == 0
+    got = model(inputs_embeds=x, past_key_values=cache).last_hidden_state
+    assert torch.equal(got, model(inputs_embeds=x).last_hidden_state)
+    assert calls == [0, 1] and torch.equal(x, before)
+
+
+@needs_pairs
+@pytest.mark.parametrize(
+    "case", ["few", "batch", "heads", "hook", "dtype of the cache", "training"]
+)
+def test_what_no_prompt_in_one_call_can_compute_is_left_to_the_layers(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_decoder("bfloat16", monkeypatch, **({} if case == "heads" else WIDE_HEADS))
+    rows, tokens = (2 if case == "batch" else 1), (native.MAX_ROWS if case == "few" else 20)
+    x = model.embed_tokens(torch.ones(rows, tokens, dtype=torch.int64))
+    cache = KVCache(model.config.num_hidden_layers)
+    seen: list[int] = []
+    if case == "hook":
+        with torch.inference_mode(False):
+            model.layers[0].register_forward_hook(lambda *_: seen.append(1))
+    if case == "training":
+        model.train()
+    if case == "dtype of the cache":
+        like = torch.empty(1, model.config.num_key_value_heads, 0, 32)
+        cache.reserve(0, 4, like)
+    assert model._reader(x, cache) is None
+    if case != "dtype of the cache":
+        assert model(inputs_embeds=x, past_key_values=cache).last_hidden_state.shape == x.shape
+    assert seen == ([1] if case == "hook" else [])

@@ -85,7 +85,8 @@ class KVCache:
                     ]
                 )
             self._room = min(x.shape[2] for x in self._k if x is not None)
-            self._table = torch.tensor(entries).transpose(0, 1).contiguous()  # (B, layers, 3)
+            table = torch.tensor(entries, device="cpu")  # a default device may be another one
+            self._table = table.transpose(0, 1).contiguous()  # (B, layers, 3)
         stride = self._table[0].nbytes
         return [(self._table.data_ptr() + row * stride, self.length) for row in range(rows)]
 
@@ -119,10 +120,13 @@ class KVCache:
         self._table = None
         return grown[0], grown[1]
 
-    def has_room_for(self, dtype: torch.dtype) -> bool:
-        """Whether one conversation's tokens of this dtype can be written to it in main memory."""
-        storage = (*self._k, *self._v)
-        return all(x is None or (x.is_cpu and x.dtype is dtype and len(x) == 1) for x in storage)
+    def has_room_for(self, dtype: torch.dtype, heads: int, head_dim: int) -> bool:
+        """Whether one conversation's keys (1, K, T, D) can be written to it in main memory."""
+        kept, place = (dtype, 1, heads, head_dim), torch.device("cpu")
+        return all(
+            x is None or ((x.dtype, *x.shape[:2], x.shape[3]) == kept and x.device == place)
+            for x in (*self._k, *self._v)
+        )
 
     @property
     def nbytes(self) -> int:

@@ -115,13 +115,17 @@ class Glm4vMoeTextModel(nn.Module):
                 than before.
 
         Raises:
-            ValueError: neither or both of ``input_ids`` and ``inputs_embeds``, or lengths that
-                don't fit together.
+            ValueError: neither or both of ``input_ids`` and ``inputs_embeds``, embeddings of
+                another size, or lengths that don't fit together.
         """
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give either input_ids or inputs_embeds")
         x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
-        batch, tokens = x.shape[:2]
+        batch, tokens, width = x.shape
+        if width != self.config.hidden_size:
+            raise ValueError(
+                f"inputs_embeds is {tuple(x.shape)}; expected (B, T, {self.config.hidden_size})"
+            )
         if tokens == 0:
             raise ValueError("there is no token to run: input_ids has no columns")
         past = past_length(past_key_values, cache_position, tokens)
@@ -194,9 +198,12 @@ class Glm4vMoeTextModel(nn.Module):
 
     def _reader(self, x: Tensor, cache: KVCache | CacheBatch | None) -> NativeDecoder | None:
         """What takes a piece of a prompt, (1, T, C), through each layer in one call, if it can."""
-        if self.training or not isinstance(cache, KVCache) or not cache.has_room_for(x.dtype):
+        if self.training or not isinstance(cache, KVCache):
             return None
-        return reader_for(self, x)
+        reader = reader_for(self, x)
+        heads, head_dim = self.config.num_key_value_heads, self.config.head_dim
+        assert head_dim is not None
+        return reader if cache.has_room_for(x.dtype, heads, head_dim) else None
 
 
 def past_length(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from operator import getitem, is_
+from operator import is_
 from typing import Any, Generic, Protocol, TypeVar
 
-from torch import Tensor, nn
+from torch import Tensor, UntypedStorage, nn
 
 
 class UnfitError(Exception):
@@ -37,7 +37,7 @@ class Watch:
     def add_tensor(self, module: nn.Module, name: str) -> Tensor | None:
         """Watch a parameter or buffer, and return it; None if the module has none of this name."""
         owner = module._buffers if name in module._buffers else module._parameters
-        tensor = owner[name]
+        tensor = owner.get(name)
         if tensor is not None:
             self._keep(owner, name, tensor)
             self._tensors.append(tensor)
@@ -49,10 +49,14 @@ class Watch:
         """Bytes of the watched tensors."""
         return sum(tensor.nbytes for tensor in self._tensors)
 
+    def storages(self) -> list[UntypedStorage]:
+        """Return what holds the watched tensors' numbers: as long as it is kept, addresses hold."""
+        return list(map(Tensor.untyped_storage, self._tensors))
+
     def is_current(self) -> bool:
         """Whether nothing was moved or replaced."""
         # asked before every token: in C it takes a fifth of the time of a loop
-        present = map(getitem, self._owners, self._names)
+        present = map(dict.get, self._owners, self._names)
         return (
             all(map(is_, present, self._kept))
             and list(map(Tensor.data_ptr, self._tensors)) == self._addresses

@@ -57,7 +57,7 @@ def threads_for(size: int) -> int:
 
 def _check(status: int) -> None:
     if status:
-        raise MemoryError("no memory for the scratch space of a decoding step")
+        raise MemoryError("no memory for the scratch space of a compiled function")
 
 
 class Kernels:
@@ -108,7 +108,7 @@ class Kernels:
     def dequantize(self, weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
         """`model.quantization.dequantize_reference` of a (out, in) matrix."""
         outputs, inputs = weight.shape
-        out = torch.empty(outputs, inputs, dtype=dtype)
+        out = torch.empty(outputs, inputs, dtype=dtype, device="cpu")
         pointers = (weight.data_ptr(), scale.data_ptr(), out.data_ptr())
         _check(self.compiled.dequantize(*pointers, outputs, inputs, threads_for(out.nbytes)))
         return out
@@ -354,7 +354,7 @@ def kernels_for_any(x: Tensor, *weights: Tensor | None) -> Kernels | None:
 def kernels_for(x: Tensor, *weights: Tensor | None) -> Kernels | None:
     """As `kernels_for_any`, for products: of ``x`` with at most `Kernels.max_rows` rows."""
     kernels = kernels_for_any(x, *weights)
-    if kernels is None or x.numel() > kernels.max_rows * x.shape[-1]:
+    if kernels is None or not 0 < x.numel() <= kernels.max_rows * x.shape[-1]:
         return None
     return kernels
 

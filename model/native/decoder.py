@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from model import native
-from model.native.network import Describer, Gated, Matrix
+from model.native.network import Describer, Gated, Matrix, Room
 from model.watch import Prepared, UnfitError
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class NativeDecoder:
 
     Attributes:
         watch: says whether they do.
+        depth: how many layers.
 
     Raises:
         UnfitError: it is another one.
@@ -83,11 +84,14 @@ class NativeDecoder:
         self._kv_shape = (1, config.num_key_value_heads, 0, dim)
         self._describer = Describer(model, model.norm.weight.dtype)
         self.watch = self._describer.watch
-        layers = (_Layer * len(model.layers))(*(self._describe(layer) for layer in model.layers))
+        self.depth = len(model.layers)
+        layers = (_Layer * self.depth)(
+            *(self._describe(index, layer) for index, layer in enumerate(model.layers))
+        )
         self._decoder = _Decoder(
             layers,
             self._describer.pointer(model.norm, "weight"),
-            config.num_hidden_layers,
+            self.depth,
             config.hidden_size,
             config.num_attention_heads,
             config.num_key_value_heads,
@@ -142,14 +146,13 @@ class NativeDecoder:
         native._check(status)
         return out
 
-    def room(self, tokens: int) -> Tensor:
-        """Return what `read` needs for so many tokens: scratch space, for one call at a time."""
-        return torch.empty(
-            self._room(self._decoder, tokens, native.threads_for(self._nbytes)), dtype=torch.float32
-        )
+    def room(self, tokens: int) -> Room:
+        """Return what `read` needs for so many tokens."""
+        threads = native.threads_for(self._nbytes)
+        return Room.of(self._room(self._decoder, tokens, threads), threads, self.watch)
 
     def read(
-        self, layer: int, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache, room: Tensor
+        self, layer: int, x: Tensor, rope: tuple[Tensor, Tensor], cache: KVCache, room: Room
     ) -> None:
         """Take tokens of a prompt through a layer; their keys and values are stored.
 
@@ -171,21 +174,22 @@ class NativeDecoder:
             sin.data_ptr(),
             k.data_ptr(),
             v.data_ptr(),
-            room.data_ptr(),
+            room.floats.data_ptr(),
             k.stride(1),
             past,
             tokens,
-            native.threads_for(self._nbytes),
+            room.threads,
         )
         native._check(status)
 
-    def _describe(self, layer: Any) -> _Layer:
+    def _describe(self, index: int, layer: Any) -> _Layer:
         from model.attention import Glm4vMoeAttention
         from model.layers import RMSNorm
         from model.moe import MoE, Router
 
         attention, mlp, of = layer.self_attn, layer.mlp, self._describer
-        if type(attention) is not Glm4vMoeAttention:
+        # the place in the cache is where the layer stands, but its attention asks its own number
+        if type(attention) is not Glm4vMoeAttention or attention.layer != index:
             raise UnfitError
         described = _Layer(
             input_norm=of.weight(layer.input_layernorm, RMSNorm),
@@ -237,5 +241,5 @@ def _decoder_for(model: Glm4vMoeTextModel, kernels: native.Kernels) -> NativeDec
         model,
         model.norm.weight,
         lambda: NativeDecoder(model, kernels),
-        lambda decoder: decoder.kernels is kernels,
+        lambda decoder: decoder.kernels is kernels and decoder.depth == len(model.layers),
     )

@@ -5,12 +5,13 @@
 
 #ifdef TILES
 /* out[0] = v @ left, [1] = w @ left, [2] = v @ right, [3] = w @ right, each (16, 16), outputs
-   first: some outputs, at most 16, of two matrices times twice 16 rows, in pairs */
+   first: some outputs, at most 16, of two matrices times twice 16 rows, in pairs. The right ones may
+   be the left ones, and [2] and [3] then hold nothing; so do [1] and [3] without outputs of w */
 static inline void four_products(const T *v, int64_t v_outputs, const T *w, int64_t w_outputs,
                                  int64_t n, const float *left, const float *right,
                                  float out[4][ROWS * ROWS]) {
     if (v_outputs < ROWS || w_outputs < ROWS || n % DEPTH) {
-        for (int side = 0; side < 2; side++) {
+        for (int side = 0; side < (right == left ? 1 : 2); side++) {
             products(v, n, n, v_outputs, side ? right : left, NULL, ROWS, out[2 * side]);
             if (w_outputs > 0)
                 products(w, n, n, w_outputs, side ? right : left, NULL, ROWS, out[2 * side + 1]);

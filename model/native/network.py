@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ctypes import Structure, c_int64, c_void_p
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, UntypedStorage, nn
 
 from model import native
 from model.watch import UnfitError, Watch
@@ -22,6 +23,28 @@ class Gated(Structure):
     """``Gated`` of ``feed_forward.h``."""
 
     _fields_ = [("gate", Matrix), ("up", Matrix), ("down", Matrix), ("inner", c_int64)]
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What layers need that run one after the other; for one call at a time.
+
+    Attributes:
+        floats: (any,) float32, scratch space, in which each thread has a part of its own.
+        threads: how many have, so no more may run.
+        weights: what the layers read; between two of them, the network may be moved.
+    """
+
+    floats: Tensor
+    threads: int
+    weights: list[UntypedStorage]
+
+    @classmethod
+    def of(cls, floats: int, threads: int, watch: Watch) -> Room:
+        """Return room for so many floats, for layers of the watched network."""
+        # a default device may be another one
+        scratch = torch.empty(floats, dtype=torch.float32, device="cpu")
+        return cls(scratch, threads, watch.storages())
 
 
 class Describer:
@@ -81,4 +104,6 @@ class Describer:
             raise UnfitError
         down = self.matrix(module.down_proj)
         inner = module.down_proj.weight.shape[1]
+        if inner == 0:  # no shared experts
+            raise UnfitError
         return Gated(self.matrix(module.gate_proj), self.matrix(module.up_proj), down, inner)

@@ -47,8 +47,7 @@ static void turn(const T *restrict x, const T *restrict cos, const T *restrict s
 }
 
 /* out (dim) = x (dim), turned by cos and sin (dim); computed in float32 and rounded once; out may be x */
-static void rotate_head(const T *x, const float *cos, const float *sin, T *out,
-                               int64_t dim) {
+static void rotate_head(const T *x, const float *cos, const float *sin, T *out, int64_t dim) {
     int64_t half = dim / 2, i = 0;
 #ifdef PAIRS
     for (; i + LANES <= half; i += LANES) {

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from ctypes import POINTER, Structure, c_float, c_int, c_int64, c_void_p
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor
 
 from model import native
-from model.native.network import Describer, Gated, Matrix
+from model.native.network import Describer, Gated, Matrix, Room
 from model.watch import Prepared, UnfitError
 
 if TYPE_CHECKING:
@@ -45,6 +44,7 @@ class NativeBlocks:
 
     Attributes:
         watch: says whether they do.
+        depth: how many blocks.
 
     Raises:
         UnfitError: it is another one.
@@ -52,7 +52,8 @@ class NativeBlocks:
 
     def __init__(self, tower: Glm4vMoeVisionModel, kernels: native.Kernels) -> None:
         config = tower.config
-        if not kernels.can_attend_prompt(config.hidden_size // config.num_heads):
+        self.depth = len(tower.blocks)
+        if not self.depth or not kernels.can_attend_prompt(config.hidden_size // config.num_heads):
             raise UnfitError
         self.kernels = kernels
         describer = Describer(tower, tower.post_layernorm.weight.dtype)
@@ -64,12 +65,10 @@ class NativeBlocks:
         self._room = kernels.compiled.vision_room
         self._room.argtypes, self._room.restype = [POINTER(_Block), c_int64, c_int], c_int64
 
-    def room(self, patches: int) -> Tensor:
-        """Return what `run` needs for so many patches: scratch space, for one call at a time."""
-        return torch.empty(
-            self._room(self._blocks[0], patches, native.threads_for(self._nbytes)),
-            dtype=torch.float32,
-        )
+    def room(self, patches: int) -> Room:
+        """Return what `run` needs for so many patches."""
+        threads = native.threads_for(self._nbytes)
+        return Room.of(self._room(self._blocks[0], patches, threads), threads, self.watch)
 
     def run(
         self,
@@ -77,7 +76,7 @@ class NativeBlocks:
         x: Tensor,
         lengths: Sequence[int],
         rope: tuple[Tensor, Tensor],
-        room: Tensor,
+        room: Room,
     ) -> None:
         """Take patches through a block.
 
@@ -95,9 +94,9 @@ class NativeBlocks:
             rope[1].data_ptr(),
             (c_int64 * len(lengths))(*lengths),
             len(lengths),
-            room.data_ptr(),
+            room.floats.data_ptr(),
             len(x),
-            native.threads_for(self._nbytes),
+            room.threads,
         )
         native._check(status)
 
@@ -136,5 +135,5 @@ def blocks_for(tower: Glm4vMoeVisionModel, x: Tensor) -> NativeBlocks | None:
         tower,
         weight,
         lambda: NativeBlocks(tower, kernels),
-        lambda blocks: blocks.kernels is kernels,
+        lambda blocks: blocks.kernels is kernels and blocks.depth == len(tower.blocks),
     )

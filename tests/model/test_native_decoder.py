@@ -18,6 +18,7 @@ from model.decoder import Glm4vMoeTextModel
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.moe import ExpertLoad
 from model.native.decoder import reader_for, step_for
+from model.quantization import quantize_model
 
 # nothing is a multiple of what vectors and tiles hold
 ODD_SIZES = {"hidden_size": 72, "intermediate_size": 50, "moe_intermediate_size": 19}
@@ -314,3 +315,116 @@ def test_what_no_prompt_in_one_call_can_compute_is_left_to_the_layers(
     if case != "dtype of the cache":
         assert model(inputs_embeds=x, past_key_values=cache).last_hidden_state.shape == x.shape
     assert seen == ([1] if case == "hook" else [])
+
+
+@needs_pairs
+def test_a_prompt_goes_on_with_the_threads_and_weights_with_which_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = make_decoder("bfloat16", monkeypatch, **WIDE_HEADS)
+    monkeypatch.setattr(native, "threads_for", lambda size: 1)
+    want, _ = read(model, (40,))
+
+    def change() -> None:
+        monkeypatch.setattr(native, "threads_for", lambda size: 3)
+        with torch.inference_mode(False):
+            for weight in model.layers.parameters():
+                weight.data = torch.full_like(weight, torch.nan)
+
+    got, _ = read(model, (40,), change)
+    assert torch.equal(got, want)
+
+
+@needs_pairs
+def test_a_default_device_is_not_where_scratch_space_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_decoder("bfloat16", monkeypatch, **WIDE_HEADS)
+    ids, position = torch.ones(1, 40, dtype=torch.int64), torch.tensor([[40]])
+
+    def answered() -> Tensor:
+        cache = KVCache(model.config.num_hidden_layers)
+        prompt = model(ids, past_key_values=cache).last_hidden_state
+        more = model(ids[:, :1], position_ids=position, past_key_values=cache).last_hidden_state
+        return torch.cat((prompt, more), dim=1)
+
+    want = answered()
+    with torch.device("meta"):
+        got = answered()
+    assert torch.equal(got, want)
+
+
+@needs_pairs
+@pytest.mark.parametrize("kept", [(0, 1), (0, 2), (2, 1, 0), (0, 1, 2, 2)])
+def test_layers_that_were_left_out_moved_or_repeated_compute_as_they_stand(
+    kept: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_decoder("bfloat16", monkeypatch, **WIDE_HEADS)
+    read(model, (20, 1))  # prepared for all of them
+    layers = [model.layers[index] for index in kept]
+    if kept[:3] == (0, 1, 2):
+        model.layers.append(layers[-1])
+    elif kept == (0, 1):
+        del model.layers[2]
+    else:
+        model.layers = torch.nn.ModuleList(layers)
+    got, _ = read(model, (40, 20, 1, 1))
+    monkeypatch.setattr(decoder, "reader_for", lambda model, x: None)
+    monkeypatch.setattr(decoder, "step_for", lambda model, x: None)
+    want, _ = read(model, (40, 20, 1, 1))
+    assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_integers_without_biases_are_read_and_stepped(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {**WIDE_HEADS, "attention_bias": False}
+    with torch.inference_mode(False):
+        whole = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config(changes)))
+        randomize(whole)
+        quantize_model(whole.to(getattr(torch, kind)).eval())
+    model = whole.model.language_model
+    assert step_for(model, model.embed_tokens(torch.ones(1, 1, dtype=torch.int64))) is not None
+    got, _ = read(model, (40, 1, 1))
+    monkeypatch.setattr(decoder, "reader_for", lambda model, x: None)
+    want = by_layers(monkeypatch, lambda: read(model, (40, 1, 1))[0])
+    torch.testing.assert_close(got, want, **TOLERANCE[kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_decoder_without_shared_experts_computes_what_torch_does(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dtype = getattr(torch, kind.split()[0])
+    other = other_kernels(kind)
+    if other is not None:
+        monkeypatch.setitem(native._kernels, dtype, other)
+    with torch.inference_mode(False):
+        config = Glm4vMoeConfig(**tiny_config({**WIDE_HEADS, "n_shared_experts": 0}))
+        model = Glm4vMoeForConditionalGeneration(config).to(dtype).eval().model.language_model
+    got, _ = read(model, (40, 1))
+    monkeypatch.setitem(native._kernels, dtype, None)
+    want, _ = read(model, (40, 1))
+    torch.testing.assert_close(
+        got, want, **({} if kind == "float32" else {"atol": 0.1, "rtol": 0.05})
+    )
+
+
+@needs_pairs
+def test_a_cache_of_another_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make_decoder("bfloat16", monkeypatch, **WIDE_HEADS)
+    x = model.embed_tokens(torch.ones(1, 20, dtype=torch.int64))
+    for heads, dim in ((1, 32), (2, 16)):
+        cache = KVCache(model.config.num_hidden_layers)
+        cache.reserve(0, 200, torch.empty(1, heads, 0, dim, dtype=torch.bfloat16))
+        with pytest.raises(RuntimeError, match="size"):
+            model(inputs_embeds=x, past_key_values=cache)
+
+
+@pytest.mark.parametrize("tokens", [1, 20])
+def test_embeddings_of_another_size_are_refused(
+    tokens: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_decoder("float32", monkeypatch)
+    with pytest.raises(ValueError, match=r"expected \(B, T, 64\)"):
+        model(inputs_embeds=torch.zeros(1, tokens, 32))

@@ -100,3 +100,43 @@ def test_what_no_call_can_compute_is_left_to_the_blocks(
     assert blocks_for(tower, x) is None
     assert tower(pixels(grid), grid).pooler_output.shape == (int(grid.prod()) // 4, 64)
     assert seen == ([1] if case == "hook" else [])
+
+
+def test_a_tower_goes_on_with_the_threads_and_weights_with_which_it_began(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tower = make_tower("bfloat16", monkeypatch)
+    grid = torch.tensor([[1, 4, 6]])
+    monkeypatch.setattr(native, "threads_for", lambda size: 1)
+    want = tower(pixels(grid), grid).pooler_output
+
+    def change() -> None:
+        monkeypatch.setattr(native, "threads_for", lambda size: 3)
+        with torch.inference_mode(False):
+            for weight in tower.blocks.parameters():
+                weight.data = torch.full_like(weight, torch.nan)
+
+    got = tower(pixels(grid), grid, between_layers=change).pooler_output
+    assert torch.equal(got, want)
+
+
+def test_a_default_device_is_not_where_scratch_space_lies(monkeypatch: pytest.MonkeyPatch) -> None:
+    tower, grid = make_tower("bfloat16", monkeypatch), torch.tensor([[1, 4, 6]])
+    x = pixels(grid)
+    want = tower(x, grid).pooler_output
+    with torch.device("meta"):
+        got = tower(x, grid).pooler_output
+    assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_a_tower_runs_the_blocks_that_it_has(depth: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tower, grid = make_tower("bfloat16", monkeypatch), torch.tensor([[1, 4, 6]])
+    tower(pixels(grid), grid)  # prepared for two
+    if depth == 3:
+        tower.blocks.append(tower.blocks[0])
+    else:
+        tower.blocks = tower.blocks[:depth]
+    got = tower(pixels(grid), grid).pooler_output
+    monkeypatch.setattr(vision, "blocks_for", lambda tower, x: None)
+    assert torch.equal(got, tower(pixels(grid), grid).pooler_output)

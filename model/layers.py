@@ -99,7 +99,7 @@ class RMSNorm(nn.Module):
         reference.
         """
         kernels = native.kernels_for_any(x, self.weight)
-        if kernels is not None:
+        if kernels is not None and x.shape[-1] == len(self.weight):
             return kernels.rms_norm(x, self.weight, self.eps)
         return self.weight * F.rms_norm(x.float(), (x.shape[-1],), eps=self.eps).to(x.dtype)
 
@@ -116,7 +116,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         (..., out).
     """
     kernels = native.kernels_for(x, weight, bias)
-    return F.linear(x, weight, bias) if kernels is None else kernels.linear(x, weight, bias)
+    if kernels is None or x.shape[-1] != weight.shape[-1]:
+        return F.linear(x, weight, bias)
+    return kernels.linear(x, weight, bias)
 
 
 class Linear(nn.Linear):

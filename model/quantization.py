@@ -80,7 +80,8 @@ def linear_reference(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | No
 def linear(x: Tensor, weight: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
     """`linear_reference`, by kernels that read the integers if there are any."""
     kernels = int8.kernels_for(x.dtype, weight, scale)
-    if kernels is not None and int8.can_take(kernels.max_rows, x, bias):
+    fits = x.shape[-1] == weight.shape[-1]
+    if kernels is not None and fits and int8.can_take(kernels.max_rows, x, bias):
         return kernels.linear(x, weight, bias, scale)
     return F.linear(x, dequantize(weight, scale, x.dtype), bias)
 

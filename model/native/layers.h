@@ -1,12 +1,14 @@
 /* Whole layers over many tokens: a decoder layer over a piece of a prompt, a block of the vision tower
    over patches. Each is one parallel region, in which what one product leaves is packed for the next
-   while the caches still hold it. What is rounded, and when, is as in the layers written in torch. */
+   while the caches still hold it. What is rounded, and when, is as in the layers written in torch, and
+   every sum is that of the kernels they call; only the scores of experts are added up in another
+   order. */
 
 #define TOGETHER_BLOCKS 32 /* whose way through a gated layer is one piece: what lies between the
                               two products stays in the caches, and weights are read seldom */
 
-/* What the threads of a layer share, and each one's own. It is kept from layer to layer: fresh memory
-   costs a page fault for every 4 kB */
+/* What the threads of a layer share, and each one's own. All but `chosen` is kept from layer to layer:
+   fresh memory costs a page fault for every 4 kB */
 typedef struct {
     float *packed, *between, *logits, *shares, *routed;
     T *heads, *attended, *normed; /* (rows, ...) */

@@ -68,6 +68,9 @@ static inline const T *elements(Matrix matrix, int64_t first, int64_t rows, int6
     if (!some.scale) return some.values;
     for (int64_t r = 0; r < rows; r++)
         write_row((const int8_t *)some.values + r * n, some.scale[r], scratch + r * n, n);
+#ifdef TILES
+    written();
+#endif
     return scratch;
 }
 

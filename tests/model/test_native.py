@@ -22,6 +22,7 @@ from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.layers import GatedMLP, Linear, RMSNorm
 from model.moe import run_experts, run_experts_reference
 from model.native import build
+from model.quantization import QuantizedLinear, quantize
 from model.rope import cos_and_sin, rotate_heads, rotate_in_float
 
 DTYPES = (torch.float32, torch.bfloat16)
@@ -424,3 +425,15 @@ def test_a_failing_compiler_leaves_nothing_behind(
     with pytest.raises(build.BuildError, match="failed"):
         build.load_library()
     assert list(build.cache_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("rows", [1, 40])
+def test_rows_of_another_length_are_refused_as_by_torch(dtype: torch.dtype, rows: int) -> None:
+    layer, norm = Linear(64, 32).to(dtype), RMSNorm(64, 1e-5).to(dtype)
+    quantized = QuantizedLinear(*quantize(layer.weight), layer.bias)
+    for wrong in (48, 80):
+        x = torch.zeros(rows, wrong, dtype=dtype)
+        for refusing in (layer, norm, quantized):
+            with pytest.raises(RuntimeError):
+                refusing(x)

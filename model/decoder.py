@@ -200,10 +200,9 @@ class Glm4vMoeTextModel(nn.Module):
         """What takes a piece of a prompt, (1, T, C), through each layer in one call, if it can."""
         if self.training or not isinstance(cache, KVCache):
             return None
-        reader = reader_for(self, x)
         heads, head_dim = self.config.num_key_value_heads, self.config.head_dim
         assert head_dim is not None
-        return reader if cache.has_room_for(x.dtype, heads, head_dim) else None
+        return reader_for(self, x) if cache.has_room_for(x.dtype, heads, head_dim) else None
 
 
 def past_length(

@@ -52,23 +52,6 @@ static inline T *own_room(const Room *room) {
     return room->own + thread_number() * OWN_ROWS * room->widest;
 }
 
-/* Blocks of x (rows, n), normed by `norm` unless it is NULL, and the normed rows, unless `normed` is
-   NULL; a thread's part */
-static void pack_rows(const T *x, int64_t rows, int64_t n, const T *norm, float eps, float *packed,
-                      T *normed, T *own) {
-#pragma omp for schedule(static) nowait
-    for (int64_t b = 0; b < units_of(rows); b++) {
-        int64_t first = b * ROWS, some = smaller(ROWS, rows - first);
-        const T *from = x + first * n;
-        if (norm) {
-            T *to = normed ? normed + first * n : own;
-            for (int64_t r = 0; r < some; r++) norm_row(from + r * n, norm, to + r * n, n, eps);
-            from = to;
-        }
-        pack_pairs(from, n, NULL, some, packed + b * pairs_size(n));
-    }
-}
-
 /* x (rows, hidden) += routed + the layer of the normed x, which is already packed if `norm` is NULL;
    `routed` may be NULL. A thread's part */
 static void add_gated(const Gated *gated, T *x, int64_t rows, int64_t hidden, const T *norm,

@@ -46,9 +46,13 @@ static inline void four_products(const T *v, int64_t v_outputs, const T *w, int6
 }
 #endif
 
-/* Where products go: rows of `out`, which begin `stride` elements apart */
+/* Where products go: rows of `out`, which begin `stride` elements apart; or, if there is no `out`,
+   times a row's share to the row of `sums` that `which` names, of as many floats */
 typedef struct {
     T *out;
+    float *sums;
+    const int64_t *which;
+    const float *shares;
     int64_t stride;
     const T *bias;       /* of the outputs; may be NULL */
     int is_added;        /* they are added to what is there, */
@@ -103,17 +107,41 @@ static inline void activate(const float *gates, const float *ups, int64_t output
     }
 }
 
-/* Rows `which` of sums, `stride` apart, += share * outputs of up to 16 rows, (16, 16) outputs first */
-static inline void add_rows(const float *tile, int64_t outputs, int64_t rows, const int64_t *which,
-                            const float *shares, float *sums, int64_t stride) {
+/* As `store_rows`, added to sums */
+static inline void add_rows(const float *tile, int64_t o, int64_t outputs, int64_t row,
+                            int64_t rows, const Target *to) {
     __mmask16 real = first_lanes(outputs);
     __m512 lines[ROWS];
     for (int i = 0; i < ROWS; i++) lines[i] = _mm512_load_ps(tile + i * ROWS);
     transpose(lines);
-    for (int64_t row = 0; row < rows; row++) {
-        float *sum = sums + which[row] * stride;
-        __m512 so_far = _mm512_maskz_loadu_ps(real, sum), share = _mm512_set1_ps(shares[row]);
-        _mm512_mask_storeu_ps(sum, real, _mm512_fmadd_ps(share, lines[row], so_far));
+    for (int64_t r = 0; r < ROWS && r < rows; r++) {
+        float *sum = to->sums + to->which[row + r] * to->stride + o;
+        __m512 so_far = _mm512_maskz_loadu_ps(real, sum);
+        __m512 share = _mm512_set1_ps(to->shares[row + r]);
+        _mm512_mask_storeu_ps(sum, real, _mm512_fmadd_ps(share, lines[r], so_far));
+    }
+}
+
+/* Outputs [first, first + 32) of a matrix for blocks [begin, end) of so many rows; `written` is for
+   integers, 32 rows of the inputs */
+static inline void multiply_blocks(const float *packed, int64_t begin, int64_t end, int64_t rows,
+                                   Matrix weight, int64_t inputs, int64_t first, int64_t outputs,
+                                   const Target *to, T *written) {
+    int64_t size = pairs_size(inputs), both = smaller(2 * ROWS, outputs - first);
+    const T *w = elements(weight, first, both, inputs, written);
+    for (int64_t b = begin; b < end; b += 2) {
+        _Alignas(64) float tiles[4][ROWS * ROWS];
+        const float *left = packed + b * size, *right = b + 1 < end ? left + size : left;
+        four_products(w, smaller(ROWS, both), w + ROWS * inputs, smaller(ROWS, both - ROWS), inputs,
+                      left, right, tiles);
+        for (int64_t which = 0; which < 4; which++) {
+            int64_t o = first + which % 2 * ROWS, row = (b + which / 2) * ROWS;
+            if (o >= outputs || b + which / 2 >= end) continue;
+            if (to->out)
+                store_rows(tiles[which], o, smaller(ROWS, outputs - o), row, rows - row, to);
+            else
+                add_rows(tiles[which], o, smaller(ROWS, outputs - o), row, rows - row, to);
+        }
     }
 }
 
@@ -126,22 +154,25 @@ static void multiply_packed(const float *packed, int64_t rows, Matrix weight, in
     for (int64_t begin = 0; begin < blocks; begin += some) {
         int64_t end = smaller(begin + some, blocks);
 #pragma omp for schedule(static) nowait
-        for (int64_t first = 0; first < outputs; first += 2 * ROWS) {
-            int64_t both = smaller(2 * ROWS, outputs - first);
-            const T *w = elements(weight, first, both, inputs, written);
-            for (int64_t b = begin; b < end; b += 2) {
-                _Alignas(64) float tiles[4][ROWS * ROWS];
-                const float *left = packed + b * size, *right = b + 1 < end ? left + size : left;
-                four_products(w, smaller(ROWS, outputs - first), w + ROWS * inputs,
-                              smaller(ROWS, outputs - first - ROWS), inputs, left, right, tiles);
-                for (int64_t which = 0; which < 4; which++) {
-                    int64_t o = first + which % 2 * ROWS, row = (b + which / 2) * ROWS;
-                    if (o < outputs && b + which / 2 < end)
-                        store_rows(tiles[which], o, smaller(ROWS, outputs - o), row,
-                                   smaller(ROWS, rows - row), to);
-                }
-            }
+        for (int64_t first = 0; first < outputs; first += 2 * ROWS)
+            multiply_blocks(packed, begin, end, rows, weight, inputs, first, outputs, to, written);
+    }
+}
+
+/* Blocks of x (rows, n), normed by `norm` unless it is NULL, and the normed rows, unless `normed` is
+   NULL; a thread's part */
+static void pack_rows(const T *x, int64_t rows, int64_t n, const T *norm, float eps, float *packed,
+                      T *normed, T *own) {
+#pragma omp for schedule(static) nowait
+    for (int64_t b = 0; b < units_of(rows); b++) {
+        int64_t first = b * ROWS, some = smaller(ROWS, rows - first);
+        const T *from = x + first * n;
+        if (norm) {
+            T *to = normed ? normed + first * n : own;
+            for (int64_t r = 0; r < some; r++) norm_row(from + r * n, norm, to + r * n, n, eps);
+            from = to;
         }
+        pack_pairs(from, n, NULL, some, packed + b * pairs_size(n));
     }
 }
 
@@ -149,12 +180,8 @@ static void multiply_packed(const float *packed, int64_t rows, Matrix weight, in
 static void multiply(const T *x, Matrix weight, const T *bias, T *out, int64_t rows,
                      int64_t inputs, int64_t outputs, float *packed, T *written,
                      Meeting *meeting) {
-    int64_t size = pairs_size(inputs);
     Target to = {.out = out, .stride = outputs, .bias = bias};
-#pragma omp for schedule(static) nowait
-    for (int64_t b = 0; b < units_of(rows); b++)
-        pack_pairs(x + b * ROWS * inputs, inputs, NULL, smaller(ROWS, rows - b * ROWS),
-                   packed + b * size);
+    pack_rows(x, rows, inputs, NULL, 0, packed, NULL, NULL);
     meet(meeting);
     multiply_packed(packed, rows, weight, inputs, outputs, &to, written);
 }
@@ -188,25 +215,6 @@ static inline int64_t experts_blocks(int64_t rows) {
     return units_of(rows) > EXPERTS_BLOCKS ? units_of(rows) : EXPERTS_BLOCKS;
 }
 
-/* The outputs [first, first + 32) of an expert, added to those of its rows; `written` is for integers */
-static void leave_expert(const Layer *layer, const float *between, int64_t first, int64_t hidden,
-                         float *sums, T *written) {
-    int64_t blocks = units_of(layer->count), inner = layer->inner, size = pairs_size(inner);
-    const T *w = elements(layer->down, first, smaller(2 * ROWS, hidden - first), inner, written);
-    for (int64_t b = 0; b < blocks; b += 2) {
-        _Alignas(64) float tiles[4][ROWS * ROWS];
-        const float *left = between + b * size, *right = b + 1 < blocks ? left + size : left;
-        four_products(w, smaller(ROWS, hidden - first), w + ROWS * inner,
-                      smaller(ROWS, hidden - first - ROWS), inner, left, right, tiles);
-        for (int64_t which = 0; which < 4; which++) {
-            int64_t o = first + which % 2 * ROWS, row = (b + which / 2) * ROWS;
-            if (o < hidden && row < layer->count)
-                add_rows(tiles[which], smaller(ROWS, hidden - o), smaller(ROWS, layer->count - row),
-                         layer->rows + row, layer->shares + row, sums + o, hidden);
-        }
-    }
-}
-
 /* sums (rows, hidden) += what the chosen experts make of rows x, in blocks; a thread's part.
    `packed` has room for `experts_blocks`, `written` is for integers, 32 rows of hidden or inner */
 static void add_experts(const Chosen *chosen, const T *x, int64_t hidden, float *packed,
@@ -237,8 +245,12 @@ static void add_experts(const Chosen *chosen, const T *x, int64_t hidden, float 
         for (int64_t first = 0; first < hidden; first += 2 * ROWS) {
             const float *between = chosen->between;
             for (int64_t e = begin; e < end; e++) { /* in order: sums don't depend on the threads */
-                leave_expert(layers + e, between, first, hidden, sums, written);
-                between += units_of(layers[e].count) * between_size;
+                const Layer *layer = layers + e;
+                Target to = {.sums = sums, .which = layer->rows, .shares = layer->shares,
+                             .stride = hidden};
+                multiply_blocks(between, 0, units_of(layer->count), layer->count, layer->down,
+                                layer->inner, first, hidden, &to, written);
+                between += units_of(layer->count) * between_size;
             }
         }
         meet(meeting);

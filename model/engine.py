@@ -375,20 +375,21 @@ class Engine:
 
     def _pick(self, requests: list[Request], logits: Tensor) -> None:
         """Hand each request its next token, from the (B, V) ``logits``."""
-        rows = logits.to(requests[0].ids.device).split(1)
+        logits = logits.to(requests[0].ids.device).float()
+        logprobs = logits.log_softmax(dim=-1).unbind()  # of all at once
         chosen = {}
-        for request, row in zip(requests, rows, strict=True):
+        for request, row, of_row in zip(requests, logits.split(1), logprobs, strict=True):
             with self._fails_alone(request):
-                chosen[request] = request.choose(row)
+                chosen[request] = request.choose(row, of_row)
         if not chosen:
             return
         read = torch.stack(list(chosen.values())).tolist()  # the step's one wait for the device
         values = dict(zip(chosen, read, strict=True))
-        for request, row in zip(requests, rows, strict=True):
+        for request, of_row in zip(requests, logprobs, strict=True):
             is_last = False
             if request in values:
                 with self._fails_alone(request):
-                    is_last = request.take(values[request], row)
+                    is_last = request.take(values[request], of_row)
             if is_last:
                 self._leave(request)
 

@@ -169,8 +169,12 @@ class Request:
         self.read = self.read_soon = shared
         self.prompt.media = list(self.prompt.media_after(shared))
 
-    def choose(self, logits: Tensor) -> Tensor:
-        """Pick the next token from (1, V) ``logits``, without waiting for the device.
+    def choose(self, logits: Tensor, logprobs: Tensor) -> Tensor:
+        """Pick the next token, without waiting for the device.
+
+        Args:
+            logits: (1, V).
+            logprobs: (V,), their logarithms of probabilities in float32.
 
         Returns:
             (3,) float64: what `Token` holds.
@@ -179,14 +183,14 @@ class Request:
         if self._thought is not None:
             allowed = self._thought.allowed(logits[0])[None]
         token = pick(allowed, self.plan.sampling, self.ids, self._generator)
-        return self._describe(token, logits[0])
+        return self._describe(token, logprobs)
 
-    def take(self, chosen: Sequence[float], logits: Tensor) -> bool:
-        """Hand on what `choose` returned for ``logits``; True if it is the last token."""
+    def take(self, chosen: Sequence[float], logprobs: Tensor) -> bool:
+        """Hand on what `choose` returned for ``logprobs``; True if it is the last token."""
         if self._thought is not None:
             token_id = self._thought.take(int(chosen[0]))
             if token_id != chosen[0]:
-                chosen = self._describe(self.ids.new_tensor([token_id]), logits[0]).tolist()
+                chosen = self._describe(self.ids.new_tensor([token_id]), logprobs).tolist()
         token = Token(int(chosen[0]), chosen[1], chosen[2])
         self.ids = torch.cat((self.ids, self.ids.new_tensor([[token.id]])), dim=1)
         self._out.put(token)
@@ -194,9 +198,8 @@ class Request:
         made = self.ids.shape[1] - self.prompt.length
         return token.id in self.plan.eos_token_id or made >= self.plan.max_new_tokens
 
-    def _describe(self, token: Tensor, logits: Tensor) -> Tensor:
-        """Return (3,) float64: a token (1,) and its two logarithms by its (V,) ``logits``."""
-        logprobs = logits.float().log_softmax(dim=-1)
+    def _describe(self, token: Tensor, logprobs: Tensor) -> Tensor:
+        """Return (3,) float64: a token (1,) and its two logarithms by ``logprobs`` (V,)."""
         logprob = logprobs.gather(0, token)
         close = logprob
         if self.numbers is not None:

@@ -84,6 +84,14 @@ static void attend_part(const float *q, const T *k, const T *v, int64_t k_stride
 #define KEYS 64            /* scored at once */
 #define MAX_PAIRED_DIM 256 /* of a head */
 
+/* Values of some keys */
+typedef struct {
+    const uint32_t *pairs; /* of neighbouring keys, see pair_values */
+    int64_t keys;
+    const T *next; /* where those are that will be paired after them; NULL if none */
+    int64_t stride;
+} Values;
+
 #ifdef TILES
 /* scores (KEYS, 16) = keys @ queries, a block; as many keys as there are */
 static inline void score(const float *queries, const T *k, int64_t stride, int64_t keys,
@@ -104,15 +112,16 @@ static inline void score(const float *queries, const T *k, int64_t stride, int64
     }
 }
 
-/* sums (16, dim) += weights (16, KEYS) @ values, paired, of so many keys */
-static inline void add_pairs(float *sums, const T *weights, const uint32_t *pairs, int64_t keys,
+/* sums (16, dim) += weights (16, KEYS) @ values */
+static inline void add_pairs(float *sums, const T *weights, int64_t queries, const Values *values,
                              int64_t dim) {
+    (void)queries;
     written();
     for (int64_t d = 0; d < dim; d += ROWS) {
         _tile_loadd(0, sums + d, dim * sizeof(float));
-        for (int half = 0; half < keys; half += DEPTH) {
+        for (int half = 0; half < values->keys; half += DEPTH) {
             _tile_loadd(4, weights + half, KEYS * sizeof(T));
-            _tile_loadd(5, pairs + half / 2 * dim + d, dim * sizeof(uint32_t));
+            _tile_loadd(5, values->pairs + half / 2 * dim + d, dim * sizeof(uint32_t));
             _tile_dpbf16ps(0, 4, 5);
         }
         _tile_stored(0, sums + d, dim * sizeof(float));
@@ -126,29 +135,45 @@ static inline void score(const float *queries, const T *k, int64_t stride, int64
                        queries, scores + first * ROWS, NULL);
 }
 
-static inline void add_pairs(float *sums, const T *weights, const uint32_t *pairs, int64_t keys,
-                             int64_t dim) {
-    for (int64_t d = 0; d < dim; d += 2 * ROWS)
-        for (int q = 0; q < ROWS; q += AT_ONCE) {
-            __m512 left[AT_ONCE], right[AT_ONCE];
-            for (int r = 0; r < AT_ONCE; r++) {
-                left[r] = _mm512_loadu_ps(sums + (q + r) * dim + d);
-                right[r] = _mm512_loadu_ps(sums + (q + r) * dim + d + ROWS);
-            }
-            for (int64_t j = 0; j < keys; j += 2) {
-                const uint32_t *here = pairs + j / 2 * dim + d;
-                __m512 one = _mm512_load_ps(here), next = _mm512_load_ps(here + ROWS);
-                for (int r = 0; r < AT_ONCE; r++) {
-                    uint32_t pair = two(weights + (q + r) * KEYS, j / 2);
-                    left[r] = add_products(left[r], one, pair);
-                    right[r] = add_products(right[r], next, pair);
-                }
-            }
-            for (int r = 0; r < AT_ONCE; r++) {
-                _mm512_storeu_ps(sums + (q + r) * dim + d, left[r]);
-                _mm512_storeu_ps(sums + (q + r) * dim + d + ROWS, right[r]);
-            }
+/* add_pairs of some neighbouring queries, for 32 values of each key */
+static inline __attribute__((always_inline)) void
+add_to_queries(float *sums, const T *weights, const int queries, const Values *values, int64_t dim,
+               int64_t d, int is_asking) {
+    __m512 left[AT_ONCE], right[AT_ONCE];
+    for (int r = 0; r < queries; r++) {
+        left[r] = _mm512_loadu_ps(sums + r * dim + d);
+        right[r] = _mm512_loadu_ps(sums + r * dim + d + ROWS);
+    }
+    for (int64_t j = 0; j < values->keys; j += 2) {
+        const uint32_t *here = values->pairs + j / 2 * dim + d;
+        __m512 one = _mm512_load_ps(here), other = _mm512_load_ps(here + ROWS);
+        for (int key = 0; is_asking && key < 2; key++)
+            __builtin_prefetch(values->next + (j + key) * values->stride + d, 0, TO_SECOND);
+        for (int r = 0; r < queries; r++) {
+            uint32_t pair = two(weights + r * KEYS, j / 2);
+            left[r] = add_products(left[r], one, pair);
+            right[r] = add_products(right[r], other, pair);
         }
+    }
+    for (int r = 0; r < queries; r++) {
+        _mm512_storeu_ps(sums + r * dim + d, left[r]);
+        _mm512_storeu_ps(sums + r * dim + d + ROWS, right[r]);
+    }
+}
+
+/* sums (16, dim) += weights (16, KEYS) @ values, of the first queries */
+static inline void add_pairs(float *sums, const T *weights, int64_t queries, const Values *values,
+                             int64_t dim) {
+    for (int64_t d = 0; d < dim; d += 2 * ROWS) {
+        add_to_queries(sums, weights, AT_ONCE, values, dim, d, values->next != NULL);
+        if (queries <= AT_ONCE) continue;
+        float *others = sums + AT_ONCE * dim;
+        const T *their = weights + AT_ONCE * KEYS;
+        if (queries <= AT_ONCE + AT_ONCE / 2) /* as many as GLM-4.5V's heads that share keys */
+            add_to_queries(others, their, AT_ONCE / 2, values, dim, d, 0);
+        else
+            add_to_queries(others, their, AT_ONCE, values, dim, d, 0);
+    }
 }
 #endif
 
@@ -197,12 +222,13 @@ static inline void pair_values(const T *v, int64_t stride, int64_t keys, int64_t
         }
 }
 
-/* Up to KEYS keys from `k` on and their values, paired, for 16 queries in a block; `part` as of
+/* Up to KEYS keys from `k` on and their values for so many queries, `count`, of a block; `part` as of
    attend_part. Weights are rounded before they meet the values */
-static inline void meet_keys(const float *queries, const T *k, int64_t k_stride,
-                             const uint32_t *pairs, int64_t keys, const int32_t *visible,
-                             int64_t dim, float scale, float *part) {
+static inline void meet_keys(const float *queries, int64_t count, const T *k, int64_t k_stride,
+                             const Values *values, const int32_t *visible, int64_t dim,
+                             float scale, float *part) {
     float *highest = part + ROWS * dim, *total = highest + ROWS;
+    int64_t keys = values->keys;
     _Alignas(64) float scores[KEYS * ROWS], shrink[ROWS];
     _Alignas(64) T weights[ROWS * KEYS];
     score(queries, k, k_stride, keys, dim, scores);
@@ -220,7 +246,7 @@ static inline void meet_keys(const float *queries, const T *k, int64_t k_stride,
             _mm512_store_si512(weights + q * KEYS + half,
                                (__m512i)_mm512_cvtne2ps_pbh(high[q], low[q]));
     }
-    add_pairs(part, weights, pairs, keys, dim);
+    add_pairs(part, weights, count, values, dim);
 }
 
 /* A part in which no key has been seen */
@@ -230,16 +256,18 @@ static inline void begin_part(float *part, int64_t dim) {
     for (int q = 0; q < ROWS; q++) highest[q] = -INFINITY, total[q] = 0;
 }
 
-/* As attend_part, of 16 queries in a block */
-static void attend_pairs(const float *queries, const T *k, const T *v, int64_t k_stride,
-                         int64_t v_stride, int64_t begin, int64_t end, int64_t dim, float scale,
-                         float *part) {
+/* As attend_part, of so many queries, `count`, in a block */
+static void attend_pairs(const float *queries, int64_t count, const T *k, const T *v,
+                         int64_t k_stride, int64_t v_stride, int64_t begin, int64_t end,
+                         int64_t dim, float scale, float *part) {
     _Alignas(64) uint32_t pairs[KEYS / 2 * MAX_PAIRED_DIM];
     begin_part(part, dim);
     for (int64_t start = begin; start < end; start += KEYS) {
-        int64_t keys = smaller(KEYS, end - start);
-        pair_values(v + start * v_stride, v_stride, keys, dim, pairs);
-        meet_keys(queries, k + start * k_stride, k_stride, pairs, keys, NULL, dim, scale, part);
+        const T *here = v + start * v_stride;
+        Values values = {pairs, smaller(KEYS, end - start), NULL, v_stride};
+        if (start + KEYS < end) values.next = here + KEYS * v_stride;
+        pair_values(here, v_stride, values.keys, dim, pairs);
+        meet_keys(queries, count, k + start * k_stride, k_stride, &values, NULL, dim, scale, part);
     }
 }
 
@@ -278,7 +306,7 @@ static inline void attend_group(const float *queries, const T *k, const T *v, in
                                 int64_t dim, float scale, float *part) {
 #ifdef PAIRS
     if (in_pairs(group, dim)) {
-        attend_pairs(queries, k, v, k_stride, v_stride, begin, end, dim, scale, part);
+        attend_pairs(queries, group, k, v, k_stride, v_stride, begin, end, dim, scale, part);
         return;
     }
 #endif

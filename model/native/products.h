@@ -193,6 +193,12 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
     return (__m512bh)_mm512_maskz_loadu_epi16(0xffffffffu >> (DEPTH - left), w);
 }
 
+/* Weights are asked for before they are read, but for one vector, or two with long rows: there is so
+   little to compute that the processor looks as far ahead itself. (Of four rows, memory gives half as
+   much of them without; asked for in the first cache, half as much too.) */
+#define FURTHER 4096 /* values, from which on the weights are asked for */
+#define SHORT 512    /* values of a row */
+
 /* Dot products of `O` rows of a matrix, `stride` apart as far as there are so many `outputs`, with `R`
    vectors; out (outputs, 16), at the places that `column` names. `LOAD` reads DEPTH of a row */
 #define PAIR_DOTS(NAME, W, LOAD, O, R)                                                             \
@@ -206,8 +212,9 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
         }                                                                                          \
         for (int64_t i = 0; i < n; i += DEPTH)                                                     \
             for (int o = 0; o < O; o++) {                                                          \
-                /* asked for in the first cache, memory gives half as much */                      \
-                if (O > 1) __builtin_prefetch(row[o] + 2 * O * stride + i, 0, TO_SECOND);          \
+                if (O > 1 || R > 2 || (R > 1 && n <= SHORT))                                       \
+                    __builtin_prefetch(row[o] + (O > 1 ? 2 * O * stride : FURTHER) + i, 0,         \
+                                       TO_SECOND);                                                 \
                 __m512bh weights = LOAD(row[o] + i, n - i);                                        \
                 for (int r = 0; r < R; r++)                                                        \
                     sums[o][r] = _mm512_dpbf16_ps(sums[o][r], weights,                             \

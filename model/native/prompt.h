@@ -52,8 +52,8 @@ static void attend_blocks(const Queries *queries, int64_t blocks, const T *k, in
     const Queries *last = queries + blocks - 1;
     int64_t end = smaller(last->place[last->count - 1] + ahead + 1, keys);
     for (int64_t start = 0; start < end; start += KEYS) {
-        int64_t some = smaller(KEYS, end - start);
-        pair_values(v + start * v_stride, v_stride, some, dim, pairs);
+        Values values = {pairs, smaller(KEYS, end - start), NULL, v_stride};
+        pair_values(v + start * v_stride, v_stride, values.keys, dim, pairs);
         for (int64_t b = 0; b < blocks; b++) {
             int32_t visible[ROWS];
             for (int64_t r = 0; r < ROWS; r++) {
@@ -61,8 +61,8 @@ static void attend_blocks(const Queries *queries, int64_t blocks, const T *k, in
                 visible[r] = (int32_t)smaller(place + ahead + 1 - start, KEYS);
             }
             if (visible[ROWS - 1] > 0)
-                meet_keys(packed[b], k + start * k_stride, k_stride, pairs, some, visible, dim,
-                          scale, parts[b]);
+                meet_keys(packed[b], queries[b].count, k + start * k_stride, k_stride, &values,
+                          visible, dim, scale, parts[b]);
         }
     }
     for (int64_t b = 0; b < blocks; b++) finish_part(parts[b], queries + b, dim);

@@ -181,13 +181,19 @@ static void route(const Decoder *d, float *scores, const float *bias, int64_t *i
     }
 }
 
-/* Each row's way through the experts of a layer, if it has any, and the layer for all rows */
+/* The experts of every row */
+static void route_rows(const Decoder *d, const Step *s, const DecoderLayer *layer) {
+#pragma omp for schedule(static) nowait
+    for (int64_t row = 0; row < s->rows; row++)
+        route(d, s->logits + row * d->experts, layer->router_bias, s->ids + row * d->top_k,
+              s->weights + row * d->top_k);
+    meet(s->meeting);
+}
+
+/* What goes through each expert of a layer, if it has any, and through the layer for all rows */
 static void plan_feed_forward(const Decoder *d, Step *s, const DecoderLayer *layer) {
     s->chosen.count = 0;
     if (layer->router) {
-        for (int64_t row = 0; row < s->rows; row++)
-            route(d, s->logits + row * d->experts, layer->router_bias, s->ids + row * d->top_k,
-                  s->weights + row * d->top_k);
         choose(&s->chosen, s->ids, s->weights, s->rows, d->top_k, d->experts, d->hidden,
                layer->gate_up, layer->down);
     }
@@ -235,7 +241,10 @@ static void run_layer(const Decoder *d, Step *s, int64_t index) {
     add_attended(d, s, layer);
     if (is_first) norm_rows(d, s, layer->post_norm);
     meet(s->meeting);
-    if (layer->router) score_experts(d, s, layer);
+    if (layer->router) {
+        score_experts(d, s, layer);
+        route_rows(d, s, layer);
+    }
     if (is_first) plan_feed_forward(d, s, layer);
     meet(s->meeting);
     enter_layers(&s->chosen, &s->all, s->block, d->hidden, s->meeting);

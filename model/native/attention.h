@@ -292,7 +292,7 @@ static inline void place_query(const T *q, int64_t index, int64_t group, int64_t
     (void)group;
 #ifdef PAIRS
     if (in_pairs(group, dim)) {
-        for (int64_t i = 0; i < dim; i++) put_in_pair(queries, index, i, load(q[i]));
+        for (int64_t i = 0; i < dim / 2; i++) ((uint32_t *)queries)[i * ROWS + index] = two(q, i);
         return;
     }
 #endif

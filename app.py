@@ -31,7 +31,7 @@ from ui.wiring import worker_threads
 
 ASSETS = Path(__file__).parent / "assets"
 BUNDLED = "bundled"
-QUANTIZATIONS = ("none", "int8")
+QUANTIZATIONS = ("none", "int8", "int4")
 MCP_PACKAGE = "mcp>=1.30,<2"
 MEBIBYTE = 1024 * 1024
 MEGAPIXEL = 1_000_000
@@ -149,10 +149,10 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--quantization",
         "none",
-        "none, or int8: weights in 8-bit integers, for half of the memory and faster answers on "
-        "CPUs (%(default)s)",
+        "none, int8 or int4: weights in integers, for a half or 0.3 of the memory and faster "
+        "answers on CPUs (%(default)s)",
         type=_quantization,
-        metavar="none|int8",
+        metavar="none|int8|int4",
     )
     add(
         "--max-conversations",

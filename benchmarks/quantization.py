@@ -1,9 +1,9 @@
-"""What weights in 8-bit integers cost and gain: ``python -m benchmarks.quantization``.
+"""What weights in integers cost and gain: ``python -m benchmarks.quantization``.
 
 The same random weights as they are and quantised, in this process and on the same threads, one
 after the other and again, through the engine: decoding one conversation and eight, and reading a
 prompt. What it costs in accuracy is measured by ``python -m grounding.evaluate DATA
---quantization int8`` against the same without the option.
+--quantization int8`` or ``int4`` against the same without the option.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ from benchmarks.shapes import glm_shaped_config
 from model.config import Glm4vMoeConfig
 from model.engine import Engine
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from model.quantization import quantize_model
+from model.quantization import QUANTIZATIONS, quantize_model
 
 Model = Glm4vMoeForConditionalGeneration
-FORMS = ("as they are", "int8")
 MEBIBYTE = 1024**2
 CONVERSATIONS = (1, 8)
 PROMPT_TOKENS = 64
@@ -34,15 +33,17 @@ LONG_PROMPT_TOKENS = 512
 
 
 def load_forms(name: str) -> dict[str, Model]:
-    """Return a model as it is and quantised."""
+    """Return a model as it is and quantised in each way."""
     if name == "bundled":
         plain = Model.from_pretrained(BUNDLED)
     else:
         torch.manual_seed(0)
         plain = Model(Glm4vMoeConfig(**glm_shaped_config())).bfloat16().eval()
-    quantised = copy.deepcopy(plain)
-    quantize_model(quantised)
-    return dict(zip(FORMS, (plain, quantised), strict=True))
+    forms = {"as they are": plain}
+    for to in QUANTIZATIONS:
+        forms[to] = copy.deepcopy(plain)
+        quantize_model(forms[to], to)
+    return forms
 
 
 def weights_bytes(model: Model) -> int:

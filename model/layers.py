@@ -76,7 +76,8 @@ class KeepsExactBuffers(nn.Module):
         super()._apply(fn, recurse)
         for name, exact in before.items():
             moved = self._buffers[name]
-            assert exact is not None and moved is not None
+            if exact is None or moved is None:
+                continue
             if exact.is_meta or moved.is_meta:
                 self._buffers[name] = torch.empty_like(moved, dtype=exact.dtype)
             else:

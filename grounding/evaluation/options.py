@@ -69,7 +69,7 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> a
     )
     add("--device", default="auto", help="auto, cpu, or a device such as cuda:0 (%(default)s)")
     add("--dtype", default="auto", help="auto, or a dtype such as bfloat16 (%(default)s)")
-    add("--quantization", choices=["int8"], help="keep the weights in 8-bit integers")
+    add("--quantization", choices=["int8", "int4"], help="keep the weights in integers")
     settings = parser.parse_args(arguments)
     if (settings.endpoint is None) != (settings.endpoint_model is None):
         parser.error("--endpoint and --endpoint-model belong together")

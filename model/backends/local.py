@@ -115,7 +115,7 @@ class LocalBackend:
             name: what to call it on the page.
             device: "auto" (accelerators if there are any), or a torch device such as "cpu".
             dtype: "auto" (as in the checkpoint), or a torch dtype such as "float32".
-            quantization: "int8" for weights in 8-bit integers; None for ``dtype``.
+            quantization: "int8" or "int4" for weights in integers; None for ``dtype``.
             max_conversations: how many answers may be computed at the same time; more wait.
             num_threads: CPU threads, for the whole process; None for PyTorch's own choice.
         """

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from model.checkpoint.errors import CheckpointError
 from model.checkpoint.placement import DISK, Placement
 from model.checkpoint.stream import FileTarget, MemoryTarget, QuantizingTarget, Target
+from model.quantization import FORMS, stored_bytes
 
 
 def make_offload_folder(parent: str | Path | None, model: nn.Module) -> Path:
@@ -48,7 +49,7 @@ def check_room(
     free = {"cpu": memory} | ({DISK: shutil.disk_usage(folder).free} if folder else {})
     for place, available in free.items():
         needed = sum(
-            tensor.numel() * dtypes[name].itemsize
+            stored_bytes(tensor.numel(), dtypes[name])
             for name, tensor in tensors.items()
             if placement.of(name) == place
         )
@@ -72,18 +73,15 @@ def allocate(
 
     Returns:
         model tensor name -> what to fill. A parameter on disk stays a meta tensor in the model, and
-        so does one whose dtype is int8: its quantised layer comes when it is filled.
+        so does one that is to be quantised: its quantised layer comes when it is filled.
     """
     targets: dict[str, Target] = {}
     replacements: dict[int, Tensor] = {}
     for name, tensor in tensors.items():
         device, dtype = placement.of(name), dtypes[name]
         is_parameter = isinstance(tensor, nn.Parameter)
-        if dtype == torch.int8:
-            targets[name] = QuantizingTarget(
-                torch.empty(tensor.shape, dtype=dtype, device=device),
-                torch.empty(tensor.shape[:-1], dtype=torch.float32, device=device),
-            )
+        if dtype in FORMS:
+            targets[name] = QuantizingTarget(tensor.shape, FORMS[dtype], device)
             continue
         if device == DISK and is_parameter:
             assert folder is not None

@@ -17,13 +17,13 @@ from model.checkpoint.errors import CheckpointError
 from model.checkpoint.hub import find_folder
 from model.checkpoint.match import Match, match_checkpoint
 from model.checkpoint.names import is_ignored, model_tensors
-from model.checkpoint.placement import DISK, Device, DeviceMap, plan_placement
+from model.checkpoint.placement import DISK, Device, DeviceMap, one_device, plan_placement
 from model.checkpoint.progress import Progress
 from model.checkpoint.shards import Entry, read_folder, refuse_quantised
 from model.checkpoint.stream import QuantizingTarget, holds_same_values, stream_shards
 from model.config import Glm4vMoeConfig
 from model.generation_config import GenerationConfig
-from model.quantization import QUANTIZATIONS, install, quantizable
+from model.quantization import FORMS, QUANTIZATIONS, install, quantizable, stored_bytes
 
 if TYPE_CHECKING:
     from model.glm4v_moe import Glm4vMoeForConditionalGeneration
@@ -58,7 +58,8 @@ def load_pretrained(
             then disk, as they have room; ``"disk"``; or a mapping of module name -> device.
         offload_folder: where parts on disk are kept, in a new folder that is removed with the
             model; None for the system's temporary folder.
-        quantization: "int8" for weights in 8-bit integers (`model.quantization`), on one device.
+        quantization: "int8" or "int4" for weights in integers (`model.quantization`), on one
+            device; ``"auto"`` is then the first accelerator that has room for all, else the CPU.
         progress: told, in several threads, how far downloading and then loading are.
 
     Raises:
@@ -130,14 +131,16 @@ def _match(
 def _dtypes(
     model: Glm4vMoeForConditionalGeneration, dtype: torch.dtype, quantization: str | None
 ) -> dict[str, torch.dtype]:
-    """Return what each tensor of ``model`` is to be: ``dtype``, int8, or a buffer's own."""
+    """Return what each tensor of ``model`` is to be: ``dtype``, of `FORMS`, or a buffer's own."""
     tensors, _ = model_tensors(model)
-    integers = quantizable(model) if quantization else set()
     dtypes = {
         name: dtype if isinstance(tensor, nn.Parameter) else tensor.dtype
         for name, tensor in tensors.items()
     }
-    return dtypes | dict.fromkeys(integers, torch.int8)
+    for form, to in FORMS.items():
+        if to == quantization:
+            dtypes |= dict.fromkeys(quantizable(model, to), form)
+    return dtypes
 
 
 def _fill(
@@ -150,10 +153,14 @@ def _fill(
 ) -> int:
     """Place ``model``, read its tensors and make it runnable; return its bytes."""
     tensors, aliases = model_tensors(model)
+    num_bytes = sum(stored_bytes(tensor.numel(), dtypes[name]) for name, tensor in tensors.items())
+    is_quantized = not FORMS.keys().isdisjoint(dtypes.values())
+    if is_quantized and device_map == "auto":
+        device_map = one_device(num_bytes)
     placement = plan_placement(model, aliases, device_map, dtypes)
-    if placement.is_spread and torch.int8 in dtypes.values():
+    if placement.is_spread and is_quantized:
         raise CheckpointError(
-            "weights in 8-bit integers run on one device only, and here they would be spread over "
+            "weights in integers run on one device only, and here they would be spread over "
             f"{', '.join(sorted(set(placement.devices.values())))}; name one device, or leave the "
             "weights as they are"
         )
@@ -165,10 +172,10 @@ def _fill(
     install(
         model,
         {
-            name: (target.integers, target.scale)
+            name: target.quantized
             for name, target in targets.items()
             if isinstance(target, QuantizingTarget)
         },
     )
     dispatch(model, targets, aliases, placement, disk_folder)
-    return sum(tensor.numel() * dtypes[name].itemsize for name, tensor in tensors.items())
+    return num_bytes

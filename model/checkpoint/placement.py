@@ -11,12 +11,13 @@ from itertools import chain
 
 import accelerate
 import torch
-from accelerate.utils import get_balanced_memory
+from accelerate.utils import get_balanced_memory, get_max_memory
 from torch import nn
 
 from model.checkpoint.errors import CheckpointError
 
 DISK = "disk"
+PART_FOR_WEIGHTS = 0.9  # of the free memory; caches and activations need some too
 
 # Residual blocks: splitting one would send its activations to and fro.
 UNDIVIDED_CLASSES = ["Glm4vMoeDecoderLayer", "Glm4vMoeVisionBlock"]
@@ -104,6 +105,14 @@ def _plan_automatically(
     }
     memory = get_balanced_memory(model, **sizes)
     return accelerate.infer_auto_device_map(model, max_memory=memory, **sizes)
+
+
+def one_device(num_bytes: int) -> Device:
+    """Return the first accelerator that has room for so many bytes of weights, else the CPU."""
+    for device, free in get_max_memory().items():
+        if device not in ("cpu", DISK) and num_bytes <= free * PART_FOR_WEIGHTS:
+            return device
+    return "cpu"
 
 
 def _is_covered(name: str, devices: Mapping[str, object]) -> bool:

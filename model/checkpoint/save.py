@@ -52,7 +52,7 @@ def save_pretrained(
     """
     if is_quantized(model):
         raise CheckpointError(
-            "the weights are in 8-bit integers, which a checkpoint of this model does not hold; "
+            "the weights are in integers, which a checkpoint of this model does not hold; "
             "load it without quantization to save it"
         )
     limit = parse_size(max_shard_size)

@@ -24,7 +24,7 @@ from model.checkpoint.errors import CheckpointError
 from model.checkpoint.names import Slot
 from model.checkpoint.progress import ByteCount, Progress
 from model.checkpoint.shards import FLOAT_DTYPES, Entry
-from model.quantization import quantize
+from model.quantization import Quantization, Quantized, empty, quantize
 
 # Large enough that the calls cost nothing, small enough that a piece stays in a CPU's last cache.
 PIECE_BYTES = 16 * 2**20
@@ -56,29 +56,34 @@ class MemoryTarget:
 
 
 class QuantizingTarget:
-    """Matrices in 8-bit integers in the memory of any device; floats exist a piece at a time.
+    """Matrices in integers in the memory of any device; floats exist a piece at a time.
 
     Args:
-        integers: (..., out, in) int8.
-        scale: (..., out) float32.
+        shape: (..., out, in) of the weights.
+        to: what they become.
+        device: where.
+
+    Attributes:
+        quantized: as `quantize` would return it of the whole.
     """
 
-    def __init__(self, integers: Tensor, scale: Tensor) -> None:
-        self.integers = integers
-        self.scale = scale
+    def __init__(self, shape: torch.Size, to: Quantization, device: str) -> None:
+        self.quantized: Quantized = empty(shape, to, device)
+        self._columns = shape[-1]
+        self._dims = len(shape) - 1  # of rows
+        self._to = to
 
     def fill(self, file: FileIO, entry: Entry, start: int) -> None:
-        columns = self.integers.shape[-1]
-        integers, scale = self.integers.view(-1, columns), self.scale.view(-1)
-        for position, values in read_pieces(file, entry, columns):
-            rows = slice((start + position) // columns, None)
-            values = values.view(-1, columns)
+        targets = [part.flatten(0, self._dims - 1) for part in self.quantized if part is not None]
+        for position, values in read_pieces(file, entry, self._columns):
+            first = (start + position) // self._columns
             try:
-                quantized = quantize(values)
+                quantized = quantize(values.view(-1, self._columns), self._to)
             except ValueError as error:
                 raise CheckpointError(f"{file.name}: {error}") from error
-            for target, part in zip((integers, scale), quantized, strict=True):
-                target[rows][: len(values)].copy_(part)
+            parts = [part for part in quantized if part is not None]
+            for target, part in zip(targets, parts, strict=True):
+                target[first : first + len(part)].copy_(part)
 
 
 class FileTarget:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from model.native.build import BuildError, load_library, processor
+from model.native.matrix import Matrix
 
 logger = logging.getLogger(__name__)
 
@@ -33,15 +34,15 @@ TILES_FLAG = "amx_bf16"
 MAX_PAIRED_DIM = 256  # of a head
 OMP_PAUSE_SOFT = 1  # of omp.h
 PRODUCTS_PER_BYTE = 16  # computed in the time in which a byte is read
-# pointers of tensors, then sizes
+# pointers of tensors and matrices, then sizes
 SIGNATURES: dict[str, list[Any]] = {
-    "linear": [c_void_p] * 5 + [c_int64] * 3 + [c_int],
-    "dequantize": [c_void_p] * 3 + [c_int64] * 2 + [c_int],
+    "linear": [c_void_p, Matrix] + [c_void_p] * 2 + [c_int64] * 3 + [c_int],
+    "dequantize": [Matrix, c_void_p] + [c_int64] * 2 + [c_int],
     "rms_norm": [c_void_p] * 3 + [c_int64] * 2 + [c_float, c_int],
     "gate": [c_void_p] * 3 + [c_int64, c_int],
     "turn_heads": [c_void_p, c_void_p] + [c_void_p] * 3 + [c_int64] * 5 + [c_int],
     "rotate": [c_void_p, c_int64] + [c_void_p] * 3 + [c_int64] * 3 + [c_int],
-    "routed_experts": [c_void_p] * 8 + [c_int64] * 5 + [c_int],
+    "routed_experts": [c_void_p] * 3 + [Matrix] * 2 + [c_void_p] + [c_int64] * 5 + [c_int],
     "attention": [c_void_p] * 4 + [c_int64] * 5 + [c_void_p] * 2 + [c_float, c_int64, c_int],
 }
 # only for bfloat16, on processors that multiply pairs of it
@@ -84,17 +85,16 @@ class Kernels:
     def linear(
         self, x: Tensor, weight: Tensor, bias: Tensor | None, scale: Tensor | None = None
     ) -> Tensor:
-        """``F.linear(x, weight, bias)``, or `model.quantization.linear_reference` with a ``scale``.
+        """``F.linear(x, weight, bias)``; `model.quantization.linear_reference` of integers.
 
         (..., in) -> (..., out).
         """
-        outputs, inputs = weight.shape
+        outputs, inputs = len(weight), x.shape[-1]
         rows = x.numel() // inputs
         out = x.new_empty(*x.shape[:-1], outputs)
         status = self.compiled.linear(
             x.data_ptr(),
-            weight.data_ptr(),
-            None if scale is None else scale.data_ptr(),
+            Matrix.of(weight, scale),
             None if bias is None else bias.data_ptr(),
             out.data_ptr(),
             rows,
@@ -105,12 +105,13 @@ class Kernels:
         _check(status)
         return out
 
-    def dequantize(self, weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-        """`model.quantization.dequantize_reference` of a (out, in) matrix."""
-        outputs, inputs = weight.shape
-        out = torch.empty(outputs, inputs, dtype=dtype, device="cpu")
-        pointers = (weight.data_ptr(), scale.data_ptr(), out.data_ptr())
-        _check(self.compiled.dequantize(*pointers, outputs, inputs, threads_for(out.nbytes)))
+    def dequantize(
+        self, weight: Tensor, scale: Tensor | None, inputs: int, dtype: torch.dtype
+    ) -> Tensor:
+        """`model.quantization.dequantize_reference` of a matrix: (out, in)."""
+        out = torch.empty(len(weight), inputs, dtype=dtype, device="cpu")
+        matrix, threads = Matrix.of(weight, scale), threads_for(out.nbytes)
+        _check(self.compiled.dequantize(matrix, out.data_ptr(), *out.shape, threads))
         return out
 
     def release_threads(self) -> None:
@@ -189,31 +190,29 @@ class Kernels:
         weights: Tensor,
         gate_up: Tensor,
         down: Tensor,
-        scales: tuple[Tensor, Tensor] | None = None,
+        scales: tuple[Tensor | None, Tensor | None] = (None, None),
     ) -> Tensor:
         """`model.moe.run_experts_reference` with silu: (N, C) -> (N, C).
 
-        With ``scales``, of the two stacks, `model.quantization.run_experts_of_reference`.
+        Of stacks in integers `model.quantization.run_experts_of_reference`.
         """
         rows, top_k = ids.shape
-        experts, hidden, inner = down.shape
+        hidden, inner = x.shape[1], gate_up.shape[1] // 2
         ids, weights = ids.long().contiguous(), weights.float().contiguous()
         out = torch.empty_like(x)
         status = self.compiled.routed_experts(
             x.data_ptr(),
             ids.data_ptr(),
             weights.data_ptr(),
-            gate_up.data_ptr(),
-            None if scales is None else scales[0].data_ptr(),
-            down.data_ptr(),
-            None if scales is None else scales[1].data_ptr(),
+            Matrix.of(gate_up, scales[0]),
+            Matrix.of(down, scales[1]),
             out.data_ptr(),
             rows,
             top_k,
-            experts,
+            len(down),
             hidden,
             inner,
-            threads_for(3 * rows * top_k * hidden * inner * down.element_size()),
+            threads_for(rows * top_k * (gate_up[0].nbytes + down[0].nbytes)),
         )
         _check(status)
         return out

@@ -12,6 +12,7 @@
 
 #include "pairs.h"
 #include "products.h"
+#include "groups.h"
 #include "quantized.h"
 
 #include "attention.h"
@@ -52,15 +53,14 @@ static void multiply_few(const T *x, Matrix weight, const T *bias, T *out, int64
 /* Floats in which a thread writes out `elements` for many rows; none for a matrix of elements */
 static int64_t written_size(Matrix matrix, int64_t rows, int64_t count) {
     int64_t size = round_up(count * (int64_t)sizeof(T), sizeof(Lanes)) / (int64_t)sizeof(float);
-    return matrix.scale && rows > FEW ? size : 0;
+    return is_written_out(matrix) && rows > FEW ? size : 0;
 }
 
 /* out (rows, outputs) = x (rows, inputs) @ weight (outputs, inputs)^T + bias; bias may be NULL.
-   `scale` (outputs) is NULL, or the weights are integers. A FEW rows, or any number in pairs */
-int linear(const T *x, const void *values, const float *scale, const T *bias, T *out, int64_t rows,
-           int64_t inputs, int64_t outputs, int threads) {
+   A FEW rows, or any number in pairs */
+int linear(const T *x, Matrix weight, const T *bias, T *out, int64_t rows, int64_t inputs,
+           int64_t outputs, int threads) {
     if (!rows) return 0;
-    Matrix weight = {values, scale};
     Meeting meeting = {0};
     float *packed = floats(units_of(rows) * block_size(inputs)), *written = NULL;
     int64_t each = written_size(weight, rows, 2 * ROWS * inputs);
@@ -163,14 +163,12 @@ static void run_few(const Chosen *chosen, const float *block, T *out, int64_t ro
 /* out (rows, hidden): the sum over a row's top_k experts e of
    share * down[e] @ (silu(gate[e] @ x) * (up[e] @ x)).
    Up to 16 rows, or any number in pairs; ids, of a row all different, and shares (rows, top_k);
-   gate_up (experts, 2 * inner, hidden), gate rows first; down (experts, hidden, inner). Their scales
-   are NULL, or they are integers; scales lack the last dimension */
-int routed_experts(const T *x, const int64_t *ids, const float *shares, const void *gate_up_values,
-                   const float *gate_up_scale, const void *down_values, const float *down_scale,
-                   T *out, int64_t rows, int64_t top_k, int64_t experts, int64_t hidden,
-                   int64_t inner, int threads) {
+   gate_up (experts, 2 * inner, hidden), gate rows first; down (experts, hidden, inner); scales lack
+   the last dimension */
+int routed_experts(const T *x, const int64_t *ids, const float *shares, Matrix gate_up,
+                   Matrix down, T *out, int64_t rows, int64_t top_k, int64_t experts,
+                   int64_t hidden, int64_t inner, int threads) {
     if (!rows) return 0;
-    Matrix gate_up = {gate_up_values, gate_up_scale}, down = {down_values, down_scale};
     Chosen chosen;
     Meeting meeting = {0};
     int64_t blocks = 0;
@@ -247,11 +245,9 @@ int attention(const T *q, const T *k, const T *v, T *out, int64_t batch, int64_t
     return 0;
 }
 
-/* out (outputs, inputs) = integers * scale (outputs) */
-int dequantize(const int8_t *weight, const float *scale, T *out, int64_t outputs, int64_t inputs,
-               int threads) {
+/* out (outputs, inputs) = a matrix in integers */
+int dequantize(Matrix weight, T *out, int64_t outputs, int64_t inputs, int threads) {
 #pragma omp parallel for num_threads(threads) if (threads > 1) schedule(static)
-    for (int64_t o = 0; o < outputs; o++)
-        write_row(weight + o * inputs, scale[o], out + o * inputs, inputs);
+    for (int64_t o = 0; o < outputs; o++) elements(weight, o, 1, inputs, out + o * inputs);
     return 0;
 }

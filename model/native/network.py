@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ctypes import Structure, c_int64, c_void_p
+from ctypes import Structure, c_int64
 from dataclasses import dataclass
 
 import torch
@@ -10,13 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, UntypedStorage, nn
 
 from model import native
+from model.native.matrix import GROUPS, Matrix
 from model.watch import UnfitError, Watch
-
-
-class Matrix(Structure):
-    """``Matrix`` of ``quantized.h``."""
-
-    _fields_ = [("values", c_void_p), ("scale", c_void_p)]
 
 
 class Gated(Structure):
@@ -88,13 +83,14 @@ class Describer:
         from model.quantization import QuantizedExperts, QuantizedLinear
 
         if type(module) in (Linear, Experts):
-            return Matrix(self.pointer(module, name), None)
+            return Matrix(self.pointer(module, name))
         if type(module) not in (QuantizedLinear, QuantizedExperts):
             raise UnfitError
-        scale = "scale" if name == "weight" else f"{name}_scale"
-        return Matrix(
-            self.pointer(module, name, torch.int8), self.pointer(module, scale, torch.float32)
+        scale = self.pointer(
+            module, "scale" if name == "weight" else f"{name}_scale", torch.float32
         )
+        values = self.pointer(module, name, torch.int8 if scale else GROUPS)
+        return Matrix(values, scale, not scale)
 
     def gated(self, module: nn.Module) -> Gated:
         """Describe a gated layer."""
@@ -103,7 +99,7 @@ class Describer:
         if type(module) is not GatedMLP or module.act is not F.silu:
             raise UnfitError
         down = self.matrix(module.down_proj)
-        inner = module.down_proj.weight.shape[1]
+        inner = len(module.gate_proj.weight)
         if inner == 0:  # no shared experts
             raise UnfitError
         return Gated(self.matrix(module.gate_proj), self.matrix(module.up_proj), down, inner)

@@ -200,22 +200,23 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
 #define SHORT 512    /* values of a row */
 
 /* Dot products of `O` rows of a matrix, `stride` apart as far as there are so many `outputs`, with `R`
-   vectors; out (outputs, 16), at the places that `column` names. `LOAD` reads DEPTH of a row */
-#define PAIR_DOTS(NAME, W, LOAD, O, R)                                                             \
+   vectors; out (outputs, 16), at the places that `column` names. A W holds `EACH` values, and `LOAD`
+   reads DEPTH of a row */
+#define PAIR_DOTS(NAME, W, EACH, LOAD, O, R)                                                       \
     static inline void NAME(const W *w, int64_t n, int64_t stride, int64_t outputs,                \
                             const T *const *x, const int64_t *column, float *out) {                \
         const W *row[O];                                                                           \
         __m512 sums[O][R];                                                                         \
         for (int o = 0; o < O; o++) {                                                              \
-            row[o] = w + smaller(o, outputs - 1) * stride;                                         \
+            row[o] = w + smaller(o, outputs - 1) * stride / EACH;                                  \
             for (int r = 0; r < R; r++) sums[o][r] = _mm512_setzero_ps();                          \
         }                                                                                          \
         for (int64_t i = 0; i < n; i += DEPTH)                                                     \
             for (int o = 0; o < O; o++) {                                                          \
                 if (O > 1 || R > 2 || (R > 1 && n <= SHORT))                                       \
-                    __builtin_prefetch(row[o] + (O > 1 ? 2 * O * stride : FURTHER) + i, 0,         \
-                                       TO_SECOND);                                                 \
-                __m512bh weights = LOAD(row[o] + i, n - i);                                        \
+                    __builtin_prefetch(row[o] + ((O > 1 ? 2 * O * stride : FURTHER) + i) / EACH,   \
+                                       0, TO_SECOND);                                              \
+                __m512bh weights = LOAD(row[o] + i / EACH, n - i);                                 \
                 for (int r = 0; r < R; r++)                                                        \
                     sums[o][r] = _mm512_dpbf16_ps(sums[o][r], weights,                             \
                                                   elements_at(x[r] + i, DEPTH));                   \
@@ -226,14 +227,13 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
     }
 
 /* out (16, 16), outputs first = up to 16 outputs of a matrix, whose rows of n values begin `stride`
-   apart, times rows `which` of a block, or the first ones if it is NULL. Memory gives
-   most if one row is read after the other, but long vectors don't stay in the first cache then */
-#define MOST_NEAR 6144 /* values of all */
-#define PAIR_PRODUCTS(NAME, W, LOAD)                                                               \
-    PAIR_DOTS(NAME##_of_1, W, LOAD, 1, 1)                                                          \
-    PAIR_DOTS(NAME##_of_2, W, LOAD, 1, 2)                                                          \
-    PAIR_DOTS(NAME##_of_4, W, LOAD, 1, 4)                                                          \
-    PAIR_DOTS(NAME##_of_4_long, W, LOAD, 4, 4)                                                     \
+   apart, times rows `which` of a block, or the first ones if it is NULL. Memory gives most if one row
+   is read after the other; but `IS_MANY` vectors are met `MANY_R` at a time by `MANY_O` rows */
+#define PAIR_PRODUCTS(NAME, W, EACH, LOAD, IS_MANY, MANY_O, MANY_R)                                \
+    PAIR_DOTS(NAME##_of_1, W, EACH, LOAD, 1, 1)                                                    \
+    PAIR_DOTS(NAME##_of_2, W, EACH, LOAD, 1, 2)                                                    \
+    PAIR_DOTS(NAME##_of_4, W, EACH, LOAD, 1, 4)                                                    \
+    PAIR_DOTS(NAME##_of_many, W, EACH, LOAD, MANY_O, MANY_R)                                       \
     static inline void NAME(const W *w, int64_t n, int64_t stride, int64_t outputs,                \
                             const float *block, const int64_t *which, int64_t rows, float *out) {  \
         const T *x[ROWS];                                                                          \
@@ -242,20 +242,26 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
             column[r] = which ? which[smaller(r, rows - 1)] : smaller(r, rows - 1);                \
             x[r] = row_at(block, n, column[r]);                                                    \
         }                                                                                          \
-        int is_long = rows > 2 && rows * n > MOST_NEAR;                                            \
-        for (int64_t o = 0; o < outputs; o += is_long ? 4 : 1) {                                   \
-            const W *here = w + o * stride;                                                        \
+        int is_many = IS_MANY(rows, n);                                                            \
+        for (int64_t o = 0; o < outputs; o += is_many ? MANY_O : 1) {                              \
+            const W *here = w + o * stride / EACH;                                                 \
             float *sums = out + o * ROWS;                                                          \
             if (rows == 1) NAME##_of_1(here, n, stride, 1, x, column, sums);                       \
             if (rows == 2) NAME##_of_2(here, n, stride, 1, x, column, sums);                       \
-            for (int64_t r = 0; is_long && r < rows; r += 4)                                       \
-                NAME##_of_4_long(here, n, stride, outputs - o, x + r, column + r, sums);           \
-            for (int64_t r = 0; !is_long && rows > 2 && r < rows; r += 4)                          \
+            for (int64_t r = 0; is_many && r < rows; r += MANY_R)                                  \
+                NAME##_of_many(here, n, stride, outputs - o, x + r, column + r, sums);             \
+            for (int64_t r = 0; !is_many && rows > 2 && r < rows; r += 4)                          \
                 NAME##_of_4(here, n, stride, 1, x + r, column + r, sums);                          \
         }                                                                                          \
     }
 
-PAIR_PRODUCTS(products, T, elements_at)
+/* Long vectors don't stay in the first cache while row after row goes by */
+#define ARE_LONG(rows, n) ((rows) > 2 && (rows) * (n) > 6144)
+
+PAIR_PRODUCTS(products, T, 1, elements_at, ARE_LONG, 4, 4)
+
+/* Integers take longer to widen than to be read from memory: once for all vectors */
+#define ARE_SEVERAL(rows, n) ((rows) > 4)
 #elif !defined(TILES)
 /* out (16, 16), outputs first = up to 16 outputs of a matrix, whose rows of n values begin `stride`
    apart, times rows `which` of a block, or the first ones if it is NULL */

@@ -1,4 +1,4 @@
-/* Products of matrices in 8-bit integers: weight = scale of its row * integer.
+/* Products of any matrix; and of those in 8-bit integers: weight = scale of its row * integer.
 
    Integers become floats where they are used, and activations stay as they are, so a result differs
    from that of the matrix written out by roundings alone. As `products`, a result depends on the
@@ -10,16 +10,21 @@
 #include <immintrin.h>
 #endif
 
-/* A matrix, row-major: elements, or, if it has scales (outputs), integers */
+/* A matrix, row-major: elements; 8-bit integers, if it has scales (outputs); or groups */
 typedef struct {
     const void *values;
     const float *scale;
+    int64_t is_grouped;
 } Matrix;
 
 static inline Matrix rows_from(Matrix matrix, int64_t row, int64_t n) {
-    if (!matrix.scale) return (Matrix){(const T *)matrix.values + row * n, NULL};
-    return (Matrix){(const int8_t *)matrix.values + row * n, matrix.scale + row};
+    if (matrix.is_grouped)
+        return (Matrix){(const Group *)matrix.values + row * n / GROUP, NULL, 1};
+    if (!matrix.scale) return (Matrix){(const T *)matrix.values + row * n, NULL, 0};
+    return (Matrix){(const int8_t *)matrix.values + row * n, matrix.scale + row, 0};
 }
+
+static inline int is_written_out(Matrix matrix) { return matrix.scale || matrix.is_grouped; }
 
 /* LANES integers as floats: compilers turn the plain loop into shuffles, ten instructions for three */
 static inline Lanes integers_in_order(const int8_t *w) {
@@ -65,9 +70,12 @@ static inline void write_row(const int8_t *w, float scale, T *row, int64_t n) {
 static inline const T *elements(Matrix matrix, int64_t first, int64_t rows, int64_t n,
                                 T *scratch) {
     Matrix some = rows_from(matrix, first, n);
-    if (!some.scale) return some.values;
+    if (!is_written_out(some)) return some.values;
     for (int64_t r = 0; r < rows; r++)
-        write_row((const int8_t *)some.values + r * n, some.scale[r], scratch + r * n, n);
+        if (some.is_grouped)
+            write_groups((const Group *)some.values + r * n / GROUP, scratch + r * n, n);
+        else
+            write_row((const int8_t *)some.values + r * n, some.scale[r], scratch + r * n, n);
 #ifdef TILES
     written();
 #endif
@@ -126,7 +134,7 @@ static inline __m512bh integers_at(const int8_t *w, int64_t left) {
     return _mm512_cvtne2ps_pbh(high, low);
 }
 
-PAIR_PRODUCTS(integer_products, int8_t, integers_at)
+PAIR_PRODUCTS(integer_products, int8_t, 1, integers_at, ARE_SEVERAL, 1, 8)
 #else
 /* 2 * LANES integers as floats, in the order in which vectors are widened: see `place` */
 static inline void integers_at(const int8_t *w, Lanes out[2]) {
@@ -202,6 +210,10 @@ static inline void integer_products(const int8_t *w, int64_t n, int64_t stride, 
 static inline void matrix_products(Matrix matrix, Rows of, int64_t n, const float *block,
                                    const int64_t *which, int64_t rows, float *out) {
     matrix = rows_from(matrix, of.first, n);
+    if (matrix.is_grouped) {
+        group_products(matrix.values, n, of.step * n, of.count, block, which, rows, out);
+        return;
+    }
     if (!matrix.scale) {
         products(matrix.values, n, of.step * n, of.count, block, which, rows, out);
         return;

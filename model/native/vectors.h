@@ -28,15 +28,18 @@ static inline float total(Lanes lanes) {
     return (q[0] + q[2]) + (q[1] + q[3]);
 }
 
-#ifdef BF16
-typedef uint16_t T; /* the upper half of a float32 */
-
 typedef union {
     uint32_t bits;
     float real;
 } Word;
 
-static inline float load(T value) { return (Word){(uint32_t)value << 16}.real; }
+/* bfloat16 is the upper half of a float32 */
+static inline float load_bfloat16(uint16_t value) { return (Word){(uint32_t)value << 16}.real; }
+
+#ifdef BF16
+typedef uint16_t T;
+
+static inline float load(T value) { return load_bfloat16(value); }
 
 static inline T store(float value) {
     uint32_t bits = (Word){.real = value}.bits;

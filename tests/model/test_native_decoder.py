@@ -18,7 +18,7 @@ from model.decoder import Glm4vMoeTextModel
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.moe import ExpertLoad
 from model.native.decoder import reader_for, step_for
-from model.quantization import quantize_model
+from model.quantization import QUANTIZATIONS, Quantization, quantize_model
 
 # nothing is a multiple of what vectors and tiles hold
 ODD_SIZES = {"hidden_size": 72, "intermediate_size": 50, "moe_intermediate_size": 19}
@@ -382,15 +382,16 @@ def test_layers_that_were_left_out_moved_or_repeated_compute_as_they_stand(
     assert torch.equal(got, want)
 
 
+@pytest.mark.parametrize("to", QUANTIZATIONS)
 @pytest.mark.parametrize("kind", ["float32", "bfloat16"])
 def test_integers_without_biases_are_read_and_stepped(
-    kind: str, monkeypatch: pytest.MonkeyPatch
+    kind: str, to: Quantization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = {**WIDE_HEADS, "attention_bias": False}
     with torch.inference_mode(False):
         whole = Glm4vMoeForConditionalGeneration(Glm4vMoeConfig(**tiny_config(changes)))
         randomize(whole)
-        quantize_model(whole.to(getattr(torch, kind)).eval())
+        quantize_model(whole.to(getattr(torch, kind)).eval(), to)
     model = whole.model.language_model
     assert step_for(model, model.embed_tokens(torch.ones(1, 1, dtype=torch.int64))) is not None
     got, _ = read(model, (40, 1, 1))

@@ -1,4 +1,4 @@
-"""When the kernels of `model.native` read matrices in 8-bit integers; its rules hold here too.
+"""When the kernels of `model.native` read matrices in integers; its rules hold here too.
 
 The twins in torch stand in `model.quantization`.
 """
@@ -10,13 +10,15 @@ from torch import Tensor
 
 from model import native
 from model.native import MAX_ROWS, _is_plain, _only_computes
+from model.native.matrix import GROUPS
 
 
-def kernels_for(dtype: torch.dtype, weight: Tensor, scale: Tensor) -> native.Kernels | None:
+def kernels_for(dtype: torch.dtype, weight: Tensor, scale: Tensor | None) -> native.Kernels | None:
     """Return the kernels if they can read this matrix for activations in ``dtype``, else None."""
-    if not (_only_computes() and _is_plain(weight, torch.int8) and _is_plain(scale, torch.float32)):
+    parts = [(weight, GROUPS)] if scale is None else [(weight, torch.int8), (scale, torch.float32)]
+    if not all(_is_plain(part, its) and part.is_contiguous() for part, its in parts):
         return None
-    return native.load(dtype) if weight.is_contiguous() and scale.is_contiguous() else None
+    return native.load(dtype) if _only_computes() else None
 
 
 def can_take(max_rows: int, x: Tensor, *others: Tensor | None) -> bool:

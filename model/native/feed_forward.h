@@ -9,8 +9,8 @@ typedef struct {
 
 /* One that some rows of a block go through */
 typedef struct {
-    Matrix gate, up, down; /* (inner, hidden), (inner, hidden), (hidden, inner) */
-    int64_t inner, count;
+    Gated of;
+    int64_t count;
     const int64_t *rows; /* which of the block, (count); NULL for the first ones */
     const float *shares; /* factors of the results (count); NULL for 1 */
     float *between;      /* a block of what `down` takes */
@@ -60,14 +60,11 @@ static void choose(Chosen *chosen, const int64_t *ids, const float *shares, int6
         if (!count) continue;
         float *between = chosen->between + chosen->count * chosen->step;
         clear_tail(between, inner);
-        chosen->layers[chosen->count++] = (Layer){rows_from(gate_up, 2 * e * inner, hidden),
-                                                  rows_from(gate_up, (2 * e + 1) * inner, hidden),
-                                                  rows_from(down, e * hidden, inner),
-                                                  inner,
-                                                  count,
-                                                  chosen->rows + starts[e],
-                                                  chosen->shares + starts[e],
-                                                  between};
+        Gated expert = {rows_from(gate_up, 2 * e * inner, hidden),
+                        rows_from(gate_up, (2 * e + 1) * inner, hidden),
+                        rows_from(down, e * hidden, inner), inner};
+        chosen->layers[chosen->count++] = (Layer){expert, count, chosen->rows + starts[e],
+                                                  chosen->shares + starts[e], between};
     }
     for (int64_t pair = 0; pair < rows * top_k; pair++) {
         int64_t at = starts[ids[pair]]++;
@@ -78,15 +75,15 @@ static void choose(Chosen *chosen, const int64_t *ids, const float *shares, int6
 /* A unit's outputs of gate and up, to the layer's block; rounded where torch would round */
 static void enter_layer(const Layer *layer, int64_t unit, const float *block, int64_t hidden) {
     _Alignas(64) float gates[ROWS * ROWS], ups[ROWS * ROWS];
-    Rows of = unit_rows(unit, layer->inner);
-    matrix_products(layer->gate, of, hidden, block, layer->rows, layer->count, gates);
-    matrix_products(layer->up, of, hidden, block, layer->rows, layer->count, ups);
+    Rows of = unit_rows(unit, layer->of.inner);
+    matrix_products(layer->of.gate, of, hidden, block, layer->rows, layer->count, gates);
+    matrix_products(layer->of.up, of, hidden, block, layer->rows, layer->count, ups);
     for (int64_t j = 0; j < layer->count; j++) {
         int64_t row = layer->rows ? layer->rows[j] : j;
         for (int64_t o = 0; o < of.count; o++) {
             float gate = rounded(gates[o * ROWS + row]);
             float silu = rounded(gate / (1.0f + fast_exp(-gate)));
-            put(layer->between, layer->inner, row, row_of(of, o),
+            put(layer->between, layer->of.inner, row, row_of(of, o),
                 silu * rounded(ups[o * ROWS + row]));
         }
     }
@@ -96,8 +93,8 @@ static void enter_layer(const Layer *layer, int64_t unit, const float *block, in
 static void leave_layer(const Layer *layer, int64_t unit, int64_t hidden, float *sums) {
     _Alignas(64) float tile[ROWS * ROWS];
     Rows of = unit_rows(unit, hidden);
-    matrix_products(layer->down, of, layer->inner, layer->between, layer->rows, layer->count,
-                    tile);
+    matrix_products(layer->of.down, of, layer->of.inner, layer->between, layer->rows,
+                    layer->count, tile);
     for (int64_t j = 0; j < layer->count; j++) {
         int64_t row = layer->rows ? layer->rows[j] : j;
         float share = layer->shares ? layer->shares[j] : 1.0f;
@@ -127,7 +124,7 @@ static void leave_experts(const Chosen *chosen, int64_t begin, int64_t end, int6
 static void enter_layers(const Chosen *chosen, const Layer *more, const float *block,
                          int64_t hidden, Meeting *meeting) {
     int64_t each = units_of(chosen->inner), routed = chosen->count * each;
-    int64_t all = routed + (more ? units_of(more->inner) : 0);
+    int64_t all = routed + (more ? units_of(more->of.inner) : 0);
 #pragma omp for schedule(static) nowait
     for (int64_t unit = 0; unit < all; unit++)
         if (unit < routed)

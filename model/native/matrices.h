@@ -237,8 +237,8 @@ static void add_experts(const Chosen *chosen, const T *x, int64_t hidden, float 
         meet(meeting);
         block = 0;
         for (int64_t e = begin; e < end; block += units_of(layers[e].count), e++)
-            enter_packed(packed + block * size, units_of(layers[e].count), layers[e].gate,
-                         layers[e].up, hidden, chosen->inner,
+            enter_packed(packed + block * size, units_of(layers[e].count), layers[e].of.gate,
+                         layers[e].of.up, hidden, chosen->inner,
                          chosen->between + block * between_size, written);
         meet(meeting);
 #pragma omp for schedule(static) nowait
@@ -248,8 +248,8 @@ static void add_experts(const Chosen *chosen, const T *x, int64_t hidden, float 
                 const Layer *layer = layers + e;
                 Target to = {.sums = sums, .which = layer->rows, .shares = layer->shares,
                              .stride = hidden};
-                multiply_blocks(between, 0, units_of(layer->count), layer->count, layer->down,
-                                layer->inner, first, hidden, &to, written);
+                multiply_blocks(between, 0, units_of(layer->count), layer->count, layer->of.down,
+                                layer->of.inner, first, hidden, &to, written);
                 between += units_of(layer->count) * between_size;
             }
         }

@@ -197,10 +197,8 @@ static void plan_feed_forward(const Decoder *d, Step *s, const DecoderLayer *lay
         choose(&s->chosen, s->ids, s->weights, s->rows, d->top_k, d->experts, d->hidden,
                layer->gate_up, layer->down);
     }
-    const Gated *all = &layer->all;
-    s->all = (Layer){.gate = all->gate, .up = all->up, .down = all->down, .inner = all->inner,
-                     .count = s->rows, .between = s->all.between};
-    clear_tail(s->all.between, all->inner);
+    s->all.of = layer->all, s->all.count = s->rows;
+    clear_tail(s->all.between, layer->all.inner);
 }
 
 /* x += what the experts and the layer for all rows make of it */

@@ -429,3 +429,13 @@ def test_integers_are_read_alike_in_every_way(kind: str, rows: int, to: Quantiza
     if rows > max(kernels.max_rows, native.MAX_ROWS):
         pytest.skip("the processor multiplies no pairs, and torch computes it")
     check_integers(kernels, rows, to)
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_vector_in_company_gets_what_it_gets_alone(kind: str, to: Quantization) -> None:
+    kernels = other_kernels(kind) or native.load(torch.bfloat16)
+    assert kernels is not None, "the tests need a C compiler"
+    x, (weight, scale) = torch.randn(8, 352).bfloat16(), stack(37, 352, to=to)
+    alone = torch.cat([kernels.linear(row, weight, None, scale) for row in x.split(1)])
+    for some in (2, 3, 5, 8):
+        assert torch.equal(kernels.linear(x[:some], weight, None, scale), alone[:some])

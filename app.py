@@ -149,8 +149,7 @@ def read_settings(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add(
         "--quantization",
         "none",
-        "none, int8 or int4: weights in integers, for a half or 0.3 of the memory and faster "
-        "answers on CPUs (%(default)s)",
+        "none, int8 or int4: weights in integers, for a half or 0.3 of the memory (%(default)s)",
         type=_quantization,
         metavar="none|int8|int4",
     )

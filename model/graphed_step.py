@@ -22,6 +22,7 @@ from torch import Tensor
 from model.attention import attend_cached
 from model.cache import CacheBatch, KVCache
 from model.out_of_memory import is_out_of_memory
+from model.quantization import FORMS
 from model.watch import Prepared, UnfitError, Watch
 
 if TYPE_CHECKING:
@@ -180,10 +181,10 @@ def _is_in_order() -> bool:
 def _can_be_recorded(model: Glm4vMoeTextModel, device: torch.device) -> bool:
     """Whether all of it lies there, and is computed without waiting for the device.
 
-    Experts in 8-bit integers are computed one after the other (`model.quantization.run_experts`).
+    Experts in integers are computed one after the other (`model.quantization.run_experts`).
     """
     return all(parameter.device == device for parameter in model.parameters()) and not any(
-        buffer.dtype == torch.int8 for buffer in model.buffers()
+        buffer.dtype in FORMS for buffer in model.buffers()
     )
 
 

@@ -75,10 +75,11 @@ def quantize(weight: Tensor, to: Quantization = "int8") -> Quantized:
 def _to_groups(weight: Tensor) -> Tensor:
     weight = weight.unflatten(-1, (-1, GROUP))
     largest = weight.gather(-1, weight.abs().argmax(dim=-1, keepdim=True))  # with its sign
+    size = torch.where(largest == 0, 1.0, largest)  # relative to it, squares are in range
     best, least = torch.ones_like(largest), torch.full_like(largest, torch.inf)
     for part in NARROWINGS:
         scale = _nonzero(largest * (-part / MIDDLE))
-        error = (_rounded(weight, scale) * scale - weight).square().sum(-1, keepdim=True)
+        error = ((_rounded(weight, scale) * scale - weight) / size).square().sum(-1, keepdim=True)
         best, least = torch.where(error < least, scale, best), torch.minimum(error, least)
     # from 0 to 15
     placed = (_rounded(weight, best) + MIDDLE).to(torch.uint8)
@@ -186,7 +187,8 @@ class QuantizedExperts(KeepsExactBuffers):
         """(N, C) -> (N, C); ids and weights as `model.moe.route` returns them."""
         gate_up = self.gate_up_proj, self.gate_up_proj_scale
         down = self.down_proj, self.down_proj_scale
-        kernels = integers.kernels_for(x.dtype, *gate_up) if self.act is F.silu else None
+        fits = x.shape[-1] == inputs_of(gate_up[0]) and self.act is F.silu
+        kernels = integers.kernels_for(x.dtype, *gate_up) if fits else None
         if kernels is not None and integers.can_take(kernels.max_expert_rows, x):
             scales = gate_up[1], down[1]
             return kernels.routed_experts(x, ids, weights, gate_up[0], down[0], scales)

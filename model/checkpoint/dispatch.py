@@ -56,10 +56,22 @@ def check_room(
         if needed > available:
             raise CheckpointError(
                 f"{needed / 1e9:.1f} GB of weights do not fit the {available / 1e9:.1f} GB free "
-                f"({'memory' if place == 'cpu' else folder}); use device_map='auto' to spread "
-                "them over GPUs, memory and disk, an offload_folder on a larger disk, or a "
-                "smaller dtype"
+                f"({'memory' if place == 'cpu' else folder}); {_remedy(dtypes)}"
             )
+
+
+def _remedy(dtypes: Mapping[str, torch.dtype]) -> str:
+    form = next((FORMS[dtype] for dtype in dtypes.values() if dtype in FORMS), None)
+    if form is None:
+        return (
+            "use device_map='auto' to spread them over GPUs, memory and disk, an offload_folder "
+            "on a larger disk, or a smaller dtype"
+        )
+    smaller = "use int4, or" if form == "int8" else "use"
+    return (
+        f"{smaller} a device with more room, or device_map='auto' without quantization, which "
+        "spreads them over GPUs, memory and disk"
+    )
 
 
 def allocate(

@@ -157,6 +157,7 @@ def _fill(
     is_quantized = not FORMS.keys().isdisjoint(dtypes.values())
     if is_quantized and device_map == "auto":
         device_map = one_device(num_bytes)
+        LOG.info("weights in integers go to one device: %s", device_map)
     placement = plan_placement(model, aliases, device_map, dtypes)
     if placement.is_spread and is_quantized:
         raise CheckpointError(

@@ -29,6 +29,9 @@ from model.quantization import Quantization, Quantized, empty, quantize
 # Large enough that the calls cost nothing, small enough that a piece stays in a CPU's last cache.
 PIECE_BYTES = 16 * 2**20
 
+# To round weights takes several floats for each.
+ROUNDED_BYTES = 2 * 2**20
+
 # Reading leaves Python's lock, so shards load side by side; a disk gains little beyond a few.
 MAX_THREADS = 4
 
@@ -75,7 +78,8 @@ class QuantizingTarget:
 
     def fill(self, file: FileIO, entry: Entry, start: int) -> None:
         targets = [part.flatten(0, self._dims - 1) for part in self.quantized if part is not None]
-        for position, values in read_pieces(file, entry, self._columns):
+        pieces = read_pieces(file, entry, self._columns, piece_bytes=ROUNDED_BYTES)
+        for position, values in pieces:
             first = (start + position) // self._columns
             try:
                 quantized = quantize(values.view(-1, self._columns), self._to)
@@ -121,14 +125,17 @@ def read_exactly(file: FileIO, offset: int, flat: Tensor) -> None:
         rest = rest[count:]
 
 
-def read_pieces(file: FileIO, entry: Entry, columns: int = 1) -> Iterator[tuple[int, Tensor]]:
+def read_pieces(
+    file: FileIO, entry: Entry, columns: int = 1, piece_bytes: int | None = None
+) -> Iterator[tuple[int, Tensor]]:
     """Yield (first element, values) of ``entry``; a piece is valid until the next one.
 
-    A piece has whole rows of ``columns`` elements.
+    A piece has whole rows of ``columns`` elements, and ``piece_bytes`` or `PIECE_BYTES` at most,
+    unless a row alone has more.
     """
     dtype = FLOAT_DTYPES[entry.dtype]
     total = prod(entry.shape)
-    rows = max(PIECE_BYTES // dtype.itemsize // columns, 1)
+    rows = max((piece_bytes or PIECE_BYTES) // dtype.itemsize // columns, 1)
     size = min(total, rows * columns)
     piece = torch.empty(size, dtype=dtype)
     for position in range(0, total, size):

@@ -177,7 +177,9 @@ int routed_experts(const T *x, const int64_t *ids, const float *shares, Matrix g
 #endif
     float *packed = floats((blocks ? blocks : 1) * block_size(hidden)), *sums = NULL;
     float *written = NULL;
-    int64_t each = written_size(gate_up, rows, 2 * ROWS * (hidden > inner ? hidden : inner));
+    int64_t widest = 2 * ROWS * (hidden > inner ? hidden : inner);
+    int64_t each = written_size(gate_up, rows, widest);
+    if (!each) each = written_size(down, rows, widest);
     if (each) written = floats(each * threads);
     int failed = make_chosen(&chosen, rows * top_k, experts, inner, blocks);
     if (rows > ROWS) sums = calloc((size_t)(rows * hidden), sizeof(float));

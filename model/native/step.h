@@ -150,7 +150,7 @@ static void score_experts(const Decoder *d, const Step *s, const DecoderLayer *l
     for (int64_t unit = 0; unit < units_of(d->experts); unit++) {
         _Alignas(64) float tile[ROWS * ROWS];
         Rows of = unit_rows(unit, d->experts);
-        matrix_products((Matrix){layer->router, NULL}, of, d->hidden, s->block, NULL, s->rows,
+        matrix_products((Matrix){.values = layer->router}, of, d->hidden, s->block, NULL, s->rows,
                         tile);
         for (int64_t row = 0; row < s->rows; row++)
             for (int64_t o = 0; o < of.count; o++)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from model import native
-from model.native.network import Describer, Gated, Matrix, Room
+from model.native.matrix import Matrix
+from model.native.network import Describer, Gated, Room
 from model.watch import Prepared, UnfitError
 
 if TYPE_CHECKING:

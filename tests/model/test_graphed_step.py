@@ -25,7 +25,7 @@ from model.config import Glm4vMoeConfig
 from model.decoder import Glm4vMoeTextModel
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.graphed_step import GraphedStep, Outputs
-from model.quantization import QuantizedExperts, quantize
+from model.quantization import QUANTIZATIONS, Quantization, QuantizedExperts, quantize
 from model.watch import UnfitError
 
 
@@ -193,11 +193,12 @@ def test_what_cannot_be_recorded_runs_layer_by_layer_and_says_so_once(
     assert "without CUDA graphs" in caplog.text
 
 
-def test_experts_in_integers_are_not_recorded(model: Glm4vMoeTextModel) -> None:
+@pytest.mark.parametrize("to", QUANTIZATIONS)
+def test_experts_in_integers_are_not_recorded(model: Glm4vMoeTextModel, to: Quantization) -> None:
     device = model.norm.weight.device
     assert graphed_step._can_be_recorded(model, device)
     assert not graphed_step._can_be_recorded(model, torch.device("meta"))
     experts = model.layers[2].mlp.experts
-    stacks = [quantize(experts.gate_up_proj), quantize(experts.down_proj)]
+    stacks = [quantize(experts.gate_up_proj, to), quantize(experts.down_proj, to)]
     model.layers[2].mlp.experts = QuantizedExperts(*stacks, experts.act)
     assert not graphed_step._can_be_recorded(model, device)

@@ -141,6 +141,13 @@ def test_a_group_holds_what_its_description_says() -> None:
     assert torch.equal(dequantize_reference(groups, None, torch.float32), weight)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_weights_of_any_size_are_rounded_alike(size: float, to: Quantization) -> None:
+    weight = torch.randn(16, 64)
+    near = dequantize_reference(*quantize(weight * size, to), torch.float32) / size
+    assert (near - weight).square().mean() < 0.015 * weight.square().mean()
+
+
 def test_a_row_of_zeros_stays_zeros(to: Quantization) -> None:
     weight = torch.zeros(2, 64)
     weight[1, 3] = -2.0
@@ -290,7 +297,7 @@ def test_conversations_together_get_what_each_gets_alone(model: Model, to: Quant
     engine.close()
 
 
-@pytest.mark.parametrize("piece_bytes", [stream.PIECE_BYTES, 1000])
+@pytest.mark.parametrize("piece_bytes", [stream.ROUNDED_BYTES, 1000])
 @pytest.mark.parametrize("form", ["one by one", "stacked"])
 def test_a_checkpoint_is_quantised_while_it_is_read(
     model: Model,
@@ -300,7 +307,7 @@ def test_a_checkpoint_is_quantised_while_it_is_read(
     form: str,
     to: Quantization,
 ) -> None:
-    monkeypatch.setattr(stream, "PIECE_BYTES", piece_bytes)
+    monkeypatch.setattr(stream, "ROUNDED_BYTES", piece_bytes)
     model.save_pretrained(tmp_path)
     if form == "stacked":
         save_file(model.state_dict(), tmp_path / "model.safetensors")
@@ -362,8 +369,10 @@ def test_room_is_checked_for_the_size_in_integers(
     monkeypatch.setattr("psutil.swap_memory", lambda: SimpleNamespace(free=0))
     Model.from_pretrained(tmp_path, quantization=to)
     memory.available -= 1
-    with pytest.raises(CheckpointError, match="of weights do not fit"):
-        Model.from_pretrained(tmp_path, quantization=to)
+    # what it says can be done: they can't be spread, and nothing is smaller than 4 bits
+    remedy = {"int8": "use int4, or", "int4": "use"}[to]
+    with pytest.raises(CheckpointError, match=f"do not fit .*; {remedy} a device with more room"):
+        Model.from_pretrained(tmp_path, quantization=to, device_map="auto")
 
 
 def test_the_automatic_device_is_the_first_accelerator_with_room_for_all(
@@ -429,6 +438,32 @@ def test_integers_are_read_alike_in_every_way(kind: str, rows: int, to: Quantiza
     if rows > max(kernels.max_rows, native.MAX_ROWS):
         pytest.skip("the processor multiplies no pairs, and torch computes it")
     check_integers(kernels, rows, to)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_vector_among_experts_gets_what_it_gets_alone(kind: str, to: Quantization) -> None:
+    dtype = getattr(torch, kind.split()[0])
+    kernels = other_kernels(kind) or native.load(dtype)
+    assert kernels is not None, "the tests need a C compiler"
+    gate_up, down = stack(6, 2 * 32, 96, to=to), stack(6, 96, 32, to=to)
+    x, shares = torch.randn(native.MAX_ROWS, 96).to(dtype), torch.rand(native.MAX_ROWS, 2)
+    ids = torch.stack([torch.randperm(6)[:2] for _ in x])
+
+    def run(rows: slice) -> Tensor:
+        scales = gate_up[1], down[1]
+        return kernels.routed_experts(x[rows], ids[rows], shares[rows], gate_up[0], down[0], scales)
+
+    alone = torch.cat([run(slice(row, row + 1)) for row in range(len(x))])
+    for some in (2, 7, native.MAX_ROWS):
+        assert torch.equal(run(slice(some)), alone[:some])
+
+
+def test_experts_refuse_vectors_of_another_length(to: Quantization) -> None:
+    layer = quantization.QuantizedExperts(
+        stack(4, 2 * 32, 96, to=to), stack(4, 96, 32, to=to), F.silu
+    )
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        layer(torch.randn(1, 64), torch.tensor([[0, 1]]), torch.rand(1, 2))
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])

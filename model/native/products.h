@@ -122,7 +122,7 @@ static inline void put(float *block, int64_t n, int64_t row, int64_t i, float va
 /* Make what lies after the last values zero */
 static inline void clear_tail(float *block, int64_t n) {
     int64_t whole = round_up(n, DEPTH);
-    for (int64_t r = 0; r < ROWS; r++)
+    for (int64_t r = 0; whole > n && r < ROWS; r++)
         memset((T *)block + r * whole + n, 0, (size_t)(whole - n) * sizeof(T));
 }
 
@@ -193,9 +193,9 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
     return (__m512bh)_mm512_maskz_loadu_epi16(0xffffffffu >> (DEPTH - left), w);
 }
 
-/* Weights are asked for before they are read, but for one vector, or two with long rows: there is so
-   little to compute that the processor looks as far ahead itself. (Of four rows, memory gives half as
-   much of them without; asked for in the first cache, half as much too.) */
+/* Weights are asked for before they are read, unless long rows meet one vector or two: there is so
+   little to compute that the processor looks as far ahead itself. (Of four rows, memory gives two
+   thirds without; asked for in the first cache, it gives half.) */
 #define FURTHER 4096 /* values, from which on the weights are asked for */
 #define SHORT 512    /* values of a row */
 
@@ -213,7 +213,7 @@ static inline __m512bh elements_at(const T *w, int64_t left) {
         }                                                                                          \
         for (int64_t i = 0; i < n; i += DEPTH)                                                     \
             for (int o = 0; o < O; o++) {                                                          \
-                if (O > 1 || R > 2 || (R > 1 && n <= SHORT))                                       \
+                if (O > 1 || R > 2 || n <= SHORT)                                                  \
                     __builtin_prefetch(row[o] + ((O > 1 ? 2 * O * stride : FURTHER) + i) / EACH,   \
                                        0, TO_SECOND);                                              \
                 __m512bh weights = LOAD(row[o] + i / EACH, n - i);                                 \

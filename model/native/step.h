@@ -159,22 +159,20 @@ static void score_experts(const Decoder *d, const Step *s, const DecoderLayer *l
     meet(s->meeting);
 }
 
-#define TAKEN (-INFINITY) /* no score */
-
 /* A row's experts and their shares, as `model.moe.route` with one group; `scores` are used up */
 static void route(const Decoder *d, float *scores, const float *bias, int64_t *ids, float *shares) {
     float sum = 0;
-    for (int64_t e = 0; e < d->experts; e++) scores[e] = 1 / (1 + expf(-scores[e]));
-    for (int64_t j = 0; j < d->top_k; j++) {
-        int64_t best = -1;
-        for (int64_t e = 0; e < d->experts; e++) {
-            if (scores[e] == TAKEN) continue;
-            if (best < 0 || scores[e] + bias[e] > scores[best] + bias[best]) best = e;
-        }
-        ids[j] = best, shares[j] = scores[best];
-        sum += scores[best];
-        scores[best] = TAKEN;
+    int64_t count = 0;
+    for (int64_t e = 0; e < d->experts; e++) {
+        scores[e] = 1 / (1 + expf(-scores[e]));
+        /* the best so far are in order; `shares` holds what they are compared by */
+        float rank = scores[e] + bias[e];
+        if (count == d->top_k && !(rank > shares[count - 1])) continue;
+        int64_t j = count < d->top_k ? count++ : count - 1;
+        for (; j > 0 && rank > shares[j - 1]; j--) ids[j] = ids[j - 1], shares[j] = shares[j - 1];
+        ids[j] = e, shares[j] = rank;
     }
+    for (int64_t j = 0; j < d->top_k; j++) sum += shares[j] = scores[ids[j]];
     for (int64_t j = 0; j < d->top_k; j++) {
         if (d->normalised) shares[j] /= sum + 1e-20f;
         shares[j] *= d->scaling;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from pathlib import Path
@@ -180,7 +181,16 @@ def test_the_better_model_is_kept_and_named(
         assert (checkpoint / "model.safetensors").is_file()
         return [Score("text", False, 10, right_after if len(measured) == 2 else 5, 0.5)]
 
+    trained: list[dict[str, torch.Tensor]] = []
+    train = fit._Fit.train
+
+    def note(self: Any, model: Any) -> Any:
+        after, steps = train(self, model)
+        trained.append(copy.deepcopy(after.state_dict()))
+        return after, steps
+
     monkeypatch.setattr(fit._Fit, "measure", measure)
+    monkeypatch.setattr(fit._Fit, "train", note)
     write_own(tmp_path / "own", 4, size=(168, 140))
     to = tmp_path / "fitted"
     fit.main([str(tmp_path / "own"), "--to", str(to), "--steps", "2", "--workers", "0"])
@@ -193,6 +203,11 @@ def test_the_better_model_is_kept_and_named(
     start = load_file(BUNDLED_FOLDER / "model.safetensors")
     is_as_it_was = all(torch.equal(kept[name], start[name]) for name in start)
     assert is_as_it_was is (verdict == "is not better")
+    name = "lm_head.weight"
+    assert not torch.equal(trained[0][name], start[name])
+    if not is_as_it_was:  # half of what it was, half of what it became
+        mean = (trained[0][name].float() + start[name].float()) / 2
+        assert torch.equal(kept[name], mean.bfloat16())
     assert f"{max(right_after, 5)}0%" in (to / "README.md").read_text()
 
 

@@ -63,18 +63,24 @@ def quantize(weight: Tensor, to: Quantization = "int8") -> Quantized:
         ValueError: a weight is not a finite number.
     """
     weight = weight.float()
-    if not bool(weight.isfinite().all()):
-        raise ValueError("weights that are not finite can't be quantised")
     if to == "int4":
         return _to_groups(weight), None
     largest = weight.abs().amax(dim=-1)
+    _check_finite(largest)
     scale = torch.where(largest == 0, 1.0, largest / LARGEST)
     return (weight / scale[..., None]).round_().to(torch.int8), scale
+
+
+def _check_finite(largest: Tensor) -> None:
+    """Of each row or group the largest weight tells: it is NaN if any is."""
+    if not bool(largest.isfinite().all()):
+        raise ValueError("weights that are not finite can't be quantised")
 
 
 def _to_groups(weight: Tensor) -> Tensor:
     weight = weight.unflatten(-1, (-1, GROUP))
     largest = weight.gather(-1, weight.abs().argmax(dim=-1, keepdim=True))  # with its sign
+    _check_finite(largest)
     size = torch.where(largest == 0, 1.0, largest)  # relative to it, squares are in range
     best, least = torch.ones_like(largest), torch.full_like(largest, torch.inf)
     for part in NARROWINGS:
@@ -215,13 +221,13 @@ def run_experts(
         zip(tokens.split(counts), shares.split(counts), strict=True)
     ):
         if len(rows):
-            gate, up = linear(x.index_select(0, rows), *of(gate_up, expert)).chunk(2, dim=-1)
-            part = linear(act(gate) * up, *of(down, expert))
+            gate, up = linear(x.index_select(0, rows), *matrix_of(gate_up, expert)).chunk(2, dim=-1)
+            part = linear(act(gate) * up, *matrix_of(down, expert))
             out.index_add_(0, rows, part.float() * share)
     return out.to(x.dtype)
 
 
-def of(stack: Quantized, expert: int) -> Quantized:
+def matrix_of(stack: Quantized, expert: int) -> Quantized:
     """Return the matrix of one expert."""
     return stack[0][expert], None if stack[1] is None else stack[1][expert]
 

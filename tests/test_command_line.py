@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import app
+from grounding.evaluation.options import read_settings as evaluation_settings
 from model.processing import Limits
+from model.quantization import QUANTIZATIONS
 
 ROOT = Path(__file__).parents[1]
 
@@ -52,6 +54,12 @@ def test_weights_are_quantised_where_the_operator_says(monkeypatch: pytest.Monke
     assert app.read_settings([]).quantization == "none"
     monkeypatch.setenv("SIGHTLINE_QUANTIZATION", "int8")
     assert app.read_settings([]).quantization == "int8"
+
+
+def test_all_kinds_of_integers_can_be_asked_for() -> None:
+    assert app.QUANTIZATIONS == ("none", *QUANTIZATIONS)
+    for to in QUANTIZATIONS:
+        assert evaluation_settings("", ["data", "--quantization", to]).quantization == to
 
 
 def test_an_unknown_quantization_is_refused_with_those_that_are_known(

@@ -16,7 +16,6 @@ and 68 %, then 77 and 74 %).
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +26,7 @@ from torch import Tensor
 from grounding.evaluation.options import check_model
 from model.checkpoint import CheckpointError
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from model.processing.checkpoint_files import SMALL_FILES
+from training.export import copy_small_files
 from training.options import share
 from training.telling import tell
 
@@ -95,9 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (CheckpointError, ValueError) as error:
         sys.exit(f"error: {error}")
     model.save_pretrained(settings.to)
-    for name in SMALL_FILES:
-        if not (settings.to / name).exists() and (folders[0] / name).exists():
-            shutil.copyfile(folders[0] / name, settings.to / name)
+    copy_small_files(folders[0], settings.to)
     tell(f"written: {settings.to}; try it: python app.py --model {settings.to}")
 
 

@@ -67,9 +67,7 @@ def export(
     try:
         exported = with_dtype(copy.deepcopy(model).cpu(), torch.bfloat16)
         exported.eval().save_pretrained(staging)
-        for name in SMALL_FILES:
-            if name != "config.json" and (processor_folder / name).exists():
-                shutil.copyfile(processor_folder / name, staging / name)
+        copy_small_files(processor_folder, staging)
         with replacing(staging / CARD) as stream:
             stream.write(write_card(model, story).encode())
         staging.chmod(0o755)  # temporary folders are private, and some files in them
@@ -84,6 +82,13 @@ def export(
             os.replace(staging, folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def copy_small_files(folder: Path, to: Path) -> None:
+    """Copy the files of a checkpoint's tokenizer and processors."""
+    for name in SMALL_FILES:
+        if name != "config.json" and (folder / name).exists():
+            shutil.copyfile(folder / name, to / name)
 
 
 def write_card(model: Glm4vMoeForConditionalGeneration, story: Story) -> str:

@@ -126,7 +126,8 @@ def load_checkpoint(
         torch.set_num_threads(num_threads)
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
-    if device == "cpu" or quantization:  # which may find no accelerator with room for all
+    # integers may find no accelerator with room for all
+    if device == "cpu" or (device == "auto" and quantization):
         _compile_meanwhile(resolve_dtype(dtype, prepared.config))
     model = Glm4vMoeForConditionalGeneration.from_pretrained(
         path_or_hub_id,

@@ -385,9 +385,14 @@ def test_the_automatic_device_is_the_first_accelerator_with_room_for_all(
 
 
 def test_the_automatic_device_without_accelerators_is_the_cpu(
-    model: Model, tmp_path: Path, to: Quantization
+    model: Model, tmp_path: Path, to: Quantization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model.save_pretrained(tmp_path)
+    # where other weights would be spread
+    monkeypatch.setattr(
+        "model.checkpoint.placement._plan_automatically",
+        lambda *_: {"model": "cpu", "lm_head": "disk"},
+    )
     loaded = Model.from_pretrained(tmp_path, quantization=to, device_map="auto")
     assert quantization.is_quantized(loaded)
     assert {tensor.device.type for tensor in loaded.state_dict().values()} == {"cpu"}

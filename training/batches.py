@@ -23,8 +23,9 @@ from model.processing.patches import PatchSettings
 from training.materials import Materials
 from training.objectives.batch import Batch, PatchLabels
 from training.packing import IGNORED, pack
-from training.schedule import SCREENS_SCALE, Phase, Schedule, Size, mixture
+from training.schedule import ENLARGED, SCREENS_SCALE, Phase, Schedule, Size, mixture
 from training.screens import SIZES, Screen, render, render_page_of_text
+from training.seen import draw_size, show
 from training.targets import targets as targets_of
 from training.tasks import Turn, turns
 
@@ -47,6 +48,7 @@ class Request:
         screens: how many.
         turns: questions about each screen.
         is_short: only short questions, without thoughts.
+        is_enlarged: screens are shown as large as the processor shows them; else as they are.
         easy: part of the screens with little on them.
         difficulty: of pages of text, 0 (one font, one size, on the grid of patches) to 1.
     """
@@ -58,6 +60,7 @@ class Request:
     screens: int
     turns: int
     is_short: bool
+    is_enlarged: bool
     easy: float
     difficulty: float
 
@@ -76,7 +79,7 @@ class Request:
         """Ask for what the schedule says of a step.
 
         Args:
-            screens: in a batch of small ones; of tiny ones there are more, of large ones fewer.
+            screens: in a batch of small ones; of tiny ones there are more, of enlarged ones fewer.
             level: a name of sizes, instead of the schedule's.
         """
         level = schedule.level(step) if level is None else level
@@ -88,6 +91,7 @@ class Request:
             screens=max(1, round(screens * SCREENS_SCALE.get(level, 1.0))),
             turns=turns,
             is_short=schedule.is_short(step),
+            is_enlarged=schedule.phase(step) == "grounding" and level in ENLARGED,
             easy=schedule.easy(step),
             difficulty=difficulty,
         )
@@ -207,6 +211,28 @@ class DrawnScreens:
                 turns(s, rng, request.turns, short=request.is_short, others=screens)
                 for s in screens
             ]
+        return self.batch_of(request, screens, asked, rng, has_pages=has_pages)
+
+    def batch_of(
+        self,
+        request: Request,
+        screens: Sequence[Screen],
+        asked: Sequence[Sequence[Turn]],
+        rng: random.Random,
+        *,
+        has_pages: bool = False,
+    ) -> ScreenBatch[NDArray[Any]]:
+        """Return a batch of screens of one size, shown as the request says.
+
+        Args:
+            asked: turns about each screen; none about any, or some about each.
+            rng: decides how much they are enlarged.
+            has_pages: as in `ScreenBatch`.
+        """
+        if request.is_enlarged:
+            size = screens[0].width, screens[0].height
+            settings = self.processor.image_processor.settings
+            screens, asked = show(screens, asked, draw_size(size, settings, rng))
         return to_batch(request, screens, asked, self.processor, has_pages=has_pages)
 
     def _pages(self, request: Request, rng: random.Random) -> list[Screen]:
@@ -240,7 +266,7 @@ def to_batch(
     has_pages: bool = False,
     is_complete: bool = True,
 ) -> ScreenBatch[NDArray[Any]]:
-    """Put screens of one size, and the turns about each, into arrays.
+    """Put screens of one size, that at which they are seen, and the turns about each into arrays.
 
     Args:
         asked: turns about each screen; none about any, or some about each.

@@ -62,11 +62,11 @@ def pack(screen: Screen, turns: Sequence[Turn], processor: Glm4vProcessor) -> Pa
     """Encode the turns about a screen.
 
     Args:
-        processor: whose template and tokenizer are used; 0 .. 999 must be the ids of the numbers,
-            and it must see the screen at its own size.
+        screen: at the size at which the model sees it.
+        processor: whose template and tokenizer are used; 0 .. 999 must be the ids of the numbers.
 
     Raises:
-        ValueError: there are no turns, or the processor does not fit.
+        ValueError: there are no turns, or the tokenizer does not fit.
     """
     if not turns:
         raise ValueError("there are no turns to pack")
@@ -162,13 +162,8 @@ class _Encoder:
 
     def prefix(self, screen: Screen) -> NDArray[np.int32]:
         """Return the prompt up to the end of the image."""
-        height, width = self._processor.image_processor.resized(screen.height, screen.width)
-        if (height, width) != (screen.height, screen.width):
-            raise ValueError(
-                f"the processor scales a screen of {screen.width} x {screen.height} pixels to "
-                f"{width} x {height}; its boxes would be those of another picture"
-            )
-        cells = self._processor.image_processor.num_tokens(height, width)
+        rows, columns = grid_of(screen)
+        cells = rows * columns
         if cells not in self._prefixes:
             image = self._id(_IMAGE)
             ids = self._frame(0, thinks=True)[0]

@@ -21,8 +21,10 @@ LARGEST = ("tiny", "small", "middle", "large")
 SHORT_UNTIL = 0.5  # of the grounding phase: until then every second batch asks short questions
 EASY = {"tiny": 0.5}  # part of the screens that are drawn with little on them
 EASY_LATER = 0.15
+# From here on small screens are enlarged, as the processor does it for an answer.
+ENLARGED = ("middle", "large")
 # Batches of small screens have more of them, so that a step costs about the same.
-SCREENS_SCALE = {"tiny": 1.5, "large": 0.67}
+SCREENS_SCALE = {"tiny": 1.5, "middle": 0.5, "large": 0.5}
 
 
 @dataclass(frozen=True, slots=True)

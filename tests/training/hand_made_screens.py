@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from model.processing import Glm4vProcessor
 from training.screens.screen import ROLES, Character, Element, Screen
 
 # few of each, so that things share their names, their colours and their icons
@@ -34,6 +37,14 @@ def make_screen(
     """Return a white screen of (width, height) pixels that is said to show these elements."""
     image = np.full((size[1], size[0], 3), 255, np.uint8)
     return Screen(image, elements, characters, kind, title, is_dark=False)
+
+
+def processor_of(folder: Path) -> Glm4vProcessor:
+    """Return a checkpoint's processor that sees these small screens as they are."""
+    processor = Glm4vProcessor.from_pretrained(folder)
+    images = processor.image_processor
+    images.settings = replace(images.settings, min_pixels=1)
+    return processor
 
 
 def random_screen(seed: int, size: tuple[int, int] = (280, 364)) -> Screen:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hand_made_screens import random_screen
+from hand_made_screens import processor_of, random_screen
 from numpy.typing import NDArray
 
 from grounding.evaluation.options import BUNDLED_FOLDER
@@ -45,7 +45,7 @@ def make(materials: Materials) -> DrawnScreens:
 
 @pytest.fixture(scope="module")
 def processor() -> Glm4vProcessor:
-    return Glm4vProcessor.from_pretrained(BUNDLED_FOLDER)
+    return processor_of(BUNDLED_FOLDER)
 
 
 def differing(a: ScreenBatch[NDArray[Any]], b: ScreenBatch[NDArray[Any]]) -> set[str]:

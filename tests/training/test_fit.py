@@ -113,12 +113,12 @@ def test_targets_stay_on_their_pixels_in_every_part_of_a_screen(
 ) -> None:
     write_own(tmp_path, 1)
     [own] = read_own_screens(tmp_path, processor)
-    assert own.seen_size == (224, 168)  # nearest multiples of 28
+    assert own.seen_size == (532, 392)  # as large as the processor's least size, 28 divides it
     rng = random.Random(0)
     seen = 0
     for _ in range(40):
-        part = cut(own, (168, 112), rng)
-        assert part.image.shape == (112, 168, 3)
+        part = cut(own, (448, 308), rng)
+        assert part.image.shape == (308, 448, 3)
         for element in part.elements:
             seen += 1
             x0, y0, x1, y1 = element.box
@@ -138,7 +138,7 @@ def test_batches_are_own_screens_and_drawn_ones_and_repeat(
     make = OwnAndDrawnScreens(BUNDLED_FOLDER, screens, drawn_share=0.5)
 
     def request(step: int) -> Request:
-        return Request(0, step, "grounding", ((168, 140),), 2, 4, False, 0.0, 1.0)
+        return Request(0, step, "grounding", ((168, 140),), 2, 4, False, False, 0.0, 1.0)
 
     batches = [make(request(step)) for step in range(8)]
     assert all(not batch.is_complete for batch in batches)
@@ -223,5 +223,5 @@ def test_a_screen_is_what_the_evaluation_counts(tmp_path: Path, processor: Glm4v
     write_own(tmp_path, 1)
     [own] = read_own_screens(tmp_path, processor)
     assert own == OwnScreen(
-        tmp_path / "0.png", (230, 170), (224, 168), (("button 0.png", (20, 60, 100, 100), "text"),)
+        tmp_path / "0.png", (230, 170), (532, 392), (("button 0.png", (20, 60, 100, 100), "text"),)
     )

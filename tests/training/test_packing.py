@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hand_made_screens import make_screen, random_screen
+from hand_made_screens import make_screen, processor_of, random_screen
 from PIL import Image
 
 from grounding.evaluation.options import BUNDLED_FOLDER
@@ -46,7 +46,7 @@ def processor(
     if request.param == "new tokenizer":
         folder = tmp_path_factory.mktemp("model")
         write_tokenizer(folder)
-    return Glm4vProcessor.from_pretrained(folder)
+    return processor_of(folder)
 
 
 def _written(turn: Turn) -> str:
@@ -207,11 +207,6 @@ def test_an_element_covers_the_tokens_whose_middle_it_covers(box: Box, cells: se
     covered = covered_cells([box, None], make_screen(size=(84, 56)))
     assert set(np.flatnonzero(covered[0])) == cells
     assert not covered[1].any()
-
-
-def test_a_screen_that_the_processor_would_scale_is_refused(processor: Glm4vProcessor) -> None:
-    with pytest.raises(ValueError, match="scales a screen of 1400 x 700"):
-        pack(make_screen(SAVE, size=(1400, 700)), [TURNS["a box"]], processor)
 
 
 def test_no_turns_are_refused(processor: Glm4vProcessor) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from training.batches import DrawnScreens, Request, ScreenBatch, to_batch
+from training.batches import DrawnScreens, Request, ScreenBatch
 from training.folders import read_screens
 from training.screens import Screen
 from training.tasks import turns
@@ -59,4 +59,4 @@ class WebAndDrawnScreens:
             turns(page, rng, request.turns, short=request.is_short, others=chosen)
             for page in chosen
         ]
-        return to_batch(request, chosen, asked, self._drawn.processor)
+        return self._drawn.batch_of(request, chosen, asked, rng)

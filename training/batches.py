@@ -23,9 +23,9 @@ from model.processing.patches import PatchSettings
 from training.materials import Materials
 from training.objectives.batch import Batch, PatchLabels
 from training.packing import IGNORED, pack
-from training.schedule import ENLARGED, SCREENS_SCALE, Phase, Schedule, Size, mixture
+from training.schedule import SCALED, SCREENS_SCALE, Phase, Schedule, Size, mixture
 from training.screens import SIZES, Screen, render, render_page_of_text
-from training.seen import draw_size, show
+from training.seen import Seen, draw_size, screens_of, show
 from training.targets import targets as targets_of
 from training.tasks import Turn, turns
 
@@ -48,7 +48,8 @@ class Request:
         screens: how many.
         turns: questions about each screen.
         is_short: only short questions, without thoughts.
-        is_enlarged: screens are shown as large as the processor shows them; else as they are.
+        is_scaled: screens are shown at the size at which the processor shows them, as many as
+            such a batch has room for; else as they are.
         easy: part of the screens with little on them.
         difficulty: of pages of text, 0 (one font, one size, on the grid of patches) to 1.
     """
@@ -60,7 +61,7 @@ class Request:
     screens: int
     turns: int
     is_short: bool
-    is_enlarged: bool
+    is_scaled: bool
     easy: float
     difficulty: float
 
@@ -79,7 +80,7 @@ class Request:
         """Ask for what the schedule says of a step.
 
         Args:
-            screens: in a batch of small ones; of tiny ones there are more, of enlarged ones fewer.
+            screens: in a batch of small ones; of tiny ones there are more, of large ones fewer.
             level: a name of sizes, instead of the schedule's.
         """
         level = schedule.level(step) if level is None else level
@@ -91,7 +92,7 @@ class Request:
             screens=max(1, round(screens * SCREENS_SCALE.get(level, 1.0))),
             turns=turns,
             is_short=schedule.is_short(step),
-            is_enlarged=schedule.phase(step) == "grounding" and level in ENLARGED,
+            is_scaled=schedule.phase(step) == "grounding" and level in SCALED,
             easy=schedule.easy(step),
             difficulty=difficulty,
         )
@@ -192,10 +193,11 @@ class DrawnScreens:
         """Return the batch of a request."""
         rng = request.random()
         has_pages = request.phase == "reading" and rng.random() < share_of_pages(request.difficulty)
+        size = rng.choice(SIZES["dense"] if has_pages else request.sizes)
+        seen = self.seen(request, size, rng)
         if has_pages:
-            screens = self._pages(request, rng)
+            screens = self._pages(request, size, rng)
         else:
-            size = rng.choice(request.sizes)
             screens = [
                 render(
                     rng.getrandbits(48),
@@ -203,7 +205,7 @@ class DrawnScreens:
                     materials=self.materials,
                     easy=rng.random() < request.easy,
                 )
-                for _ in range(request.screens)
+                for _ in range(seen.screens)
             ]
         asked: list[list[Turn]] = [[] for _ in screens]
         if request.phase == "grounding":
@@ -211,33 +213,18 @@ class DrawnScreens:
                 turns(s, rng, request.turns, short=request.is_short, others=screens)
                 for s in screens
             ]
-        return self.batch_of(request, screens, asked, rng, has_pages=has_pages)
-
-    def batch_of(
-        self,
-        request: Request,
-        screens: Sequence[Screen],
-        asked: Sequence[Sequence[Turn]],
-        rng: random.Random,
-        *,
-        has_pages: bool = False,
-    ) -> ScreenBatch[NDArray[Any]]:
-        """Return a batch of screens of one size, shown as the request says.
-
-        Args:
-            asked: turns about each screen; none about any, or some about each.
-            rng: decides how much they are enlarged.
-            has_pages: as in `ScreenBatch`.
-        """
-        if request.is_enlarged:
-            size = screens[0].width, screens[0].height
-            settings = self.processor.image_processor.settings
-            screens, asked = show(screens, asked, draw_size(size, settings, rng))
+        screens, asked = show(screens, asked, seen.size)
         return to_batch(request, screens, asked, self.processor, has_pages=has_pages)
 
-    def _pages(self, request: Request, rng: random.Random) -> list[Screen]:
+    def seen(self, request: Request, size: Size, rng: random.Random) -> Seen:
+        """Return at which size a batch of screens of ``size`` is seen, and how many it has."""
+        if not request.is_scaled:
+            return Seen(size, request.screens)
+        seen = draw_size(size, self.processor.image_processor.settings, rng)
+        return Seen(seen, screens_of(seen, request.screens))
+
+    def _pages(self, request: Request, size: Size, rng: random.Random) -> list[Screen]:
         """Pages are small: there are twice as many of them."""
-        size = rng.choice(SIZES["dense"])
         return [
             render_page_of_text(
                 rng.getrandbits(48),

@@ -44,7 +44,7 @@ class Settings:
         device: where to compute.
         workers: processes that make batches.
         materials: folder of fonts, icons and words; None for the cache.
-        web: folder of web pages that ``python -m training.web`` has written; None for none.
+        web: folders of web pages that ``python -m training.web`` has written.
         web_share: part of the batches of the grounding phase that show them.
         seed: of weights, screens and questions.
         sizes: largest screens, a name of `training.schedule.LARGEST`.
@@ -63,7 +63,7 @@ class Settings:
     device: str
     workers: int
     materials: Path | None
-    web: Path | None
+    web: tuple[Path, ...]
     web_share: float
     seed: int
     sizes: str
@@ -90,8 +90,9 @@ class Settings:
         names = ("minutes", "steps", "seed", "sizes", "screens", "turns", "reading_share")
         values: dict[str, Any] = {name: getattr(self, name) for name in names}
         start = self.start if self.start in (BUNDLED, SCRATCH) else str(self.start_folder.resolve())
-        web = None if self.web is None else [str(self.web.resolve()), self.web_share]
-        values |= {"web": web, "learning_rate": self.learning_rate, "dtype": self.dtype}
+        web = [str(folder.resolve()) for folder in self.web]
+        values |= {"web": web, "web_share": self.web_share if web else 0.0}
+        values |= {"learning_rate": self.learning_rate, "dtype": self.dtype}
         return {"from": start, **values}
 
 
@@ -132,7 +133,7 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> S
         device=device,
         workers=workers,
         materials=given.materials,
-        web=given.web,
+        web=tuple(given.web),
         web_share=given.web_share,
         seed=given.seed,
         sizes=given.sizes,
@@ -148,11 +149,12 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> S
             f"--from {given.start}: {settings.start_folder} has no config.json; give the folder of "
             "a checkpoint, bundled or scratch"
         )
-    if settings.web is not None and not (settings.web / SCREENS_NAME).is_file():
-        parser.error(
-            f"--web {settings.web}: there is no {SCREENS_NAME} in it; give a folder that "
-            "'python -m training.web' has written"
-        )
+    for folder in settings.web:
+        if not (folder / SCREENS_NAME).is_file():
+            parser.error(
+                f"--web {folder}: there is no {SCREENS_NAME} in it; give a folder that "
+                "'python -m training.web' has written"
+            )
     return settings
 
 
@@ -196,7 +198,14 @@ def _parser(description: str) -> argparse.ArgumentParser:
         help=f"full one ({SCRATCH_RATE} from scratch, {CONTINUED_RATE} else)",
     )
     add("--dtype", choices=DTYPES, default=DTYPES[0], help="of the parameters (%(default)s)")
-    add("--web", type=Path, metavar="FOLDER", help="of pages that training.web wrote, shown too")
+    add(
+        "--web",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="of pages that training.web wrote, shown too",
+    )
     add("--web-share", type=share, default=SHARE, help="of batches that are pages (%(default)s)")
     add("--materials", type=Path, help="folder of fonts, icons and words, if not the cache")
     return parser

@@ -16,15 +16,22 @@ Size = tuple[int, int]
 
 # Screens get larger while a run lasts. From each of these parts of the grounding phase on, as far
 # as the largest that was asked for.
-GROWTH = ((0.0, "tiny"), (0.12, "growing"), (0.24, "small"), (0.45, "middle"), (0.7, "large"))
-LARGEST = ("tiny", "small", "middle", "large")
+GROWTH = (
+    (0.0, "tiny"),
+    (0.12, "growing"),
+    (0.24, "small"),
+    (0.45, "middle"),
+    (0.7, "large"),
+    (0.85, "desktop"),
+)
+LARGEST = ("tiny", "small", "middle", "large", "desktop")
 SHORT_UNTIL = 0.5  # of the grounding phase: until then every second batch asks short questions
 EASY = {"tiny": 0.5}  # part of the screens that are drawn with little on them
 EASY_LATER = 0.15
-# From here on small screens are enlarged, as the processor does it for an answer.
-ENLARGED = ("middle", "large")
-# Batches of small screens have more of them, so that a step costs about the same.
-SCREENS_SCALE = {"tiny": 1.5, "middle": 0.5, "large": 0.5}
+# From here on screens are shown at the size at which the processor shows them for an answer.
+SCALED = ("middle", "large", "desktop")
+# Batches of tiny screens have more of them, so that a step costs about the same.
+SCREENS_SCALE = {"tiny": 1.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +65,11 @@ def mixture(level: str) -> tuple[Size, ...]:
     """Return the (width, height) that screens of a level have; more frequent ones stand twice."""
     if level == "middle":
         return SIZES["small"] + SIZES["middle"]
+    large = SIZES["small"] + SIZES["middle"] * 2 + SIZES["large"]
     if level == "large":
-        return SIZES["small"] + SIZES["middle"] * 2 + SIZES["large"]
+        return large
+    if level == "desktop":
+        return large + SIZES["desktop"] * 2
     return SIZES[level]
 
 

@@ -1,10 +1,10 @@
-"""The size at which the model sees a screen: the processor enlarges small pictures."""
+"""The size at which the model sees a screen: small ones are enlarged, and large ones shrunk."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from model.processing.patches import PatchSettings
 from training.screens import Screen
@@ -15,6 +15,22 @@ from training.tasks import Turn
 # so that the model knows text of every size.
 USUAL_SHARE = 0.7
 OTHER_LEAST = (0.5, 1.5)  # parts of the processor's
+# Of larger screens a batch has fewer, but never one alone: they name what others do not show.
+PIXELS_A_SCREEN = 100_352
+FEWEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How a batch shows screens.
+
+    Attributes:
+        size: width and height in pixels.
+        screens: how many.
+    """
+
+    size: tuple[int, int]
+    screens: int
 
 
 def draw_size(
@@ -33,6 +49,15 @@ def draw_size(
     settings = replace(settings, min_pixels=least)
     rows, columns = settings.target_size(settings.temporal_patch_size, height, width)
     return columns, rows
+
+
+def screens_of(size: tuple[int, int], most: int) -> int:
+    """Return how many screens that are seen at a size make a batch of about equal cost.
+
+    Args:
+        most: in a batch of small ones.
+    """
+    return min(most, max(FEWEST, round(most * PIXELS_A_SCREEN / (size[0] * size[1]))))
 
 
 def show(

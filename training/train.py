@@ -125,7 +125,7 @@ class Training:
         state = run.load_state()
         drawn = DrawnScreens(self.start, self.materials.folder)
         make: Callable[[Request], ScreenBatch[Any]] = drawn
-        if settings.web is not None:
+        if settings.web:
             make = WebAndDrawnScreens(drawn, settings.web, share=settings.web_share)
         prepare = partial(to_tensors, pinned=self.device.type == "cuda")
         with stopped_by_signals() as stopping:

@@ -18,11 +18,11 @@ from training.packing import covered_cells
 from training.schedule import Schedule
 from training.screens import Character, Element
 from training.screens.scaling import scaled
-from training.seen import draw_size, show
+from training.seen import draw_size, screens_of, show
 from training.tasks import turns
 from training.tasks.turn import norm_box
 
-SIZES = ((224, 168), (252, 336), (224, 448), (336, 728))
+SIZES = ((224, 168), (252, 336), (224, 448), (336, 728), (1288, 812))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,12 @@ def test_questions_and_answers_stay_and_point_at_the_enlarged_element() -> None:
             cells = covered_cells([new.element.box], large)[0]
             assert cells.sum() >= covered_cells([old.element.box], small)[0].sum()
     assert pointed > 20
+
+
+def test_of_larger_screens_a_batch_has_fewer_but_never_one_alone() -> None:
+    counts = [screens_of(size, 8) for size in ((224, 168), (532, 392), (336, 728), (980, 588))]
+    assert counts == [8, 4, 3, 2]
+    assert screens_of((980, 588), 1) == 1  # if no more were asked for
 
 
 def test_batches_show_small_screens_enlarged_once_screens_have_grown(materials: Materials) -> None:

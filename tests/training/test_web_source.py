@@ -19,13 +19,13 @@ SIZE = (168, 140)
 
 
 def request(step: int, *, phase: Phase = "grounding", size: tuple[int, int] = SIZE) -> Request:
-    return Request(0, step, phase, (size,), 2, 4, False, 0.0, 0.5)
+    return Request(0, step, phase, (size,), 2, 4, False, False, 0.0, 0.5)
 
 
 def make(folder: Path, materials: Materials, share: float) -> WebAndDrawnScreens:
     pages = [(f"{n}.png", render(n, SIZE, materials=materials)) for n in range(3)]
     write_screens(folder, pages)
-    return WebAndDrawnScreens(DrawnScreens(BUNDLED_FOLDER), folder, share=share)
+    return WebAndDrawnScreens(DrawnScreens(BUNDLED_FOLDER), [folder], share=share)
 
 
 def test_a_batch_shows_pages_of_the_folder_and_repeats(

@@ -44,6 +44,7 @@ SIZES: dict[str, tuple[tuple[int, int], ...]] = {
         (308, 672),
         (336, 728),
     ),
+    "desktop": ((1036, 756), (1288, 728), (1288, 812), (1372, 756), (1456, 896)),
 }
 
 Box = tuple[float, float, float, float]

@@ -181,8 +181,8 @@ def test_a_file_s_tokens_are_those_that_it_takes_in_the_prompt(
 def test_a_document_is_made_to_fit_the_checkpoint_s_context(
     backend: LocalBackend, tmp_path: Path
 ) -> None:
-    document = backend.open_attachment(make_pdf(tmp_path / "a.pdf", 40), limits=Limits())
-    assert len(document.items) == 40
+    document = backend.open_attachment(make_pdf(tmp_path / "a.pdf", 20), limits=Limits())
+    assert len(document.items) == 20
     assert backend.context_length == 8192
     assert document.tokens <= 0.75 * 8192
 

@@ -166,7 +166,7 @@ def test_what_was_sent_comes_first_with_its_pictures_counted(backend: LocalBacke
         sent = next(stream)
     assert isinstance(sent, Sent)
     assert sent.request == (
-        "[gMASK]<sop><|user|>\n<|begin_of_image|><|image|> x 12<|end_of_image|>Hi/nothink"
+        "[gMASK]<sop><|user|>\n<|begin_of_image|><|image|> x 266<|end_of_image|>Hi/nothink"
         "<|assistant|>\n<think></think>\n"
     )
 

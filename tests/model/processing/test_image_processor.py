@@ -102,7 +102,7 @@ def test_resampling_a_picture_of_the_right_size_changes_nothing() -> None:
 
 
 def test_the_file_overrides_the_class_defaults(bundled: Path, pair: tuple) -> None:
-    assert Glm4vImageProcessor.from_pretrained(bundled).settings.max_pixels == 602112
+    assert Glm4vImageProcessor.from_pretrained(bundled).settings.max_pixels == 1204224
     assert pair[0].settings.max_pixels == 9633792
 
 
@@ -113,9 +113,9 @@ def test_tokens_are_counted_without_processing(pair: tuple) -> None:
 
 def test_settings_nested_in_processor_config_are_read(bundled: Path, tmp_path: Path) -> None:
     raw = json.loads((bundled / "preprocessor_config.json").read_text())
-    raw["size"]["longest_edge"] = 100_352
+    raw["size"]["longest_edge"] = 602_112
     (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": raw}))
-    assert Glm4vImageProcessor.from_pretrained(tmp_path).settings.max_pixels == 100_352
+    assert Glm4vImageProcessor.from_pretrained(tmp_path).settings.max_pixels == 602_112
 
 
 @pytest.mark.parametrize(

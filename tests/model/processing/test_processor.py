@@ -111,7 +111,8 @@ def test_image_tokens_of_images_and_of_videos_are_told_apart(
     inputs = processor(IMAGE_TEXT + VIDEO_TEXT + IMAGE_TEXT, [picture(84, 84)] * 2, [frames])
     types = inputs["mm_token_type_ids"][0]
     is_image_token = inputs["input_ids"][0] == processor.tokenizer.token_to_id("<|image|>")
-    assert types[is_image_token].tolist() == [1] * 9 + [2] * 9 + [1] * 9
+    image = [1] * processor.image_processor.num_tokens(84, 84)
+    assert types[is_image_token].tolist() == image + [2] * 9 + image
     assert not types[~is_image_token].any()
 
 
@@ -147,7 +148,8 @@ def test_an_image_may_be_a_path_under_any_of_the_usual_keys(
     picture(90, 60).save(path)
     for part in ({"image": path}, {"path": str(path)}, {"url": str(path)}):
         messages = [{"role": "user", "content": [{"type": "image", **part}]}]
-        assert processor.apply_chat_template(messages)["image_grid_thw"].tolist() == [[1, 6, 8]]
+        inputs = processor.apply_chat_template(messages)
+        assert inputs["image_grid_thw"].tolist() == [[1, 28, 40]]
 
 
 def test_the_callers_messages_are_left_as_they_were(processor: Glm4vProcessor) -> None:

@@ -14,17 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from grounding.evaluation.asking import PROMPTS
 from grounding.evaluation.datasets import Dataset, DatasetError, Item, read_dataset
 from model.processing import Glm4vProcessor, MediaError, open_image
-from model.processing.resize import resize
 from training.answering import Asking, click_on, kind_of, open_screen
 from training.batches import DrawnScreens, Request, ScreenBatch, to_batch
 from training.evaluation import Question
 from training.screens import Element, Screen
+from training.screens.scaling import resampled
 from training.screens.screen import CELL, Box
 from training.tasks import Turn
 from training.tasks.turn import answer_with_boxes
@@ -226,9 +225,7 @@ def _clipped(box: Box, size: tuple[int, int]) -> Box:
 @lru_cache(maxsize=PICTURES_KEPT)
 def _pixels(file: Path, seen_size: tuple[int, int]) -> np.ndarray:
     """Return (height, width, 3) uint8: the picture at the size at which the model sees it."""
-    width, height = seen_size
-    pixels = torch.from_numpy(np.array(open_image(file))).permute(2, 0, 1)
-    return resize(pixels, height, width).permute(1, 2, 0).contiguous().numpy()
+    return resampled(np.array(open_image(file)), seen_size)
 
 
 def _part(size: tuple[int, int], rng: random.Random) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model.processing.resize import resize
 from training.screens.screen import Box, Character, Element, Screen
@@ -21,14 +22,20 @@ def scaled(screen: Screen, size: tuple[int, int]) -> Screen:
     scale = scale_of(screen, size)
     if scale == (1, 1):
         return screen
-    width, height = size
-    pixels = torch.from_numpy(np.array(screen.image)).permute(2, 0, 1)
     return replace(
         screen,
-        image=resize(pixels, height, width).permute(1, 2, 0).contiguous().numpy(),
+        image=resampled(screen.image, size),
         elements=scaled_elements(screen.elements, scale),
         characters=tuple(_scaled_character(each, scale) for each in screen.characters),
     )
+
+
+def resampled(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return a picture, (rows, columns, 3) uint8, at another (width, height) in pixels."""
+    width, height = size
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)  # a copy: it may be read-only
+    seen: NDArray[np.uint8] = resize(pixels, height, width).permute(1, 2, 0).contiguous().numpy()
+    return seen
 
 
 def scale_of(screen: Screen, size: tuple[int, int]) -> tuple[float, float]:

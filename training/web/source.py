@@ -44,7 +44,7 @@ class WebAndDrawnScreens:
 
     @cached_property
     def screens(self) -> dict[tuple[int, int], list[Screen]]:
-        """Web pages by (width, height), pixels."""
+        """Web pages by (width, height), pixels; all in memory, three bytes a pixel."""
         found: dict[tuple[int, int], list[Screen]] = defaultdict(list)
         for folder in self.folders:
             for _, screen in read_screens(folder):

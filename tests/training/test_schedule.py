@@ -38,11 +38,14 @@ def test_screens_grow_up_to_the_largest_that_was_asked_for() -> None:
     shorter = Schedule(0, 4000, largest="middle", is_growing=True)
     assert shorter.level(3999) == "middle"
     assert {FURTHER.level(step) for step in range(400)} == {"large"}
+    longer = Schedule(0, 4000, largest="desktop", is_growing=True)
+    assert longer.level(3000) == "large" and longer.level(3999) == "desktop"
 
 
 def test_larger_levels_still_show_smaller_screens() -> None:
     assert set(SIZES["small"]) | set(SIZES["middle"]) | set(SIZES["large"]) == set(mixture("large"))
     assert typical_size("large") in mixture("large")
+    assert set(mixture("large")) | set(SIZES["desktop"]) == set(mixture("desktop"))
 
 
 def test_no_two_batches_in_a_row_leave_thoughts_out() -> None:

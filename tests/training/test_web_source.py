@@ -44,6 +44,18 @@ def test_a_batch_shows_pages_of_the_folder_and_repeats(
     np.testing.assert_array_equal(again.input_ids, batch.input_ids)
 
 
+def test_pages_of_several_folders_are_shown(tmp_path: Path, materials: Materials) -> None:
+    sizes = [SIZE, (196, 112)]
+    for size in sizes:
+        write_screens(tmp_path / str(size[0]), [("0.png", render(0, size, materials=materials))])
+    folders = [tmp_path / str(width) for width, _ in sizes]
+    source = WebAndDrawnScreens(DrawnScreens(BUNDLED_FOLDER), folders, share=1.0)
+    for size in sizes:
+        [page] = source.screens[size]
+        batch = source(request(1, size=size))
+        np.testing.assert_array_equal(batch.images[0], page.image)
+
+
 def test_other_sizes_and_the_reading_phase_are_drawn(tmp_path: Path, materials: Materials) -> None:
     source = make(tmp_path, materials, 1.0)
     drawn = DrawnScreens(BUNDLED_FOLDER)

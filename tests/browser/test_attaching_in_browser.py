@@ -250,7 +250,7 @@ def test_the_total_counts_an_answer_that_ends_after_the_files_came(
     expect(total).to_contain_text("tokens attached")
     expect(total).not_to_contain_text("so far")
     backend.may_answer.set()
-    expect(total).to_contain_text("about 534 with the conversation so far")
+    expect(total).to_contain_text("about 782 with the conversation so far")
 
 
 def test_an_office_document_is_shown_and_sent(chat: Page, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ SIDE_SHARE = 0.6
 MAX_BOX_SHARE = 0.4
 # A larger part is too much like the whole to be worth a question.
 MAX_AREA_SHARE = 0.6
-# size.shortest_edge of preprocessor_config.json: smaller pictures are enlarged, and show no more
+# GLM-4.5V's size.shortest_edge: it enlarges smaller pictures, which show no more
 MIN_PIXELS = 112 * 112
 
 

@@ -64,10 +64,8 @@ def show(
     screens: Sequence[Screen], asked: Sequence[Sequence[Turn]], size: tuple[int, int]
 ) -> tuple[list[Screen], list[list[Turn]]]:
     """Return screens of one size, and the turns about each, at the size at which they are seen."""
-    turns = [
-        [_shown(turn, scale_of(screen, size)) for turn in about]
-        for screen, about in zip(screens, asked, strict=True)
-    ]
+    scale = scale_of(screens[0], size)
+    turns = [[_shown(turn, scale) for turn in about] for about in asked]
     return [scaled(screen, size) for screen in screens], turns
 
 

@@ -111,7 +111,7 @@ def test_image_tokens_of_images_and_of_videos_are_told_apart(
     inputs = processor(IMAGE_TEXT + VIDEO_TEXT + IMAGE_TEXT, [picture(84, 84)] * 2, [frames])
     types = inputs["mm_token_type_ids"][0]
     is_image_token = inputs["input_ids"][0] == processor.tokenizer.token_to_id("<|image|>")
-    image = [1] * processor.image_processor.num_tokens(84, 84)
+    image = [1] * 256  # enlarged to 448 x 448
     assert types[is_image_token].tolist() == image + [2] * 9 + image
     assert not types[~is_image_token].any()
 

@@ -275,8 +275,8 @@ def read_glyphs(style_sheet: str) -> dict[str, int]:
     """Read glyph names and code points from an icon font's style sheet.
 
     Two forms are known, ``.x-search::before{content:"\\f52a"}`` and Font Awesome's
-    ``.fa-search{--fa:"\\f002"}``; the prefix before the first hyphen is dropped, except boxicons'
-    ``bx-`` and ``bxs-``, which tell outlines from solid glyphs.
+    ``.fa-search{--fa:"\\f002"}``; a prefix of two or three letters, or ``icon-``, is dropped, but
+    not boxicons' ``bx-`` and ``bxs-``, which tell outlines from solid glyphs.
     """
     rules = re.findall(r'([^{}]+)\{\s*(?:content|--fa):\s*"([^"]+)"', style_sheet)
     glyphs: dict[str, int] = {}
@@ -286,7 +286,7 @@ def read_glyphs(style_sheet: str) -> dict[str, int]:
             continue
         point = int(code[1], 16) if code else ord(content)
         for selector in re.findall(r"\.([\w-]+)(?=:|\s*,|\s*$)", selectors):
-            glyphs[re.sub(r"^(?!bxs?-)[a-z]{2,3}-", "", selector)] = point
+            glyphs[re.sub(r"^(?!bxs?-)(?:icon|[a-z]{2,3})-", "", selector)] = point
     return glyphs
 
 

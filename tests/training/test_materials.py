@@ -140,8 +140,10 @@ def test_glyphs_are_read_from_both_forms_of_style_sheets() -> None:
     sheet = (
         '.bi-search::before{content:"\\f52a"}.fa-gear,.fa-cog{--fa:"\\f013"}.fa-a{--fa:"A"}'
         '.bx-x:before{content:"\\ec8d"}.other{color:red}'
+        '.ph-bold.ph-map-pin:before{content:"\\e316"}.icon-sun::before{content:"\\e178"}'
     )
     expected = {"search": 0xF52A, "gear": 0xF013, "cog": 0xF013, "a": 65, "bx-x": 0xEC8D}
+    expected |= {"map-pin": 0xE316, "sun": 0xE178}
     assert read_glyphs(sheet) == expected
 
 

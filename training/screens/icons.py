@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
 from training.materials import IconFont
+
+T = TypeVar("T")
 
 # concept: names of its glyphs in any icon font
 _GLYPHS: dict[str, str] = {
@@ -193,14 +196,48 @@ _GLYPHS: dict[str, str] = {
     "wifi": "wifi wifi-line wifi-fill bx-wifi",
 }
 
+# font (the start of its name): names that only there mean a concept
+_OWN_NAMES: dict[str, dict[str, str]] = {
+    "la-solid": {
+        "folder": "folder-open",
+        "grid": "th th-large",
+        "logout": "sign-out-alt",
+        "more": "ellipsis-h ellipsis-v",
+    },
+    "lucide": {
+        "logout": "log-out",
+        "refresh": "refresh-cw rotate-cw",
+        "undo": "rotate-ccw undo-2",
+        "volume": "volume-2",
+    },
+    "Phosphor": {
+        "back": "caret-left",
+        "down": "caret-down",
+        "grid": "dots-nine grid-four squares-four",
+        "help": "question",
+        "logout": "sign-out",
+        "more": "dots-three dots-three-vertical",
+        "refresh": "arrows-clockwise",
+        "right": "caret-right",
+        "send": "paper-plane-tilt paper-plane-right",
+        "undo": "arrow-counter-clockwise arrow-u-up-left",
+        "video": "video-camera",
+        "volume": "speaker-high",
+        "wifi": "wifi-high",
+    },
+}
+
 # font (the start of its name): names above that it gives to something else, or to nothing
 _MISLEADING: dict[str, str] = {
     "bootstrap-icons": "file phone phone-fill save save-fill",
     "fa-solid": "language list person",
+    "la-solid": "file-download file-upload folder language list person rotate-right",
+    "lucide": "check-line delete group language list person",
     "material-icons": "arrow-left arrow-right camera copy filter list tag",
     "material-icons-outlined": "info-outline lock-outline",
     "materialdesignicons": "angle-right group mail",
     "remixicon": "bell-fill video-fill video-line",
+    "Phosphor": "paper-plane person",
     "tabler-icons": "arrow-back arrow-forward language list",
 }
 
@@ -210,15 +247,17 @@ CONCEPTS: tuple[str, ...] = tuple(sorted(_GLYPHS))
 @lru_cache(maxsize=64)
 def glyphs_of(font: IconFont) -> dict[str, tuple[str, ...]]:
     """Map each concept to the characters with which ``font`` draws it, without repeats."""
-    misleading = {
-        name
-        for start, names in _MISLEADING.items()
-        if font.name.startswith(start)
-        for name in names.split()
-    }
+    misleading = {name for names in _of(font, _MISLEADING) for name in names.split()}
+    own = {concept: names for said in _of(font, _OWN_NAMES) for concept, names in said.items()}
     found: dict[str, tuple[str, ...]] = {}
-    for concept, names in _GLYPHS.items():
-        usable = [n for n in names.split() if n in font.glyphs and n not in misleading]
+    for concept, anywhere in _GLYPHS.items():
+        names = [*anywhere.split(), *own.get(concept, "").split()]
+        usable = [n for n in names if n in font.glyphs and n not in misleading]
         if usable:
             found[concept] = tuple(dict.fromkeys(chr(font.glyphs[name]) for name in usable))
     return found
+
+
+def _of(font: IconFont, by_start: dict[str, T]) -> list[T]:
+    """Return all that is said of fonts whose names begin as this one's does."""
+    return [value for start, value in by_start.items() if font.name.startswith(start)]

@@ -116,7 +116,7 @@ def _advance_em(path: Path, character: str) -> float:
     return _unit_font(path).getlength(character) / _EM
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _unit_font(path: Path) -> ImageFont.FreeTypeFont:
     return _open(path, _EM)
 

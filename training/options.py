@@ -15,6 +15,7 @@ import torch
 
 from grounding.evaluation.options import BUNDLED, BUNDLED_FOLDER
 from training.folders import SCREENS_NAME
+from training.run import MODEL, is_run
 from training.schedule import LARGEST
 from training.web.source import SHARE
 
@@ -37,7 +38,7 @@ class Settings:
     """What was asked for.
 
     Attributes:
-        start: "scratch", "bundled", or the folder of a checkpoint.
+        start: "scratch", "bundled", or the folder of a checkpoint or of a run that has ended.
         run_folder: where everything is kept.
         minutes: how long the run may take; None if ``steps`` says how many it has.
         steps: of training; None if they are fixed from the measured speed.
@@ -80,16 +81,29 @@ class Settings:
         return self.start == SCRATCH
 
     @property
+    def start_run(self) -> Path | None:
+        """The run that is gone on from, with what only training needs; None without one."""
+        folder = self._given_folder
+        return folder if folder is not None and is_run(folder) else None
+
+    @property
     def start_folder(self) -> Path:
         """The checkpoint that gives weights, or only sizes."""
-        is_named = self.start in (BUNDLED, SCRATCH)
-        return BUNDLED_FOLDER if is_named else Path(self.start).expanduser()
+        folder = self._given_folder
+        if folder is None:
+            return BUNDLED_FOLDER
+        return folder if self.start_run is None else folder / MODEL
+
+    @property
+    def _given_folder(self) -> Path | None:
+        return None if self.start in (BUNDLED, SCRATCH) else Path(self.start).expanduser()
 
     def of_result(self) -> dict[str, Any]:
         """Return what the trained weights depend on, as plain values."""
         names = ("minutes", "steps", "seed", "sizes", "screens", "turns", "reading_share")
         values: dict[str, Any] = {name: getattr(self, name) for name in names}
-        start = self.start if self.start in (BUNDLED, SCRATCH) else str(self.start_folder.resolve())
+        folder = self._given_folder
+        start = self.start if folder is None else str(folder.resolve())
         web = [str(folder.resolve()) for folder in self.web]
         values |= {"web": web, "web_share": self.web_share if web else 0.0}
         values |= {"learning_rate": self.learning_rate, "dtype": self.dtype}
@@ -144,6 +158,14 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> S
         dtype=given.dtype,
         command=command_line("training.train", arguments),
     )
+    run = settings.start_run
+    if run is not None and run.resolve() == settings.run_folder.resolve():
+        parser.error(f"--from {given.start}: a run cannot go on from itself; give another --to")
+    if run is not None and not (settings.start_folder / "config.json").is_file():
+        parser.error(
+            f"--from {given.start}: this run has not ended; end it with its own command, or give "
+            "the folder of a checkpoint"
+        )
     if not (settings.start_folder / "config.json").is_file():
         parser.error(
             f"--from {given.start}: {settings.start_folder} has no config.json; give the folder of "
@@ -172,7 +194,8 @@ def _parser(description: str) -> argparse.ArgumentParser:
         dest="start",
         metavar="START",
         default=SCRATCH,
-        help="scratch (the default), bundled, or the folder of a checkpoint to go on from",
+        help="scratch (the default), bundled, or the folder to go on from: a checkpoint's, or that "
+        "of a run that has ended, whose heads and optimizer it takes over too",
     )
     add(
         "--to",

@@ -113,13 +113,7 @@ class RunFolder:
 
     def load_state(self) -> dict[str, Any] | None:
         """Return what `save_state` was given last, tensors on the CPU; None if it never was."""
-        file = self.path / STATE
-        if not file.exists():
-            return None
-        try:
-            return torch.load(file, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises many kinds for a damaged file
-            raise RunError(f"{file} can't be read ({error}); move it away to begin anew") from error
+        return read_state(self.path) if is_run(self.path) else None
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Keep tensors and plain values from which the run goes on."""
@@ -154,6 +148,24 @@ class RunFolder:
     def _write_about(self) -> None:
         with replacing(self.path / SETTINGS) as stream:
             stream.write((json.dumps(self._about, indent=2) + "\n").encode())
+
+
+def is_run(path: Path) -> bool:
+    """Tell whether a folder holds a run that has taken steps."""
+    return (path / STATE).is_file()
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Return what the run in a folder kept last, tensors on the CPU.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    file = path / STATE
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        raise RunError(f"{file} can't be read ({error}); move it away to begin anew") from error
 
 
 @contextmanager

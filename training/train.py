@@ -2,6 +2,7 @@
 
     python -m training.train --minutes 60                  from scratch, on two cores
     python -m training.train --from bundled --minutes 60   on from the bundled model
+    python -m training.train --from RUN --to ANOTHER       on from a run that has ended
     python -m training.train --device cuda --workers 16 --minutes 20   on one GPU (not run yet)
 
 Screens are drawn while it trains. The run's folder (--to) gets the state every two minutes, a log,
@@ -34,7 +35,7 @@ from training.loop import Loop, stopped_by_signals
 from training.materials import Materials, MaterialsError
 from training.options import READING_RATE, Settings, read_settings
 from training.pace import BatchWorkers, measure, steps_in, trial_schedule
-from training.run import RunError, RunFolder
+from training.run import RunError, RunFolder, read_state
 from training.schedule import Schedule
 from training.screens import SIZES, render
 from training.telling import (
@@ -123,6 +124,7 @@ class Training:
         """Train; return the exit status."""
         settings, run = self.settings, self.folder
         state = run.load_state()
+        before = read_state(settings.start_run) if settings.start_run and state is None else None
         drawn = DrawnScreens(self.start, self.materials.folder)
         make: Callable[[Request], ScreenBatch[Any]] = drawn
         if settings.web:
@@ -148,6 +150,8 @@ class Training:
                     loop.restore(state)
                     tell(f"going on after step {trainer.done} of {schedule.steps}")
                 else:
+                    if before is not None:
+                        trainer.begin_from(before["trainer"])
                     tell(describe(schedule, trainer))
                 is_complete = loop.steps(stopping)
             if not is_complete:

@@ -144,6 +144,14 @@ class Trainer:
         for name, value in state["buffers"].items():
             buffers[name].copy_(value)
 
+    def begin_from(self, state: Mapping[str, Any]) -> None:
+        """Begin the first step with the state of another run's end: heads and momenta too.
+
+        Raises:
+            ValueError: it is of another model.
+        """
+        self.load_state_dict({**state, "done": 0})
+
     def _make_optimizer(self, phase: Phase) -> Optimizer:
         """Reading trains the vision tower and the heads that read from it, grounding everything."""
         if phase == "grounding":

@@ -106,6 +106,43 @@ def test_the_loss_falls(tmp_path: Path, tiny_folder: Path) -> None:
     assert sum(losses[-4:]) < 2 / 3 * sum(losses[:4])
 
 
+def test_a_run_goes_on_from_another_with_what_only_training_needs(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    first, whole, weights = tmp_path / "first", tmp_path / "whole", tmp_path / "weights"
+    asked = ("--steps", "12", "--learning-rate", "0.01")
+    assert main(options(first, "--from", str(tiny_folder), *asked)) == 0
+    asked = ("--steps", "1", "--seed", "1")
+    assert main(options(whole, "--from", str(first), *asked)) == 0
+    assert main(options(weights, "--from", str(first / "model"), *asked)) == 0
+    (step,), (step_of_weights,) = log_of(whole), log_of(weights)
+    # the same model on the same screens, but the heads that are not exported begin anew
+    answers = pytest.approx(step_of_weights["loss/answers"], rel=0.02)  # the export is rounded
+    assert step["loss/answers"] == answers
+    for head in ("image_coordinates", "token_characters", "roles", "boxes", "letters"):
+        assert step[f"loss/{head}"] < step_of_weights[f"loss/{head}"]
+    assert step["loss/patch_characters"] < 0.9 * step_of_weights["loss/patch_characters"]
+    states = [torch.load(run / "state.pt", weights_only=True) for run in (first, whole)]
+    steps = [state["trainer"]["optimizer"]["steps"] for state in states]
+    assert steps == [12, 13]
+
+
+def test_a_run_that_has_not_ended_is_not_gone_on_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped, other = tmp_path / "stopped", tmp_path / "other"
+    stopped.mkdir()
+    (stopped / "state.pt").touch()
+    for start, to, message in (
+        (stopped, other, "this run has not ended; end it with its own command"),
+        (stopped, stopped, "a run cannot go on from itself"),
+    ):
+        with pytest.raises(SystemExit):
+            main(options(to, "--from", str(start)))
+        assert message in capsys.readouterr().err
+    assert not other.exists()
+
+
 # in the first phase; before a step of the second whose batch was asked for in the first
 @pytest.mark.parametrize("stop", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_run_that_was_stopped_ends_as_an_unbroken_one(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 import torch
 from random_batch import build_model, random_batch, random_labels
 
 from training.objectives import Objectives, ObjectiveWeights, forward_batch
-from training.objectives.weights import GROUNDING, reading_weights
+from training.objectives.weights import CONTINUED, GROUNDING, reading_weights
 from training.optimizer import Optimizer
 from training.shared_prefix import vision_states
 
@@ -111,3 +111,8 @@ def test_what_is_not_about_characters_comes_in_as_pages_get_harder() -> None:
     assert easy.patch_characters == hard.patch_characters > 0
     assert hard.answers == hard.pointer == hard.attention == 0
     assert GROUNDING.answers == 1
+
+
+def test_for_a_model_that_goes_on_only_the_answers_count_as_before() -> None:
+    for name, weight in asdict(CONTINUED).items():
+        assert weight == (1 if name == "answers" else 0.25 * getattr(GROUNDING, name)), name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -56,9 +57,13 @@ def test_answers_lose_by_the_next_token_and_coordinates_by_their_bell(
     output, batch = given
     loss, measures = AnswerLoss()(output, batch, sigma=2.0)
     log_probs = (output.hidden @ output.lm_head.T).log_softmax(-1)
-    text, coordinates, losses = [], [], []
+    text, coordinates, losses, counts = [], [], [], []
+    begun: Counter[tuple[int, int]] = Counter()
     for at in (batch.labels != IGNORED).nonzero().tolist():
         b, t, i = at
+        # the two tokens that an answer begins with decide what it says
+        counts.append(3.0 if begun[b, t] < 2 else 1.0)
+        begun[b, t] += 1
         label = batch.labels[b, t, i]
         plain = -log_probs[b, t, i, label]
         if batch.coordinate[b, t, i]:
@@ -68,7 +73,9 @@ def test_answers_lose_by_the_next_token_and_coordinates_by_their_bell(
         else:
             text.append(plain)
             losses.append(plain)
-    torch.testing.assert_close(loss, torch.stack(losses).mean())
+    weights = torch.tensor(counts)
+    assert 0 < (weights == 3).sum() < len(weights)
+    torch.testing.assert_close(loss, (torch.stack(losses) * weights).sum() / weights.sum())
     torch.testing.assert_close(measures["text_loss"], torch.stack(text).mean())
     torch.testing.assert_close(measures["coordinate_loss"], torch.stack(coordinates).mean())
 

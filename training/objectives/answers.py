@@ -14,6 +14,9 @@ from training.tasks import TASKS
 
 NUMBERS = 1000  # coordinates are token ids 0 .. 999
 FIRST_SIGMA, LAST_SIGMA = 5.0, 1.5  # of coordinates that count as right, in thousandths
+# What an answer begins with decides what it says: whether something is there, say. Of some dozen
+# tokens, those few count for more.
+FIRST_TOKENS, FIRST_WEIGHT = 2, 3.0
 NEAR = 15  # thousandths that a coordinate may be off to count as found
 
 
@@ -38,7 +41,7 @@ def soft_targets(coordinates: Tensor, sigma: float) -> Tensor:
 
 
 class AnswerLoss(nn.Module):
-    """Mean loss of the labelled tokens."""
+    """Mean loss of the labelled tokens, the first ones of each answer counting for more."""
 
     def forward(self, output: SharedOutput, batch: Batch, sigma: float) -> tuple[Tensor, Measures]:
         """Return the loss and, by task, what share was right.
@@ -57,6 +60,7 @@ class AnswerLoss(nn.Module):
         labels = layout.real(batch.labels)
         at = (labels != IGNORED).nonzero()[:, 0]
         labels = labels[at]
+        is_first = layout.real((batch.labels != IGNORED).cumsum(-1) <= FIRST_TOKENS)[at]
         is_coordinate = layout.real(batch.coordinate)[at]
         task = layout.real(batch.task[..., None].expand_as(batch.labels))[at]
         logits = F.linear(output.turn_states.index_select(0, at), output.lm_head).float()
@@ -65,7 +69,9 @@ class AnswerLoss(nn.Module):
         numbers = is_coordinate.nonzero()[:, 0]
         soft = soft_targets(labels[numbers], sigma)
         losses = plain.index_copy(0, numbers, -(log_probs[numbers, :NUMBERS] * soft).sum(-1))
-        return losses.mean(), self._measure(logits, plain, labels, is_coordinate, task)
+        weights = 1 + (FIRST_WEIGHT - 1) * is_first
+        loss = (losses * weights).sum() / weights.sum()
+        return loss, self._measure(logits, plain, labels, is_coordinate, task)
 
     @torch.no_grad()
     def _measure(

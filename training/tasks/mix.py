@@ -20,17 +20,18 @@ Ask = Callable[[Scene], Turn | None]
 # shares of the questions; a kind that the screen has nothing for leaves its share to the others
 _USUAL: tuple[tuple[Ask, float], ...] = (
     (ask_text, 32),
-    (ask_icon, 15),
+    (ask_icon, 18),
     (ask_reference, 12),
     (ask_field, 4),
-    (ask_reading, 11),
+    (ask_reading, 6),
     (ask_role, 2),
     (ask_icon_name, 3),
     (ask_state, 2),
     (ask_action, 7),
-    (ask_absent, 9),
-    (ask_absent_intent, 1),
-    (ask_several, 3),
+    # more than people ask: else a model points at something similar rather than saying no
+    (ask_absent, 19),
+    (ask_absent_intent, 2),
+    (ask_several, 4),
     (ask_in_chat, 7),
 )
 _SHORT: tuple[tuple[Ask, float], ...] = (

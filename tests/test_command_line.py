@@ -180,8 +180,8 @@ def test_a_hub_id_is_passed_on() -> None:
 def test_the_page_says_what_the_bundled_model_can_do_and_what_else_to_run() -> None:
     name, summary, about = app.describe_model("bundled")
     assert name == "Bundled demo model"
-    assert "82 %" in summary
-    assert "| 90 % (of 200) |" in about
+    assert "86 %" in summary
+    assert "| 92 % (of 200) |" in about
     assert "--model zai-org/GLM-4.5V" in about
     assert "![" not in about  # the page does not serve the pictures of the card
 

@@ -113,7 +113,9 @@ class RunFolder:
 
     def load_state(self) -> dict[str, Any] | None:
         """Return what `save_state` was given last, tensors on the CPU; None if it never was."""
-        return read_state(self.path) if is_run(self.path) else None
+        if not is_run(self.path):
+            return None
+        return read_state(self.path, remedy="move it away to begin anew")
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Keep tensors and plain values from which the run goes on."""
@@ -155,17 +157,17 @@ def is_run(path: Path) -> bool:
     return (path / STATE).is_file()
 
 
-def read_state(path: Path) -> dict[str, Any]:
+def read_state(path: Path, *, remedy: str) -> dict[str, Any]:
     """Return what the run in a folder kept last, tensors on the CPU.
 
     Raises:
-        RunError: the file is damaged.
+        RunError: the file is damaged; the message ends with ``remedy``.
     """
     file = path / STATE
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged file
-        raise RunError(f"{file} can't be read ({error}); move it away to begin anew") from error
+        raise RunError(f"{file} can't be read ({error}); {remedy}") from error
 
 
 @contextmanager

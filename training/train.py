@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,15 +67,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = read_settings(__doc__ or "", arguments)
     try:
         materials = Materials.load(settings.materials)
-        model = None
+        model = before = None
         if not settings.is_from_scratch:  # what can't be loaded leaves no folder behind
             model = Glm4vMoeForConditionalGeneration.from_pretrained(settings.start_folder)
+        if settings.start_run is not None:
+            remedy = f"--from {settings.start_folder} goes on from its weights alone"
+            before = read_state(settings.start_run, remedy=remedy)["trainer"]
         with RunFolder(settings.run_folder, settings.of_result()) as run:
             folder = settings.start_folder
             if model is None:
                 folder = run.start(partial(write_tokenizer, source=folder))
                 model = new_model(folder, materials, settings.seed)
-            return Training(settings, run, materials, folder, model, began).run()
+            return Training(settings, run, materials, folder, model, before, began).run()
     except (RunError, MaterialsError, CheckpointError, WorkerError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:  # before there were steps, or a second one
@@ -99,6 +102,7 @@ class Training:
     Args:
         start: folder of the tokenizer and the processors' settings.
         model: that it begins with.
+        before: state of the trainer of the run that it goes on from; None without one.
         began: `time.perf_counter` when the command was started.
     """
 
@@ -109,12 +113,14 @@ class Training:
         materials: Materials,
         start: Path,
         model: Glm4vMoeForConditionalGeneration,
+        before: Mapping[str, Any] | None,
         began: float,
     ) -> None:
         self.settings = settings
         self.folder = run
         self.materials = materials
         self.model = model
+        self.before = before
         self.began = began
         self.start = start
         self.processor = Glm4vProcessor.from_pretrained(start)
@@ -124,7 +130,6 @@ class Training:
         """Train; return the exit status."""
         settings, run = self.settings, self.folder
         state = run.load_state()
-        before = read_state(settings.start_run) if settings.start_run and state is None else None
         drawn = DrawnScreens(self.start, self.materials.folder)
         make: Callable[[Request], ScreenBatch[Any]] = drawn
         if settings.web:
@@ -150,8 +155,8 @@ class Training:
                     loop.restore(state)
                     tell(f"going on after step {trainer.done} of {schedule.steps}")
                 else:
-                    if before is not None:
-                        trainer.begin_from(before["trainer"])
+                    if self.before is not None:
+                        trainer.begin_from(self.before)
                     tell(describe(schedule, trainer))
                 is_complete = loop.steps(stopping)
             if not is_complete:

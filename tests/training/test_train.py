@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.processing import Glm4vProcessor
 from training.materials import Materials
+from training.objectives import ObjectiveWeights
+from training.objectives.weights import CONTINUED, GROUNDING
 from training.train import main
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +131,21 @@ def test_a_run_goes_on_from_another_with_what_only_training_needs(
     assert steps == [12, 13]
 
 
+@pytest.mark.parametrize(
+    ("start", "weights"),
+    [("bundled", CONTINUED), pytest.param("scratch", GROUNDING, marks=pytest.mark.slow)],
+)
+def test_the_loss_of_a_model_that_has_learnt_is_mostly_that_of_its_answers(
+    tmp_path: Path, start: str, weights: ObjectiveWeights
+) -> None:
+    run = tmp_path / "run"
+    more = ("--reading-share", "0") if start == "scratch" else ()
+    assert main(options(run, "--from", start, "--steps", "1", *more)) == 0
+    (step,) = log_of(run)
+    parts = [weight * step[f"loss/{name}"] for name, weight in asdict(weights).items()]
+    assert step["loss"] == pytest.approx(sum(parts), rel=1e-3)
+
+
 def test_a_run_that_has_not_ended_is_not_gone_on_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -140,6 +159,18 @@ def test_a_run_that_has_not_ended_is_not_gone_on_from(
         with pytest.raises(SystemExit):
             main(options(to, "--from", str(start)))
         assert message in capsys.readouterr().err
+    assert not other.exists()
+
+
+def test_a_damaged_state_of_the_run_to_go_on_from_leaves_no_folder_behind(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    damaged, other = tmp_path / "damaged", tmp_path / "other"
+    shutil.copytree(tiny_folder, damaged / "model")
+    (damaged / "state.pt").write_bytes(b"PK torn")
+    weights_alone = re.escape(f"--from {damaged / 'model'} goes on from its weights alone")
+    with pytest.raises(SystemExit, match=rf"(?s)state\.pt can't be read .*{weights_alone}"):
+        main(options(other, "--from", str(damaged)))
     assert not other.exists()
 
 

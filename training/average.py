@@ -7,7 +7,7 @@ their mean is often better than both, because each step of training also moves w
 and because what was forgotten comes back. Models that began from different random weights have no
 such mean. Measure it (`training.score`) before you use it.
 
-Measured: the bundled model, trained 1,600 steps further, clicked no better (texts and icons on
+Measured on an earlier bundled model: 1,600 steps further it clicked no better (texts and icons on
 drawn screens 77 and 66 %, then 75 and 69 %; on web pages 88 and 84 %, then 87 and 78 %). The mean
 of both did: 77 and 69 %, 90 and 85 %, and boxes on web pages fit better (IoU of at least 0.5: 72
 and 68 %, then 77 and 74 %).

@@ -158,14 +158,14 @@ def is_run(path: Path) -> bool:
 
 
 def read_state(path: Path, *, remedy: str) -> dict[str, Any]:
-    """Return what the run in a folder kept last, tensors on the CPU.
+    """Return what the run in a folder kept last, tensors on the CPU that are read as they are used.
 
     Raises:
         RunError: the file is damaged; the message ends with ``remedy``.
     """
     file = path / STATE
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     except Exception as error:  # torch raises many kinds for a damaged file
         raise RunError(f"{file} can't be read ({error}); {remedy}") from error
 

@@ -35,7 +35,7 @@ from training.loop import Loop, stopped_by_signals
 from training.materials import Materials, MaterialsError
 from training.options import READING_RATE, Settings, read_settings
 from training.pace import BatchWorkers, measure, steps_in, trial_schedule
-from training.run import RunError, RunFolder, read_state
+from training.run import RunError, RunFolder, is_run, read_state
 from training.schedule import Schedule
 from training.screens import SIZES, render
 from training.telling import (
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = before = None
         if not settings.is_from_scratch:  # what can't be loaded leaves no folder behind
             model = Glm4vMoeForConditionalGeneration.from_pretrained(settings.start_folder)
-        if settings.start_run is not None:
+        if settings.start_run is not None and not is_run(settings.run_folder):
             remedy = f"--from {settings.start_folder} goes on from its weights alone"
             before = read_state(settings.start_run, remedy=remedy)["trainer"]
         with RunFolder(settings.run_folder, settings.of_result()) as run:
@@ -102,7 +102,8 @@ class Training:
     Args:
         start: folder of the tokenizer and the processors' settings.
         model: that it begins with.
-        before: state of the trainer of the run that it goes on from; None without one.
+        before: state of the trainer of the run that it goes on from; None without one, and where
+            this run has taken steps itself.
         began: `time.perf_counter` when the command was started.
     """
 

@@ -39,11 +39,11 @@ class Packed:
         prefix_ids: (P,) int32, the prompt up to the end of the image.
         input_ids: (T, L) int32, the rest of the prompt and the answer, its last token included.
         labels: (T, L) int32, -100 where nothing is to be predicted: prompt and padding.
-        coordinate: (T, L) bool, labels that are coordinates of the answer (not of the thought).
+        coordinate: (T, L) bool, labels that are coordinates of the thought or the answer.
         lengths: (T,) int32, real tokens of each turn.
         pointer_at: (T,) int32, where the model has to know the place of the turn's element: before
-            its last box or point, or before the first word if the answer has none; -1 if the turn
-            has no element.
+            its first box or point, or before the first word if there is none; -1 if the turn has
+            no element.
         pointer_cells: (T, image tokens) bool, those that the element covers.
         task: (T,) int32, indices of ``TASKS``.
     """
@@ -87,7 +87,7 @@ def pack(screen: Screen, turns: Sequence[Turn], processor: Glm4vProcessor) -> Pa
         for start, count in starts:
             coordinate[index, start - 1 : start - 1 + 2 * count : 2] = True
         if turn.element is not None:
-            pointer_at[index] = (starts[-1][0] if starts else row.answer_at) - 1
+            pointer_at[index] = (starts[0][0] if starts else row.answer_at) - 1
     return Packed(
         prefix_ids=encoder.prefix(screen),
         input_ids=input_ids,
@@ -115,12 +115,10 @@ def covered_cells(boxes: Sequence[Box | None], screen: Screen) -> NDArray[np.boo
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A turn's tokens; ``answer_at`` is the first that the model writes, the thought included,
-    and ``final_at`` the first after the thought."""
+    """A turn's tokens; ``answer_at`` is the first that the model writes, the thought included."""
 
     ids: list[int]
     answer_at: int
-    final_at: int
 
 
 class _Encoder:
@@ -156,9 +154,9 @@ class _Encoder:
             ids += literal
         answer_at = len(ids)
         if turn.thought is None:
-            return _Row(ids + self._encode_answer(turn.answer), answer_at, answer_at)
+            return _Row(ids + self._encode_answer(turn.answer), answer_at)
         ids += self._think[0] + self._tokenizer.encode(turn.thought) + self._think[1]
-        return _Row(ids + self._encode_answer("\n" + turn.answer), answer_at, len(ids))
+        return _Row(ids + self._encode_answer("\n" + turn.answer), answer_at)
 
     def prefix(self, screen: Screen) -> NDArray[np.int32]:
         """Return the prompt up to the end of the image."""
@@ -173,9 +171,9 @@ class _Encoder:
         return self._prefixes[cells]
 
     def find_places(self, row: _Row) -> list[tuple[int, int]]:
-        """Return (first token, numbers) of each box or point of the final answer."""
+        """Return (first token, numbers) of each box or point of thought and answer."""
         ids, places = row.ids, []
-        at = row.final_at
+        at = row.answer_at
         while at < len(ids):
             if ids[at] > 999 or ids[at - 1] not in self._opening:
                 at += 1

@@ -14,6 +14,7 @@ from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.moe import ExpertLoad
 from training.batches import ScreenBatch, to_device
 from training.objectives import Objectives, forward_batch
+from training.objectives.answers import CONTINUED_SIGMA, FIRST_SIGMA
 from training.objectives.weights import CONTINUED, GROUNDING
 from training.optimizer import Optimizer
 from training.schedule import Phase, Schedule
@@ -68,8 +69,9 @@ class Trainer:
         self.model = with_dtype(model, dtype).to(device).train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            weights = GROUNDING if schedule.is_growing else CONTINUED
-            heads = Objectives(model.config, weights)
+            learnt = (CONTINUED, CONTINUED_SIGMA)
+            begun = (GROUNDING, FIRST_SIGMA)
+            heads = Objectives(model.config, *(begun if schedule.is_growing else learnt))
         self.objectives = with_dtype(heads, dtype).to(device)
         self.done = 0
         self._phase = schedule.phase(0)

@@ -49,6 +49,7 @@ def test_soft_targets_get_narrower() -> None:
     assert sigma_at(0.0) == 5.0
     assert sigma_at(0.5) == pytest.approx(3.25)
     assert sigma_at(1.0) == 1.5
+    assert sigma_at(0.5, first=2.5) == 2.0
 
 
 def test_answers_lose_by_the_next_token_and_coordinates_by_their_bell(
@@ -119,20 +120,17 @@ def test_the_pointer_is_the_cross_entropy_of_cosines_with_the_own_screen(
     torch.testing.assert_close(measures[f"pointer_hit/{TASKS[0]}"], own)
 
 
-def test_the_element_is_looked_at_while_its_last_box_is_written() -> None:
+def test_the_element_is_looked_at_while_its_middle_and_box_are_written() -> None:
     batch = random_batch()
     coordinate = torch.zeros_like(batch.coordinate)
-    coordinate[0, 0, [0, 2, 3, 4, 5, 6, 7]] = True  # from 3 on: five, of which four are watched
+    coordinate[0, 0] = True  # from 1 on: seven, of which six are watched
     pointer_at = torch.full_like(batch.pointer_at, -1)
-    pointer_at[0, 0] = 3
+    pointer_at[0, 0] = 1
     pointer_at[1, 2] = 1  # an answer in words
     batch = replace(batch, coordinate=coordinate, pointer_at=pointer_at)
     screen, turn, token = watched_tokens(batch)
     assert list(zip(screen.tolist(), turn.tolist(), token.tolist(), strict=True)) == [
-        (0, 0, 3),
-        (0, 0, 4),
-        (0, 0, 5),
-        (0, 0, 6),
+        *((0, 0, token) for token in range(1, 7)),
         (1, 2, 1),
     ]
 

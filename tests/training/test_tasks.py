@@ -298,18 +298,20 @@ def test_what_is_not_there_is_asked_for_in_conversations_too() -> None:
 # -- thoughts -------------------------------------------------------------------------------------
 
 
-def test_a_thought_names_role_name_and_place() -> None:
+def test_a_thought_names_place_role_and_name() -> None:
     for screen, turn in _asked(*ONE_BOX, "agent"):
         if turn.thought is None or turn.element is None:
             continue
         element = turn.element
-        x, y = (int(n) for n in re.findall(r"near \[(\d+),(\d+)\]", turn.thought)[0])
+        place = re.match(r"At \[(\d+),(\d+)\]: ", turn.thought)
+        assert place is not None, turn.thought
+        x, y = (int(number) for number in place.groups())
         middle = (element.box[0] + element.box[2]) / 2, (element.box[1] + element.box[3]) / 2
-        assert abs(x - middle[0] / screen.width * 1000) <= 51
-        assert abs(y - middle[1] / screen.height * 1000) <= 51
-        assert element.role in turn.thought.lower()
+        assert abs(x - middle[0] / screen.width * 1000) <= 1
+        assert abs(y - middle[1] / screen.height * 1000) <= 1
+        assert element.role in turn.thought
         assert (element.label or element.name) in turn.thought
-        row = "middle" if "middle" in turn.thought or "center," in turn.thought else None
+        row = "middle" if "middle" in turn.thought or "center." in turn.thought else None
         assert row or (("top " in turn.thought) == (middle[1] < screen.height / 2))
 
 

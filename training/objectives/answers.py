@@ -13,16 +13,18 @@ from training.shared_prefix import SharedOutput
 from training.tasks import TASKS
 
 NUMBERS = 1000  # coordinates are token ids 0 .. 999
-FIRST_SIGMA, LAST_SIGMA = 5.0, 1.5  # of coordinates that count as right, in thousandths
+# Of coordinates that count as right, in thousandths: at first, where a model that has learnt goes on,
+# and at last.
+FIRST_SIGMA, CONTINUED_SIGMA, LAST_SIGMA = 5.0, 2.5, 1.5
 # What an answer begins with decides what it says: whether something is there, say. Of some dozen
 # tokens, those few count for more.
 FIRST_TOKENS, FIRST_WEIGHT = 2, 3.0
 NEAR = 15  # thousandths that a coordinate may be off to count as found
 
 
-def sigma_at(progress: float) -> float:
-    """Width of the coordinates' targets after a part 0 .. 1 of the training."""
-    return FIRST_SIGMA + (LAST_SIGMA - FIRST_SIGMA) * progress
+def sigma_at(progress: float, first: float = FIRST_SIGMA) -> float:
+    """Width of the coordinates' targets after a part 0 .. 1 of a training that began at another."""
+    return first + (LAST_SIGMA - first) * progress
 
 
 def soft_targets(coordinates: Tensor, sigma: float) -> Tensor:

@@ -11,7 +11,7 @@ from training.shared_prefix import Probe, SharedOutput
 
 WATCHED_LAYERS = 2  # the last ones
 WATCHED_HEAD = 0
-COORDINATES = 4  # of the box that is pointed at
+COORDINATES = 6  # of the middle in a thought, if there is one, and the box
 # A head that looks elsewhere loses at most -log(this): it is drawn back, not torn.
 FLOOR = 1e-4
 
@@ -19,7 +19,7 @@ FLOOR = 1e-4
 def watched_tokens(batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Return screen, turn and token, (n,) int64 each, at which an element is to be looked at.
 
-    These are the token that points at it and those that predict the rest of its first box.
+    These are the token that points at it and those that predict the rest of its middle and box.
     """
     token = torch.arange(batch.labels.shape[2], device=batch.labels.device)
     at = batch.pointer_at[..., None]  # (B, T, 1)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
-from training.objectives.answers import AnswerLoss, sigma_at
+from training.objectives.answers import FIRST_SIGMA, AnswerLoss, sigma_at
 from training.objectives.attention import attention_loss, probe_of
 from training.objectives.batch import Batch, PatchLabels
 from training.objectives.characters import PatchCharacters, TokenCharacters
@@ -47,13 +47,20 @@ class Objectives(nn.Module):
     Args:
         config: sizes of the model.
         weights: of the losses in the grounding phase.
+        first_sigma: width of the coordinates' targets at its beginning, in thousandths.
     """
 
-    def __init__(self, config: Glm4vMoeConfig, weights: ObjectiveWeights = GROUNDING) -> None:
+    def __init__(
+        self,
+        config: Glm4vMoeConfig,
+        weights: ObjectiveWeights = GROUNDING,
+        first_sigma: float = FIRST_SIGMA,
+    ) -> None:
         super().__init__()
         hidden, vision = config.text_config.hidden_size, config.vision_config.hidden_size
         merge = config.vision_config.spatial_merge_size
         self.weights = weights
+        self.first_sigma = first_sigma
         self.answers = AnswerLoss()
         self.pointer = Pointer(hidden)
         self.image_coordinates = ImageCoordinates(hidden)
@@ -78,7 +85,7 @@ class Objectives(nn.Module):
             loss: () float32, weighted sum.
             measures: each loss by its name in `ObjectiveWeights` and what the objectives measure.
         """
-        sigma = sigma_at(progress)
+        sigma = sigma_at(progress, self.first_sigma)
         losses = {
             "answers": self.answers(output, batch, sigma),
             "pointer": self.pointer(output, batch),

@@ -20,7 +20,7 @@ from training.tasks.names import (
     WITHOUT_TEXT,
 )
 
-THINKING_SHARE = 0.3
+THINKING_SHARE = 0.4
 
 
 def fold(text: str) -> str:

@@ -7,27 +7,21 @@ from training.tasks.names import COLORED, plural
 from training.tasks.places import region_of
 from training.tasks.scene import called
 from training.tasks.turn import norm_center
-from training.tasks.wording import THINK_ABSENT, THINK_COUNT, THINK_PLACE, THINK_READ
-
-STEP = 50  # thousandths: a thought names places roughly
-LARGEST_STEP = 950
+from training.tasks.wording import THINK_ABSENT, THINK_COUNT, THINK_PLACE
 
 
 def think_of(screen: Screen, element: Element) -> str:
-    """Name the role, the name and the place of what was asked for."""
+    """Name the middle, the role, the name and the region of what was asked for."""
     kind = element.role
     if element.color and kind in COLORED:
         kind = f"{element.color} {kind}"
-    name = element.name if element.role == "icon" else f"'{called(element)}'"
-    x, y = (
-        min(LARGEST_STEP, round(value / STEP) * STEP) for value in norm_center(element.box, screen)
-    )
-    return THINK_PLACE.format(kind.capitalize(), name, region_of(element, screen), x, y)
+    words = f"{element.name} icon" if element.role == "icon" else f"{kind} '{called(element)}'"
+    return _place(screen, element, words)
 
 
 def think_while_reading(screen: Screen, element: Element) -> str:
-    """Name the role and the place of what is to be read."""
-    return THINK_READ.format(element.role.capitalize(), region_of(element, screen))
+    """Name the middle, the role and the region of what is to be read."""
+    return _place(screen, element, element.role)
 
 
 def think_of_absence(phrase: str) -> str:
@@ -38,3 +32,8 @@ def think_of_absence(phrase: str) -> str:
 def think_of_count(count: int, noun: str) -> str:
     """Say how many there are."""
     return THINK_COUNT.format(count, noun if count == 1 else plural(noun))
+
+
+def _place(screen: Screen, element: Element, words: str) -> str:
+    x, y = norm_center(element.box, screen)
+    return THINK_PLACE.format(x, y, words, region_of(element, screen))

@@ -177,8 +177,9 @@ WHAT_IS_IT = ("What kind of element is it?", "What type of element is that?")
 
 # -- thoughts -------------------------------------------------------------------------------------
 
-THINK_PLACE = "{} {}, {}, near [{},{}]."
+# The place first, as an answer begins with it: a kind that is guessed first, before anything is
+# found, leads to the wrong element.
+THINK_PLACE = "At [{},{}]: {}, {}."
 THINK_ABSENT = "No {} here."
 THINK_COUNT = "{} {}."
 THINK_KIND = "A {} screen."
-THINK_READ = "{}, {}."

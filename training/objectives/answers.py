@@ -13,8 +13,8 @@ from training.shared_prefix import SharedOutput
 from training.tasks import TASKS
 
 NUMBERS = 1000  # coordinates are token ids 0 .. 999
-# Of coordinates that count as right, in thousandths: at first, where a model that has learnt goes on,
-# and at last.
+# Of coordinates that count as right, in thousandths: at first, at first of a model that has learnt
+# already, and at last.
 FIRST_SIGMA, CONTINUED_SIGMA, LAST_SIGMA = 5.0, 2.5, 1.5
 # What an answer begins with decides what it says: whether something is there, say. Of some dozen
 # tokens, those few count for more.

@@ -7,7 +7,8 @@ its pictures is held out, if no others are given to measure on. Drawn screens ar
 checkpoint is the mean of the model as it was and as it became (`training.average`), so that less is
 forgotten. It goes to --to; try it with: python app.py --model fitted
 
-Measured on screens of a look that the bundled model did not know, 40 to learn from and 20 held out:
+Measured with an earlier bundled model on screens of a look that it did not know, 40 to learn from
+and 20 held out:
 
     python -m training.web --to own --kits 98 --pages 40 --sizes small --seed 11
     python -m training.web --to others --kits 98 --pages 20 --sizes small --seed 12
@@ -16,7 +17,7 @@ Measured on screens of a look that the bundled model did not know, 40 to learn f
 58 % of 200 targets were found before, 88 % after 98 steps, on two cores. Little of the rest is
 forgotten: of texts on other web pages 92 % are found as before, on drawn screens 89 % instead of
 86 %; but what is not there is noticed in 44 % of the cases instead of 72 %. How much the mean is
-worth was measured on an earlier bundled model: after the fit alone (--share-kept 0) 66 % of drawn
+worth was measured on one before that: after the fit alone (--share-kept 0) 66 % of drawn
 texts, after the mean 76 %, before both 77 %.
 """
 

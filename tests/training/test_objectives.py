@@ -10,9 +10,14 @@ import torch
 from random_batch import build_model, random_batch, random_labels
 
 from training.objectives import Objectives, ObjectiveWeights, forward_batch
+from training.objectives.answers import CONTINUED_SIGMA, FIRST_SIGMA, AnswerLoss
 from training.objectives.weights import CONTINUED, GROUNDING, reading_weights
 from training.optimizer import Optimizer
+from training.schedule import Schedule
 from training.shared_prefix import vision_states
+from training.trainer import Rates, Trainer
+
+CPU = torch.device("cpu")
 
 
 def test_every_parameter_of_model_and_heads_gets_a_gradient() -> None:
@@ -116,3 +121,16 @@ def test_what_is_not_about_characters_comes_in_as_pages_get_harder() -> None:
 def test_for_a_model_that_goes_on_only_the_answers_count_as_before() -> None:
     for name, weight in asdict(CONTINUED).items():
         assert weight == (1 if name == "answers" else 0.25 * getattr(GROUNDING, name)), name
+
+
+@pytest.mark.parametrize(("is_growing", "sigma"), [(True, FIRST_SIGMA), (False, CONTINUED_SIGMA)])
+def test_coordinates_of_a_model_that_goes_on_have_narrow_targets_from_the_first_step(
+    is_growing: bool, sigma: float
+) -> None:
+    model, batch = build_model(), random_batch()
+    schedule = Schedule(0, 10, largest="tiny", is_growing=is_growing)
+    trainer = Trainer(model, schedule, Rates(0.0, 0.0, 1.0), device=CPU, dtype=torch.float32)
+    output = forward_batch(trainer.model, batch)
+    _, measures = trainer.objectives(output, batch, 0.0)
+    loss, _ = AnswerLoss()(output, batch, sigma)
+    torch.testing.assert_close(measures["loss/answers"], loss.detach())

@@ -299,20 +299,23 @@ def test_what_is_not_there_is_asked_for_in_conversations_too() -> None:
 
 
 def test_a_thought_names_place_role_and_name() -> None:
-    for screen, turn in _asked(*ONE_BOX, "agent"):
-        if turn.thought is None or turn.element is None:
-            continue
-        element = turn.element
-        place = re.match(r"At \[(\d+),(\d+)\]: ", turn.thought)
-        assert place is not None, turn.thought
+    asked = [
+        (screen, turn, turn.thought, turn.element)
+        for screen, turn in _asked(*ONE_BOX, "agent")
+        if turn.thought is not None and turn.element is not None
+    ]
+    assert {turn.task for _, turn, _, _ in asked} == {*ONE_BOX, "agent"}
+    for screen, _, thought, element in asked:
+        place = re.match(r"At \[(\d+),(\d+)\]: ", thought)
+        assert place is not None, thought
         x, y = (int(number) for number in place.groups())
         middle = (element.box[0] + element.box[2]) / 2, (element.box[1] + element.box[3]) / 2
         assert abs(x - middle[0] / screen.width * 1000) <= 1
         assert abs(y - middle[1] / screen.height * 1000) <= 1
-        assert element.role in turn.thought
-        assert (element.label or element.name) in turn.thought
-        row = "middle" if "middle" in turn.thought or "center." in turn.thought else None
-        assert row or (("top " in turn.thought) == (middle[1] < screen.height / 2))
+        assert element.role in thought
+        assert (element.label or element.name) in thought
+        row = "middle" if "middle" in thought or "center." in thought else None
+        assert row or (("top " in thought) == (middle[1] < screen.height / 2))
 
 
 def test_a_thought_about_what_is_missing_says_so() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.checkpoint.dtypes import fast_dtype
+
 WEIGHT_DECAY = 0.02  # of Muon's matrices; the others have none
 MUON_MOMENTUM = 0.95
 ADAM_MOMENTUM, ADAM_SQUARES = 0.9, 0.98
@@ -34,10 +36,11 @@ def orthogonalize(matrices: Tensor, steps: int = NEWTON_SCHULZ_STEPS) -> Tensor:
         steps: of the iteration.
 
     Returns:
-        The same shape in bfloat16; singular values about 0.7 .. 1.2 where they were not tiny.
+        The same shape, in the device's `fast_dtype`; singular values about 0.7 .. 1.2 where they
+        were not tiny.
     """
     a, b, c = NEWTON_SCHULZ
-    x = matrices.bfloat16()
+    x = matrices.to(fast_dtype(matrices.device))
     is_tall = x.shape[-2] > x.shape[-1]
     if is_tall:
         x = x.mT

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from grounding.evaluation.options import BUNDLED, BUNDLED_FOLDER
+from model.checkpoint.dtypes import fast_dtype
 from training.folders import SCREENS_NAME
 from training.run import MODEL, is_run
 from training.schedule import LARGEST
@@ -22,7 +23,7 @@ from training.web.source import SHARE
 SCRATCH = "scratch"
 DEFAULT_RUN = Path("training-run")
 DEFAULT_MINUTES = 60.0
-DTYPES = ("bfloat16", "float32")
+DTYPES = ("auto", "bfloat16", "float32")
 
 # What one device does well: screens in a batch, questions about each. One in fourteen questions is
 # about the whole screen.
@@ -127,6 +128,9 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> S
             "build of PyTorch for this GPU's driver"
         )
     is_gpu = kind != "cpu"
+    dtype = given.dtype
+    if dtype == "auto":
+        dtype = str(fast_dtype(torch.device(device))).removeprefix("torch.")
     is_scratch = given.start == SCRATCH
     if given.minutes is not None and given.steps is not None:
         parser.error("give --minutes or --steps, not both")
@@ -155,7 +159,7 @@ def read_settings(description: str, arguments: Sequence[str] | None = None) -> S
         turns=given.turns or (GPU_TURNS if is_gpu else CPU_TURNS),
         reading_share=reading_share if is_scratch else 0.0,
         learning_rate=rate,
-        dtype=given.dtype,
+        dtype=dtype,
         command=command_line("training.train", arguments),
     )
     run = settings.start_run
@@ -220,7 +224,12 @@ def _parser(description: str) -> argparse.ArgumentParser:
         type=_positive,
         help=f"full one ({SCRATCH_RATE} from scratch, {CONTINUED_RATE} else)",
     )
-    add("--dtype", choices=DTYPES, default=DTYPES[0], help="of the parameters (%(default)s)")
+    add(
+        "--dtype",
+        choices=DTYPES,
+        default=DTYPES[0],
+        help="of the parameters; auto is bfloat16 where the device multiplies it (%(default)s)",
+    )
     add(
         "--web",
         type=Path,

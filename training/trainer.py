@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from model.checkpoint.dtypes import fast_dtype
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from model.moe import ExpertLoad
 from training.batches import ScreenBatch, to_device
@@ -46,7 +47,8 @@ class Trainer:
         schedule: steps and what they do.
         rates: of learning.
         device: where to compute.
-        dtype: of the parameters; the optimizer keeps exact ones beside them.
+        dtype: of the parameters; the optimizer keeps exact ones beside them. None: the device's
+            `fast_dtype`.
         seed: of the objectives' heads.
 
     Attributes:
@@ -60,12 +62,13 @@ class Trainer:
         rates: Rates,
         *,
         device: torch.device,
-        dtype: torch.dtype = torch.bfloat16,
+        dtype: torch.dtype | None = None,
         seed: int = 0,
     ) -> None:
         self.device = device
         self.schedule = schedule
         self.rates = rates
+        dtype = dtype or fast_dtype(device)
         self.model = with_dtype(model, dtype).to(device).train()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)

@@ -114,7 +114,8 @@ class LocalBackend:
             path_or_hub_id: folder of a checkpoint, or its id on the Hugging Face hub.
             name: what to call it on the page.
             device: "auto" (accelerators if there are any), or a torch device such as "cpu".
-            dtype: "auto" (as in the checkpoint), or a torch dtype such as "float32".
+            dtype: "auto" (as in the checkpoint; float32 on a CPU that does not multiply bfloat16,
+                if there is room), or a torch dtype such as "float32".
             quantization: "int8" or "int4" for weights in integers; None for ``dtype``.
             max_conversations: how many answers may be computed at the same time; more wait.
             num_threads: CPU threads, for the whole process; None for PyTorch's own choice.

@@ -6,6 +6,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import psutil
+
 from model.backends.continuing import WrittenAnswers
 from model.backends.thinking import CLOSING_TAG, OPENING_TAG
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 # proportion to the model: a small one computes it again in no time.
 KEPT_PER_WEIGHTS = 2
 MIN_KEPT_BYTES = 64 * 1024**2
+# Of the free memory, that weights may fill for the sake of speed; attachments and caches come too.
+FLOAT32_PART = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,35 @@ def _compile_meanwhile(dtype: torch.dtype) -> None:
     threading.Thread(target=native.load, args=(dtype,), name="compiling", daemon=True).start()
 
 
+def choose_dtype(
+    dtype: str, config: Glm4vMoeConfig, *, device: str, quantization: str | None
+) -> torch.dtype:
+    """Return what `load_checkpoint` makes of its ``dtype``.
+
+    ``"auto"`` is what ``config.json`` states. On a CPU that has no instructions for bfloat16 it is
+    float32 instead, if the weights then fill no more than `FLOAT32_PART` of the free memory.
+
+    Raises:
+        CheckpointError: a dtype that weights can't have.
+    """
+    import torch
+
+    from model import Glm4vMoeForConditionalGeneration
+    from model.checkpoint.dtypes import fast_dtype, resolve_dtype
+    from model.checkpoint.load import weight_bytes
+
+    stated = resolve_dtype(dtype, config)
+    if dtype != "auto" or device != "cpu" or stated is not torch.bfloat16:
+        return stated
+    fast = fast_dtype(torch.device(device))
+    if fast is stated:
+        return stated
+    with torch.device("meta"):
+        model = Glm4vMoeForConditionalGeneration(config)
+    room = FLOAT32_PART * psutil.virtual_memory().available
+    return fast if weight_bytes(model, fast, quantization) <= room else stated
+
+
 def load_checkpoint(
     path_or_hub_id: str,
     prepared: Prepared,
@@ -119,19 +152,19 @@ def load_checkpoint(
     import torch
 
     from model import Glm4vMoeForConditionalGeneration
-    from model.checkpoint.dtypes import resolve_dtype
     from model.engine import MAX_PREFIX_BYTES, MAX_VISION_BYTES, Engine
 
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     if device == "auto" and not torch.cuda.is_available():
         device = "cpu"
+    parameter_dtype = choose_dtype(dtype, prepared.config, device=device, quantization=quantization)
     # integers may find no accelerator with room for all
     if device == "cpu" or (device == "auto" and quantization):
-        _compile_meanwhile(resolve_dtype(dtype, prepared.config))
+        _compile_meanwhile(parameter_dtype)
     model = Glm4vMoeForConditionalGeneration.from_pretrained(
         path_or_hub_id,
-        dtype=dtype,
+        dtype=parameter_dtype,
         device_map=device,
         quantization=quantization,
         progress=progress,

@@ -32,6 +32,21 @@ def resolve_dtype(dtype: str | torch.dtype, config: Glm4vMoeConfig) -> torch.dty
     return found
 
 
+def fast_dtype(device: torch.device) -> torch.dtype:
+    """Return the dtype in which a device multiplies matrices fastest: bfloat16, or else float32.
+
+    Processors without instructions for bfloat16 take its products apart: an EPYC with AVX2 does
+    97 GFLOP/s in float32 and 0.9 in bfloat16. Whether there are such instructions is what oneDNN
+    says, which torch multiplies with.
+    """
+    if device.type != "cpu":
+        return torch.bfloat16
+    has_products = (
+        torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    )
+    return torch.bfloat16 if has_products else torch.float32
+
+
 def state_dtype(config: Glm4vMoeConfig, dtype: torch.dtype) -> None:
     """Let ``config`` name ``dtype``, in ``text_config`` as the real files do."""
     name = str(dtype).removeprefix("torch.")

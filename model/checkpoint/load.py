@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from model.checkpoint.dispatch import allocate, check_room, dispatch, make_offload_folder
 from model.checkpoint.dtypes import resolve_dtype, state_dtype
@@ -128,6 +129,22 @@ def _match(
     return match
 
 
+def weight_bytes(
+    model: Glm4vMoeForConditionalGeneration, dtype: torch.dtype, quantization: str | None
+) -> int:
+    """Return how many bytes a model's tensors take as `load_pretrained` stores them.
+
+    Args:
+        model: on any device, the meta device too.
+    """
+    tensors, _ = model_tensors(model)
+    return _bytes(tensors, _dtypes(model, dtype, quantization))
+
+
+def _bytes(tensors: Mapping[str, Tensor], dtypes: Mapping[str, torch.dtype]) -> int:
+    return sum(stored_bytes(tensor.numel(), dtypes[name]) for name, tensor in tensors.items())
+
+
 def _dtypes(
     model: Glm4vMoeForConditionalGeneration, dtype: torch.dtype, quantization: str | None
 ) -> dict[str, torch.dtype]:
@@ -153,7 +170,7 @@ def _fill(
 ) -> int:
     """Place ``model``, read its tensors and make it runnable; return its bytes."""
     tensors, aliases = model_tensors(model)
-    num_bytes = sum(stored_bytes(tensor.numel(), dtypes[name]) for name, tensor in tensors.items())
+    num_bytes = _bytes(tensors, dtypes)
     is_quantized = not FORMS.keys().isdisjoint(dtypes.values())
     if is_quantized and device_map == "auto":
         device_map = one_device(num_bytes)

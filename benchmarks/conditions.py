@@ -41,7 +41,7 @@ def read_bandwidth() -> float:
     return data.numel() * 4 / best_of(data.sum)
 
 
-def matrix_rate(dtype: torch.dtype) -> float:
-    """Measure how fast matrices are multiplied, in FLOP per second: 1024 x 4096 by 4096 x 4096."""
-    x, weight = torch.randn(1024, 4096).to(dtype), torch.randn(4096, 4096).to(dtype)
-    return 2 * 1024 * 4096 * 4096 / best_of(lambda: torch.nn.functional.linear(x, weight))
+def matrix_rate(dtype: torch.dtype, *, rows: int = 1024, size: int = 4096) -> float:
+    """Measure how fast (rows, size) is multiplied by (size, size), in FLOP per second."""
+    x, weight = torch.randn(rows, size).to(dtype), torch.randn(size, size).to(dtype)
+    return 2 * rows * size * size / best_of(lambda: torch.nn.functional.linear(x, weight))

@@ -129,6 +129,13 @@ def test_a_live_run_is_shown_step_by_step_and_its_report_opens(
     report.close()
 
 
+def wait_for_steps(page: Page, number: int) -> None:
+    """Wait until so many steps are shown; a refusal, which says why, fails at once."""
+    steps, notice = page.locator("#agent-steps .thumbnail-lg"), page.locator("#agent-notice")
+    wait_until(lambda: steps.count() == number or "".join(notice.all_inner_texts()).strip())
+    assert "".join(notice.all_inner_texts()).strip() == ""
+
+
 def upload(page: Page, path: Path) -> None:
     page.locator("#agent-screenshot input[type=file]").set_input_files(path)
     expect(page.locator("#agent-screenshot img")).to_be_visible()
@@ -149,7 +156,7 @@ def test_steps_are_taken_on_uploaded_screenshots_and_taken_back(
             page.locator("#agent-screenshot").get_by_label("Remove Image").click()
         upload(page, path)
         page.locator("#agent-start").click()
-        expect(page.locator("#agent-steps .thumbnail-lg")).to_have_count(number)
+        wait_for_steps(page, number)
         expect(page.locator("#agent-start")).to_be_visible()
     for words in ("I click it.", "[7]", "left_click(start_box='[500,500]') at 100, 50"):
         expect(page.locator("#agent-details")).to_contain_text(words)

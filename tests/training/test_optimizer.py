@@ -12,6 +12,9 @@ from torch import nn
 from model.config import Glm4vMoeConfig
 from model.glm4v_moe import Glm4vMoeForConditionalGeneration
 from training.optimizer import Optimizer, is_matrix, orthogonalize
+from training.options import read_settings
+from training.schedule import Schedule
+from training.trainer import Rates, Trainer
 
 
 def build(dtype: torch.dtype = torch.float32) -> Glm4vMoeForConditionalGeneration:
@@ -33,6 +36,21 @@ def test_orthogonalizing_moves_singular_values_near_one(shape: tuple[int, int, i
     matrices = u * torch.linspace(1, 10, u.shape[-1]) @ vh
     after = torch.linalg.svdvals(orthogonalize(matrices).float())
     assert 0.5 < after.min() and after.max() < 1.3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_trainer_and_optimizer_compute_in_what_is_fast_here(
+    dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for user in ("trainer", "optimizer", "options"):
+        monkeypatch.setattr(f"training.{user}.fast_dtype", lambda device: dtype)
+    schedule = Schedule(0, 10, "tiny", is_growing=False)
+    trainer = Trainer(build(), schedule, Rates(1, 1, 1), device=torch.device("cpu"))
+    assert {p.dtype for p in trainer.model.parameters()} == {dtype}
+    assert {p.dtype for p in trainer.objectives.parameters()} == {dtype}
+    assert orthogonalize(torch.randn(2, 8, 12)).dtype is dtype
+    assert f"torch.{read_settings('', []).dtype}" == str(dtype)
+    assert read_settings("", ["--dtype", "bfloat16"]).dtype == "bfloat16"
 
 
 def test_each_expert_of_a_stack_is_orthogonalized_by_itself() -> None:

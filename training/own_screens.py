@@ -25,7 +25,8 @@ from training.evaluation import Question
 from training.screens import Element, Screen
 from training.screens.scaling import resampled
 from training.screens.screen import CELL, Box
-from training.tasks import Turn
+from training.tasks import NOT_THERE, Turn
+from training.tasks.scene import fold
 from training.tasks.turn import answer_with_boxes
 from training.tasks.wording import LOCATE
 
@@ -36,6 +37,9 @@ PICTURES_KEPT = 512
 LEAST_PART = 0.6
 WHOLE_SHARE = 0.4
 PIXELS_AT_ONCE = 8 * 336 * 252
+# Of the questions about such a part, those about what is on the rest: without any, a model forgets
+# that something may be missing.
+ABSENT_SHARE = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +157,12 @@ class OwnAndDrawnScreens:
         # a size is drawn as often as there are screens of it
         size = rng.choice(self.screens).seen_size
         of_size = [screen for screen in self.screens if screen.seen_size == size]
-        part = size if rng.random() < WHOLE_SHARE else _part(size, rng)
-        count = max(1, min(request.screens, PIXELS_AT_ONCE // (part[0] * part[1])))
+        part_size = size if rng.random() < WHOLE_SHARE else _part(size, rng)
+        count = max(1, min(request.screens, PIXELS_AT_ONCE // (part_size[0] * part_size[1])))
         chosen = rng.sample(of_size, min(count, len(of_size)))
-        cuts = [cut(screen, part, rng) for screen in chosen]
-        asked = [_turns(screen, rng, request.turns) for screen in cuts]
-        kept = [(screen, turns) for screen, turns in zip(cuts, asked, strict=True) if turns]
+        parts = [cut(screen, part_size, rng) for screen in chosen]
+        asked = [ask_about_part(part, rng, request.turns) for part in parts]
+        kept = [(part.screen, turns) for part, turns in zip(parts, asked, strict=True) if turns]
         if not kept:
             return self._draw(request)
         # only the boxes that are asked for are known, so no element is told to the objectives
@@ -236,36 +240,60 @@ def _part(size: tuple[int, int], rng: random.Random) -> tuple[int, int]:
     return width, height
 
 
-def cut(screen: OwnScreen, part: tuple[int, int], rng: random.Random) -> Screen:
-    """Return a part of a screen at a place that is drawn, with the targets that are whole in it.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an own screen.
 
-    So that the same 40 screens do not always have the same things in the same places.
+    Attributes:
+        screen: it, with the targets that are whole in it.
+        missing: instructions for targets of which nothing is in it.
     """
-    width, height = part
+
+    screen: Screen
+    missing: tuple[str, ...]
+
+
+def cut(screen: OwnScreen, size: tuple[int, int], rng: random.Random) -> Part:
+    """Return a part of a screen, of (width, height) pixels, at a place that is drawn.
+
+    So that the same 40 screens do not always have the same things in the same places, and lack
+    some of them.
+    """
+    width, height = size
     left = rng.randint(0, screen.seen_size[0] - width)
     top = rng.randint(0, screen.seen_size[1] - height)
     image = _pixels(screen.file, screen.seen_size)[top : top + height, left : left + width]
     across, down = (seen / whole for seen, whole in zip(screen.seen_size, screen.size, strict=True))
-    elements = []
+    elements, missing, touched = [], [], set()
     for instruction, (x0, y0, x1, y1), kind in screen.targets:
         box = (x0 * across - left, y0 * down - top, x1 * across - left, y1 * down - top)
-        if _is_inside(box, part):
+        if _is_inside(box, size):
             role = "icon" if kind == "icon" else "text"
-            elements.append(Element(role, _clipped(box, part), instruction))
-    return Screen(np.ascontiguousarray(image), tuple(elements), (), "", "", False)
+            elements.append(Element(role, _clipped(box, size), instruction))
+        if box[0] < width and box[1] < height and box[2] > 0 and box[3] > 0:
+            touched.add(fold(instruction))
+        else:
+            missing.append(instruction)
+    shown = Screen(np.ascontiguousarray(image), tuple(elements), (), "", "", False)
+    return Part(shown, tuple(name for name in missing if fold(name) not in touched))
 
 
-def _turns(screen: Screen, rng: random.Random, count: int) -> list[Turn]:
-    """Return ``count`` questions about a screen's elements, each in words of its own."""
+def ask_about_part(part: Part, rng: random.Random, count: int) -> list[Turn]:
+    """Return ``count`` questions about a part's elements, and what it lacks, in various words."""
+    screen = part.screen
     if not screen.elements:
         return []
-    whole, rest = divmod(count, len(screen.elements))
+    absent = round(ABSENT_SHARE * count) if part.missing else 0
+    lacking = rng.choices(part.missing, k=absent) if absent else []
+    turns = [Turn("absent", _ask(rng, name), NOT_THERE) for name in lacking]
+    whole, rest = divmod(count - absent, len(screen.elements))
     elements = [*screen.elements] * whole + rng.sample(screen.elements, rest)
-    turns = []
     for element in elements:
-        form = (
-            PROMPTS["click"].format(instruction="{}") if rng.random() < 0.5 else rng.choice(LOCATE)
-        )
         answer = answer_with_boxes(screen, [element])
-        turns.append(Turn(element.role, form.format(element.name), answer, element=element))
+        turns.append(Turn(element.role, _ask(rng, element.name), answer, element=element))
     return turns
+
+
+def _ask(rng: random.Random, name: str) -> str:
+    form = PROMPTS["click"].format(instruction="{}") if rng.random() < 0.5 else rng.choice(LOCATE)
+    return form.format(name)

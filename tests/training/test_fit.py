@@ -23,15 +23,17 @@ from training.evaluation import Score
 from training.own_screens import (
     OwnAndDrawnScreens,
     OwnScreen,
+    ask_about_part,
     check_apart,
     cut,
     questions_about,
     read_own_screens,
     split,
 )
-from training.tasks import Turn
+from training.tasks import NOT_THERE, Turn
 
 RED = (220, 30, 30)
+BLUE = (20, 30, 230)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,7 @@ def test_targets_stay_on_their_pixels_in_every_part_of_a_screen(
     rng = random.Random(0)
     seen = 0
     for _ in range(40):
-        part = cut(own, (448, 308), rng)
+        part = cut(own, (448, 308), rng).screen
         assert part.image.shape == (308, 448, 3)
         for element in part.elements:
             seen += 1
@@ -128,6 +130,41 @@ def test_targets_stay_on_their_pixels_in_every_part_of_a_screen(
             assert rows.min() == pytest.approx(y0, abs=1.5)
             assert rows.max() + 1 == pytest.approx(y1, abs=1.5)
     assert seen > 10
+
+
+def test_what_a_part_lacks_is_asked_for_and_said_to_be_missing(
+    tmp_path: Path, processor: Glm4vProcessor
+) -> None:
+    write_own(tmp_path, 1)
+    with Image.open(tmp_path / "0.png") as image:
+        image.paste(BLUE, (195, 140, 225, 165))
+        image.save(tmp_path / "0.png")
+    blue = entry("0.png", instruction="blue one", bbox=[195, 140, 30, 25])
+    write_entries(tmp_path, [entry("0.png", bbox=[20, 60, 80, 40]), blue])
+    [own] = read_own_screens(tmp_path, processor)
+    rng = random.Random(0)
+    lacking = 0
+    for _ in range(60):
+        part = cut(own, (336, 252), rng)
+        shown = part.screen.image.astype(int)
+        is_there = bool((shown[..., 2] - shown[..., 0] > 120).any())
+        assert not (is_there and "blue one" in part.missing)
+        assert is_there or all(e.name != "blue one" for e in part.screen.elements)
+        turns = ask_about_part(part, rng, 8)
+        assert len(turns) == (8 if part.screen.elements else 0)
+        for turn in turns:
+            assert (turn.answer == NOT_THERE) == any(n in turn.question for n in part.missing)
+            lacking += turn.answer == NOT_THERE
+    assert lacking > 10
+
+
+def test_a_whole_screen_lacks_nothing(tmp_path: Path, processor: Glm4vProcessor) -> None:
+    write_own(tmp_path, 1)
+    [own] = read_own_screens(tmp_path, processor)
+    part = cut(own, own.seen_size, random.Random(0))
+    assert part.missing == ()
+    asked = ask_about_part(part, random.Random(0), 8)
+    assert all(turn.element is not None for turn in asked)
 
 
 def test_batches_are_own_screens_and_drawn_ones_and_repeat(

@@ -26,6 +26,7 @@ from training.screens import Element, Screen
 from training.screens.scaling import resampled
 from training.screens.screen import CELL, Box
 from training.tasks import NOT_THERE, Turn
+from training.tasks.places import overlaps
 from training.tasks.scene import fold
 from training.tasks.turn import answer_with_boxes
 from training.tasks.wording import LOCATE
@@ -270,7 +271,7 @@ def cut(screen: OwnScreen, size: tuple[int, int], rng: random.Random) -> Part:
         if _is_inside(box, size):
             role = "icon" if kind == "icon" else "text"
             elements.append(Element(role, _clipped(box, size), instruction))
-        if box[0] < width and box[1] < height and box[2] > 0 and box[3] > 0:
+        if overlaps(box, (0, 0, width, height)):
             touched.add(fold(instruction))
         else:
             missing.append(instruction)

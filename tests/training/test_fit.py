@@ -152,6 +152,7 @@ def test_what_a_part_lacks_is_asked_for_and_said_to_be_missing(
         assert is_there or all(e.name != "blue one" for e in part.screen.elements)
         turns = ask_about_part(part, rng, 8)
         assert len(turns) == (8 if part.screen.elements else 0)
+        assert any(turn.element for turn in turns) == bool(part.screen.elements)
         for turn in turns:
             assert (turn.answer == NOT_THERE) == any(n in turn.question for n in part.missing)
             lacking += turn.answer == NOT_THERE

@@ -17,7 +17,8 @@ from model.checkpoint.dtypes import fast_dtype
 from model.config import Glm4vMoeConfig
 
 CPU_FLAGS = Path("/proc/cpuinfo")
-BF16_FLAGS = {"avx512_bf16", "amx_bf16", "avx512f"}  # oneDNN multiplies it in AVX-512 too
+# oneDNN multiplies it in all of AVX-512 for servers, and in AVX2 with conversions.
+BF16_FLAGS = {"avx512bw", "avx_ne_convert"}
 
 
 def choose(dtype: str = "auto", device: str = "cpu", quantization: str | None = None) -> str:
